@@ -1,0 +1,108 @@
+//! Hybrid key switching from required kernels [Han-Ki 2020, Sec. 3].
+
+use crate::backend::{Basis, Pointwise, RingKernels, SwitchKernels};
+use crate::error::Result;
+
+/// See [`SwitchKernels::decompose`].
+pub fn decompose<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    digit_size: usize,
+    special: usize,
+) -> Result<B::Block> {
+    let shape = backend.shape(x);
+    let l = shape.basis.q_len();
+    let mut coefficients = backend.duplicate(t, x)?;
+    backend.intt(t, &mut coefficients)?;
+    let digits = (0..l)
+        .step_by(digit_size)
+        .map(|lo| {
+            let basis = Basis::digit(lo, (lo + digit_size).min(l));
+            let digit = backend.restrict(t, &coefficients, 0..shape.rows, basis)?;
+            let mut lifted = backend.base_convert(t, &digit, Basis::qp(l, special))?;
+            backend.ntt(t, &mut lifted)?;
+            Ok(lifted)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    backend.stack(t, &digits.iter().collect::<Vec<_>>())
+}
+
+/// See [`SwitchKernels::mod_down`].
+pub fn mod_down<B: RingKernels>(backend: &B, t: &B::Tables, x: &B::Block) -> Result<B::Block> {
+    let basis = backend.shape(x).basis;
+    let dropped = Basis::p(usize::from(basis.special));
+    divide_round(backend, t, x, dropped, Basis::q(basis.q_len()))
+}
+
+/// See [`SwitchKernels::rescale`].
+pub fn rescale<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    primes: usize,
+) -> Result<B::Block> {
+    let l = backend.shape(x).basis.q_len();
+    divide_round(
+        backend,
+        t,
+        x,
+        Basis::digit(l - primes, l),
+        Basis::q(l - primes),
+    )
+}
+
+/// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: subtract the
+/// centred residue modulo `D`, then multiply by `D^-1`.
+fn divide_round<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    dropped: Basis,
+    kept: Basis,
+) -> Result<B::Block> {
+    let rows = backend.shape(x).rows;
+    let mut remainder = backend.restrict(t, x, 0..rows, dropped)?;
+    backend.intt(t, &mut remainder)?;
+    let mut lifted = backend.base_convert(t, &remainder, kept)?;
+    backend.ntt(t, &mut lifted)?;
+    let mut out = backend.restrict(t, x, 0..rows, kept)?;
+    backend.pointwise_assign(t, Pointwise::Sub, &mut out, &lifted)?;
+    let ring = backend.ring(t);
+    let constants: Vec<u64> = ring
+        .moduli(kept)
+        .map(|m| {
+            let product = ring
+                .moduli(dropped)
+                .fold(1, |acc, d| m.mul(acc, m.reduce(d.value())));
+            m.inv(product)
+        })
+        .collect();
+    backend.scale_limbs(t, &mut out, &constants)?;
+    Ok(out)
+}
+
+/// See [`SwitchKernels::key_switch`].
+pub fn key_switch<B: SwitchKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    key: &B::SwitchKey,
+) -> Result<B::Block> {
+    let (basis, digit_size) = backend.switch_key_layout(key);
+    let digits = backend.decompose(t, x, digit_size, usize::from(basis.special))?;
+    let product = backend.dot_key(t, &digits, key)?;
+    backend.mod_down(t, &product)
+}
+
+/// See [`SwitchKernels::dot_key_turned`].
+pub fn dot_key_turned<B: SwitchKernels>(
+    backend: &B,
+    t: &B::Tables,
+    digits: &B::Block,
+    galois: u64,
+    key: &B::SwitchKey,
+) -> Result<B::Block> {
+    let turned = backend.automorphism(t, digits, galois)?;
+    backend.dot_key(t, &turned, key)
+}

@@ -1,0 +1,8 @@
+//! Default bodies of derived operations: free functions over the required kernels.
+//!
+//! A backend overrides one when a benchmark shows the gain; the conformance suite runs both and
+//! wants the same bits.
+
+mod key_switch;
+
+pub use key_switch::{decompose, dot_key_turned, key_switch, mod_down, rescale};

@@ -1,0 +1,81 @@
+//! Memory, transfer and order of a device.
+
+use super::{Basis, RingSpec, Shape};
+use crate::error::Result;
+
+/// What a backend admits; asked once, when a ring is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest modulus in bits.
+    pub max_modulus_bits: u32,
+    /// Largest ring degree.
+    pub max_degree: usize,
+}
+
+/// Bytes of device memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Held by blocks, keys and matrices alive.
+    pub live: u64,
+    /// Kept by the pool for reuse.
+    pub pooled: u64,
+    /// Largest `live + pooled` seen.
+    pub peak: u64,
+}
+
+/// A device with an in-order queue and a memory pool; clones share both.
+pub trait Device: Clone + Send + Sync + 'static {
+    /// Residues `[rows, limbs, N]` on the device; the representation is the backend's own.
+    type Block: Send + Sync;
+    /// The constants of one ring on this device.
+    type Tables: Send + Sync;
+
+    /// A short name with the kernels in use, such as `cpu (avx512-ifma, 2 threads)`.
+    fn name(&self) -> String;
+
+    /// What this backend admits.
+    fn limits(&self) -> Limits;
+
+    /// Memory in use.
+    fn memory(&self) -> MemoryUse;
+
+    /// Builds the constants of a ring; fails when the ring is outside [`Device::limits`].
+    fn tables(&self, ring: &RingSpec) -> Result<Self::Tables>;
+
+    /// The ring that the tables were built for.
+    fn ring<'t>(&self, t: &'t Self::Tables) -> &'t RingSpec;
+
+    /// The shape of a block.
+    fn shape(&self, x: &Self::Block) -> Shape;
+
+    /// A block of zeros.
+    fn alloc(&self, t: &Self::Tables, rows: usize, basis: Basis) -> Result<Self::Block>;
+
+    /// Copies residues to the device.
+    ///
+    /// # Contract
+    /// in: `rows * limbs * N` residues, row-major then limb-major, each below its modulus ·
+    /// out: the same residues, in whichever domain the caller means · law: `upload_then_download`
+    fn upload(
+        &self,
+        t: &Self::Tables,
+        rows: usize,
+        basis: Basis,
+        residues: &[u64],
+    ) -> Result<Self::Block>;
+
+    /// Copies canonical residues back, in the order of [`Device::upload`]; waits.
+    fn download(&self, t: &Self::Tables, x: &Self::Block) -> Result<Vec<u64>>;
+
+    /// An independent copy.
+    fn duplicate(&self, t: &Self::Tables, x: &Self::Block) -> Result<Self::Block>;
+
+    /// Waits for everything submitted; a late failure surfaces here.
+    fn synchronize(&self) -> Result<()>;
+
+    /// A second queue on the same device that starts after everything submitted so far.
+    fn fork(&self) -> Result<Self>;
+
+    /// Makes later work on `self` wait for everything submitted to `other`.
+    fn join(&self, other: &Self) -> Result<()>;
+}

@@ -1,0 +1,38 @@
+//! The cut between the scheme and the devices.
+//!
+//! A backend works on **blocks of residues** `[rows, limbs, N]` that live on the device and are
+//! opaque to the caller: a polynomial is one row, a ciphertext two, k ciphertexts 2k. Nothing
+//! crosses the bus but [`Device::upload`] and [`Device::download`].
+//!
+//! | trait | required | derived (free functions in [`derived`], overridable) |
+//! |---|---|---|
+//! | [`Device`] | memory, transfer, order | |
+//! | [`RingKernels`] | NTT, pointwise, automorphism, base conversion | |
+//! | [`SwitchKernels`] | key loading, key inner product | decompose, mod-down, rescale, key switch |
+//! | [`GemmKernels`] | matrix loading, modular matrix product | |
+//!
+//! Rules every backend signs:
+//! * **Exact.** A kernel is an exact function of integers; all backends return the same residues.
+//! * **Order.** Effects happen in submission order; only `download` and `synchronize` wait.
+//! * **Checked at the front.** The scheme checks shapes; a backend returns a typed error for what
+//!   it alone can know (memory, limits, device failures) and may `debug_assert!` the rest.
+
+pub mod derived;
+mod device;
+mod gemm;
+mod ring_kernels;
+mod ring_spec;
+mod shape;
+mod switch_kernels;
+
+pub use device::{Device, Limits, MemoryUse};
+pub use gemm::GemmKernels;
+pub use ring_kernels::{Pointwise, RingKernels};
+pub use ring_spec::{RingKind, RingSpec};
+pub use shape::{Basis, Shape};
+pub use switch_kernels::{SwitchKernels, SwitchKeyData};
+
+/// All that the scheme asks of a device.
+pub trait Backend: SwitchKernels + GemmKernels {}
+
+impl<B: SwitchKernels + GemmKernels> Backend for B {}

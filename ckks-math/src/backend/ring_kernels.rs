@@ -1,0 +1,145 @@
+//! Exact kernels on blocks of residues.
+
+use super::{Basis, Device};
+use crate::error::Result;
+use std::ops::Range;
+
+/// A binary operation on residues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointwise {
+    /// `x + y`.
+    Add,
+    /// `x - y`.
+    Sub,
+    /// `x * y`.
+    Mul,
+}
+
+/// Transforms, element-wise arithmetic, automorphisms and base conversion.
+///
+/// Where an operation takes two blocks, the second may have fewer rows: row `i` of the first
+/// meets row `i mod y.rows`, and `y.rows` divides `x.rows`. The second's basis may be larger than
+/// the first's ([`Basis::contains`]): only the limbs of the first are read.
+pub trait RingKernels: Device {
+    /// Coefficients to evaluations, each row and limb, in the order of [`super::RingSpec`].
+    ///
+    /// # Contract
+    /// in: any rows, any basis, coefficients · out: evaluations · exact · in place · law: `ntt_evaluates_at_the_roots`
+    fn ntt(&self, t: &Self::Tables, x: &mut Self::Block) -> Result<()>;
+
+    /// Evaluations to coefficients; the inverse of [`RingKernels::ntt`].
+    ///
+    /// # Contract
+    /// in: evaluations · out: coefficients · exact · in place · law: `intt_inverts_ntt`
+    fn intt(&self, t: &Self::Tables, x: &mut Self::Block) -> Result<()>;
+
+    /// `x op y` into a new block.
+    ///
+    /// # Contract
+    /// in: `x` R rows basis B, `y` rows dividing R, basis containing B · out: R rows, B · exact · law: `pointwise_matches_integers`
+    fn pointwise(
+        &self,
+        t: &Self::Tables,
+        op: Pointwise,
+        x: &Self::Block,
+        y: &Self::Block,
+    ) -> Result<Self::Block>;
+
+    /// `x <- x op y`.
+    ///
+    /// # Contract
+    /// as [`RingKernels::pointwise`] · in place · law: `pointwise_matches_integers`
+    fn pointwise_assign(
+        &self,
+        t: &Self::Tables,
+        op: Pointwise,
+        x: &mut Self::Block,
+        y: &Self::Block,
+    ) -> Result<()>;
+
+    /// `acc <- acc + x * y`.
+    ///
+    /// # Contract
+    /// `acc` and `x` same shape or `x` of larger basis; `y` as in [`RingKernels::pointwise`] · exact · in place · law: `multiply_accumulate_matches_integers`
+    fn multiply_accumulate(
+        &self,
+        t: &Self::Tables,
+        acc: &mut Self::Block,
+        x: &Self::Block,
+        y: &Self::Block,
+    ) -> Result<()>;
+
+    /// Multiplies limb `i` of every row by `constants[i]`.
+    ///
+    /// # Contract
+    /// in: one constant below its modulus for each limb · exact · in place · law: `constants_match_integers`
+    fn scale_limbs(&self, t: &Self::Tables, x: &mut Self::Block, constants: &[u64]) -> Result<()>;
+
+    /// Adds `constants[i]` to every residue of limb `i` of the given rows.
+    ///
+    /// In evaluation order this adds a constant polynomial.
+    ///
+    /// # Contract
+    /// in: one constant below its modulus for each limb · exact · in place · law: `constants_match_integers`
+    fn offset_limbs(
+        &self,
+        t: &Self::Tables,
+        x: &mut Self::Block,
+        rows: Range<usize>,
+        constants: &[u64],
+    ) -> Result<()>;
+
+    /// `sum_k constants[k] * xs[k]` with one constant for each limb, in one pass.
+    ///
+    /// # Contract
+    /// in: blocks with the same rows; basis of the result is `basis`, contained in each · `constants[k]` has one residue a limb of `basis` · exact · law: `constants_match_integers`
+    fn combine(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        xs: &[&Self::Block],
+        constants: &[Vec<u64>],
+    ) -> Result<Self::Block>;
+
+    /// `x(X^galois)` in evaluation order, a gather.
+    ///
+    /// # Contract
+    /// in: evaluations; odd `galois` below the order of the roots · out: same shape · exact · law: `automorphism_substitutes`
+    fn automorphism(&self, t: &Self::Tables, x: &Self::Block, galois: u64) -> Result<Self::Block>;
+
+    /// Copies some rows and some limbs.
+    ///
+    /// # Contract
+    /// in: rows inside `x`, basis contained in that of `x` · out: those · exact · law: `restrict_and_stack_move_rows`
+    fn restrict(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        rows: Range<usize>,
+        basis: Basis,
+    ) -> Result<Self::Block>;
+
+    /// Rows of all blocks, one after the other.
+    ///
+    /// # Contract
+    /// in: at least one block; same basis · out: sum of rows · exact · law: `restrict_and_stack_move_rows`
+    fn stack(&self, t: &Self::Tables, xs: &[&Self::Block]) -> Result<Self::Block>;
+
+    /// The centred integer of each coefficient, modulo the primes of another basis.
+    ///
+    /// With `D = prod d_i` the product of the source primes, `y_i = x_i (D/d_i)^-1 mod d_i` and
+    /// `b_i` the bit length of `d_i`, the quotient is, in integers that fit 64 bits,
+    /// ```text
+    /// z_i = y_i >> max(b_i - 30, 0)  (y_i << (30 - b_i) for shorter primes)
+    /// r_i = floor(2^(30 + b_i) / d_i)                    (31 bits)
+    /// f_i = (z_i * r_i) >> 32                            (y_i / d_i in units of 2^-28)
+    /// v   = (sum_i f_i + 2^27) >> 28                     (nearest)
+    /// out = sum_i y_i (D/d_i) - v D   mod each target prime
+    /// ```
+    /// so the result is congruent to `x` and lies in `[-D/2 - e, D/2 + e]`, `e = D k 2^-27` for
+    /// `k` source primes. Limbs of the target that the source has too are copied.
+    ///
+    /// # Contract
+    /// in: coefficients, any rows, basis S · out: same rows, basis `to`, coefficients · exact by the formula above · law: `base_conversion_follows_its_formula`
+    fn base_convert(&self, t: &Self::Tables, x: &Self::Block, to: Basis) -> Result<Self::Block>;
+}
