@@ -55,7 +55,7 @@ class Limits:
     silu: float = 4.2  # |gate|, wanted below 5
     hidden: float = 6.5  # |residual stream|, wanted below 8
     qkv: float = 5.0  # |q|, |k|, |v|, wanted below 6
-    log_square: float = 0.75  # |log(mean square) - centre| of a norm; max / min wanted below 8 = e^(2 * 1.04)
+    log_square: float = 0.7  # |log(mean square) - centre| of a norm; max / min wanted below 8 = e^(2 * 1.04)
 
 
 def init_params(config: Config, rng: np.random.Generator) -> dict:
@@ -93,8 +93,36 @@ def _rope(x, cos, sin):
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
-def forward(params: dict, config: Config, ids):
-    """Logits [B, T, V] of token ids [B, T], and a dict of range quantities, each with leading axis B."""
+def _attention(q, k, v, limits: Limits):
+    """Causal attention of one sequence: q [T, heads, d] and k, v [T, kv_heads, d] give the mixed values [T, heads * d].
+
+    Also the largest and the smallest visible score of each row, and the squared excess of the scores of each row over
+    the score and span limits.
+    """
+    length, kv_heads, dim = k.shape
+    groups = q.shape[1] // kv_heads
+    # Query head g * groups + r reads key/value head g, as in the Hugging Face layout.
+    q = q.reshape(length, kv_heads, groups, dim).transpose(1, 2, 0, 3).reshape(kv_heads, groups * length, dim)
+    score = (q @ k.transpose(1, 2, 0) * dim**-0.5).reshape(kv_heads, groups, length, length)
+    visible = jnp.tril(jnp.ones((length, length), bool))
+    fixed = jax.lax.stop_gradient(score)
+    top = jnp.max(jnp.where(visible, fixed, -jnp.inf), axis=-1, keepdims=True)
+    low = jnp.min(jnp.where(visible, fixed, jnp.inf), axis=-1, keepdims=True)
+    # Scores over `high` or under `deep` break the score limit or are the far end of a span that is too wide.
+    high, deep = jnp.minimum(limits.score, low + limits.span), jnp.maximum(-limits.score, top - limits.span)
+    excess = jnp.square(jax.nn.relu(score - high)) + jnp.square(jax.nn.relu(deep - score))
+    excess = jnp.sum(jnp.where(visible, excess, 0.0), axis=-1)
+    weight = jnp.where(visible, jnp.exp(jnp.minimum(score - top, 0.0)), 0.0)
+    mixed = weight.reshape(kv_heads, groups * length, length) @ v.transpose(1, 0, 2)
+    mixed = mixed.reshape(kv_heads, groups, length, dim) / jnp.sum(weight, axis=-1, keepdims=True)
+    return mixed.transpose(2, 0, 1, 3).reshape(length, -1), top, low, excess
+
+
+def forward(params: dict, config: Config, ids, limits: Limits = Limits(), drop: float = 0.0, key=None):
+    """Logits [B, T, V] of token ids [B, T], and a dict of range quantities, each with leading axis B.
+
+    With `drop` > 0, that share of the embeddings and of the outputs of the attention and MLP blocks is zeroed at random.
+    """
     batch, length = ids.shape
     heads, kv_heads, dim = config.num_attention_heads, config.num_key_value_heads, config.head_dim
     seen: dict = {}
@@ -104,7 +132,14 @@ def forward(params: dict, config: Config, ids):
     embed = params["model.embed_tokens.weight"]
     x = embed[ids]
     cos, sin = jnp.asarray(np.cos(angle), x.dtype), jnp.asarray(np.sin(angle), x.dtype)
-    visible = jnp.tril(jnp.ones((length, length), bool))
+    # One sequence at a time and recomputed in the backward pass: the score matrices then stay in cache.
+    attend = jax.checkpoint(lambda q, k, v: _attention(q, k, v, limits))
+
+    def dropout(x, site):
+        if drop == 0.0:
+            return x
+        keep = jax.random.bernoulli(jax.random.fold_in(key, site), 1.0 - drop, x.shape)
+        return jnp.where(keep, x / (1.0 - drop), 0.0)
 
     def norm(x, name):
         square = jnp.mean(x * x, axis=-1, keepdims=True)
@@ -112,6 +147,7 @@ def forward(params: dict, config: Config, ids):
         return x * jax.lax.rsqrt(square + config.rms_norm_eps) * params[f"{name}.weight"]
 
     seen["model.embed_tokens.hidden"] = x
+    x = dropout(x, 0)
     for i in range(config.num_hidden_layers):
         p = f"model.layers.{i}"
 
@@ -123,21 +159,14 @@ def forward(params: dict, config: Config, ids):
         k = _rope(linear(h, "self_attn.k_proj").reshape(batch, length, kv_heads, dim), cos, sin)
         v = linear(h, "self_attn.v_proj").reshape(batch, length, kv_heads, dim)
         seen |= {f"{p}.q": q, f"{p}.k": k, f"{p}.v": v}
-        # Query head g * groups + r reads key/value head g, as in the Hugging Face layout.
-        q = q.reshape(batch, length, kv_heads, heads // kv_heads, dim)
-        score = jnp.einsum("btgrd,bsgd->bgrts", q, k) * dim**-0.5
-        top = jnp.max(jnp.where(visible, score, -jnp.inf), axis=-1, keepdims=True)
-        low = jnp.min(jnp.where(visible, score, jnp.inf), axis=-1, keepdims=True)
-        seen |= {f"{p}.score": jnp.concatenate([top, low], -1), f"{p}.span": top - low}
-        weight = jnp.where(visible, jnp.exp(jnp.minimum(score - top, 0.0)), 0.0)
-        weight = weight / jnp.sum(weight, axis=-1, keepdims=True)
-        mixed = jnp.einsum("bgrts,bsgd->btgrd", weight, v).reshape(batch, length, heads * dim)
-        x = x + linear(mixed, "self_attn.o_proj")
+        mixed, top, low, excess = jax.lax.map(lambda qkv: attend(*qkv), (q, k, v))
+        seen |= {f"{p}.score": jnp.concatenate([top, low], -1), f"{p}.span": top - low, f"{p}.excess": excess}
+        x = x + dropout(linear(mixed, "self_attn.o_proj"), 2 * i + 1)
         seen[f"{p}.mid.hidden"] = x
         h = norm(x, f"{p}.post_attention_layernorm")
         gate, up = linear(h, "mlp.gate_proj"), linear(h, "mlp.up_proj")
         seen |= {f"{p}.silu": gate, f"{p}.up": up}
-        x = x + linear(jax.nn.silu(gate) * up, "mlp.down_proj")
+        x = x + dropout(linear(jax.nn.silu(gate) * up, "mlp.down_proj"), 2 * i + 2)
         seen[f"{p}.out.hidden"] = x
     return norm(x, "model.norm") @ embed.T, seen
 
@@ -149,14 +178,15 @@ def range_penalty(params: dict, seen: dict, limits: Limits):
     def hinge(x, limit):
         return jnp.sum(jnp.square(jax.nn.relu(jnp.abs(x) - limit))) / rows
 
-    bound = {"score": limits.score, "span": limits.span, "silu": limits.silu, "hidden": limits.hidden}
-    bound |= {"q": limits.qkv, "k": limits.qkv, "v": limits.qkv}
+    bound = {"silu": limits.silu, "hidden": limits.hidden, "q": limits.qkv, "k": limits.qkv, "v": limits.qkv}
     total = 0.0
     for name, value in seen.items():
         kind = name.rsplit(".", 1)[1]
         if kind == "mean_square":
             log = jnp.log(value + 1e-6)
             total += hinge(log - jax.lax.stop_gradient(jnp.mean(log)), limits.log_square)
+        elif kind == "excess":
+            total += jnp.sum(value) / rows
         elif kind in bound:
             total += hinge(value, bound[kind])
     # Rows of tokens that the corpus never uses are inputs all the same once a user types them.

@@ -19,7 +19,7 @@ os.environ.setdefault("NPROC", "1")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from bpe import BOS_ID, save_tokenizer, train_tokenizer
 from llama import Config, Limits, forward, init_params, range_penalty
@@ -36,11 +36,29 @@ def split_text(path: str) -> tuple[str, str]:
     return data[:cut].decode("utf-8"), data[cut:].decode("utf-8")
 
 
-class Sampler:
-    """Random training sequences: half with BOS in front, of these half from the start of a speech."""
+def segmentations(tokenizer, text: str, count: int = 8, skip: float = 0.1) -> list[np.ndarray]:
+    """Ids of `text` as the tokenizer gives them, then `count` times with each merge skipped with chance `skip`.
 
-    def __init__(self, ids: np.ndarray, speech_ends: np.ndarray, vocab_size: int, tokens: int, seed: int):
-        self.ids, self.starts, self.vocab_size, self.tokens = ids, speech_ends + 1, vocab_size, tokens
+    BPE-dropout (Provilkov, Emelianenko, Voita 2020): a regulariser for a corpus that is read many times.
+    """
+    texts = []
+    for i in range(count + 1):
+        tokenizer.model.dropout = skip if i > 0 else None
+        texts.append(np.array(tokenizer.encode(text, add_special_tokens=False).ids, np.int32))
+    tokenizer.model.dropout = None
+    return texts
+
+
+class Sampler:
+    """Random training sequences: half with BOS in front, of these half from the start of a speech.
+
+    `texts` holds the ids of the training text under several segmentations, the tokenizer's own first; a quarter of the
+    sequences come from the others.
+    """
+
+    def __init__(self, texts: list[np.ndarray], speech_ends: list[int], vocab_size: int, tokens: int, seed: int):
+        self.texts, self.vocab_size, self.tokens = texts, vocab_size, tokens
+        self.starts = [np.flatnonzero(np.isin(ids, speech_ends)) + 1 for ids in texts]
         self.rng = np.random.default_rng(seed)
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
@@ -53,17 +71,19 @@ class Sampler:
         count = self.tokens // length
         out = np.empty((count, length + 1), np.int32)
         for row in out:
-            start = int(self.rng.integers(0, len(self.ids) - length - 1))
+            which = int(self.rng.integers(0, len(self.texts))) if self.rng.random() < 0.25 else 0
+            ids, starts = self.texts[which], self.starts[which]
+            start = int(self.rng.integers(0, len(ids) - length - 1))
             kind = self.rng.integers(0, 4)
             if kind == 0:
-                near = min(int(np.searchsorted(self.starts, start)), len(self.starts) - 1)
-                start = min(int(self.starts[near]), len(self.ids) - length - 1)
-            row[:] = self.ids[start : start + length + 1]
+                near = min(int(np.searchsorted(starts, start)), len(starts) - 1)
+                start = min(int(starts[near]), len(ids) - length - 1)
+            row[:] = ids[start : start + length + 1]
             if kind < 2:
                 row[1:] = row[:-1].copy()
                 row[0] = BOS_ID
         weight = np.ones(count, np.float32)
-        noisy = max(1, count // 16)
+        noisy = int(count / 16 + self.rng.random())
         weight[:noisy] = 0.0
         replace = self.rng.random((noisy, length + 1)) < self.rng.random((noisy, 1))
         out[:noisy] = np.where(replace, self.rng.integers(0, self.vocab_size, replace.shape), out[:noisy])
@@ -73,8 +93,8 @@ class Sampler:
 def make_step(config: Config, limits: Limits, args: argparse.Namespace):
     """The jitted AdamW step: (params, m, v, mean, step, ids, weight) -> (params, m, v, mean, loss, penalty)."""
 
-    def objective(params, ids, weight):
-        logits, seen = forward(params, config, ids[:, :-1])
+    def objective(params, ids, weight, key):
+        logits, seen = forward(params, config, ids[:, :-1], limits, args.drop, key)
         picked = jnp.take_along_axis(logits, ids[:, 1:, None], axis=-1)[..., 0]
         nll = jnp.mean(jax.nn.logsumexp(logits, axis=-1) - picked, axis=-1)
         loss = jnp.sum(nll * weight) / jnp.sum(weight)
@@ -83,7 +103,8 @@ def make_step(config: Config, limits: Limits, args: argparse.Namespace):
 
     @jax.jit
     def step(params, m, v, mean, i, ids, weight):
-        grads, (loss, penalty) = jax.grad(objective, has_aux=True)(params, ids, weight)
+        key = jax.random.fold_in(jax.random.key(args.seed), i.astype(jnp.int32))
+        grads, (loss, penalty) = jax.grad(objective, has_aux=True)(params, ids, weight, key)
         norm = jnp.sqrt(sum(jnp.sum(g * g) for g in grads.values()))
         clip = jnp.minimum(1.0, 1.0 / (norm + 1e-9))
         warm = jnp.minimum(1.0, (i + 1) / args.warmup)
@@ -121,14 +142,16 @@ def held_out_nats(params: dict, config: Config, ids: np.ndarray) -> float:
     return sum(float(total(params, part)) for part in np.array_split(rows, 16)) / rows.size
 
 
-def export(directory: str, params: dict, config: Config, tokenizer) -> None:
-    """Writes config.json, model.safetensors (F32) and tokenizer.json."""
+def export(directory: str, params: dict, config: Config, tokenizer, training: dict) -> None:
+    """Writes config.json, model.safetensors (F32, with `training` in its metadata) and tokenizer.json."""
     os.makedirs(directory, exist_ok=True)
     with open(os.path.join(directory, "config.json"), "w", encoding="utf-8") as file:
         json.dump(config.to_hf(), file, indent=2)
         file.write("\n")
     tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in sorted(params.items())}
-    save_file(tensors, os.path.join(directory, "model.safetensors"), metadata={"format": "pt"})
+    metadata = {"format": "pt", "training": json.dumps(training)}
+    with open(os.path.join(directory, "model.safetensors"), "wb") as file:
+        file.write(save(tensors, metadata))
     save_tokenizer(tokenizer, os.path.join(directory, "tokenizer.json"))
 
 
@@ -137,26 +160,30 @@ def main() -> None:
     parser.add_argument("--text", required=True, help="UTF-8 text to learn")
     parser.add_argument("--out", required=True, help="directory for the trained model")
     parser.add_argument("--checkpoint", help="directory that receives the weights so far at every report")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens per step")
-    parser.add_argument("--rate", type=float, default=6e-3, help="peak learning rate")
+    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--tokens", type=int, default=2048, help="tokens per step")
+    parser.add_argument("--rate", type=float, default=5e-3, help="peak learning rate")
     parser.add_argument("--warmup", type=int, default=200)
-    parser.add_argument("--weight-decay", type=float, default=0.05)
-    parser.add_argument("--mean-decay", type=float, default=0.99, help="of the running mean of the weights")
-    parser.add_argument("--penalty", type=float, default=0.3, help="weight of the range penalties")
-    parser.add_argument("--report", type=int, default=500, help="steps between reports")
+    parser.add_argument("--weight-decay", type=float, default=0.1)
+    parser.add_argument("--mean-decay", type=float, default=0.995, help="of the running mean of the weights")
+    parser.add_argument("--drop", type=float, default=0.1, help="dropout of embeddings and block outputs")
+    parser.add_argument("--penalty", type=float, default=1.0, help="weight of the range penalties")
+    parser.add_argument("--report", type=int, default=1000, help="steps between reports")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    paths = ("text", "out", "checkpoint")
+    changed = [f"--{name.replace('_', '-')} {value}" for name, value in vars(args).items()
+               if name not in paths and value != parser.get_default(name)]
 
     config, limits = Config(), Limits()
     train_text, held_text = split_text(args.text)
     tokenizer = train_tokenizer(train_text, config.vocab_size)
-    ids = np.array(tokenizer.encode(train_text, add_special_tokens=False).ids, np.int32)
+    texts = segmentations(tokenizer, train_text)
     held = np.array(tokenizer.encode(held_text, add_special_tokens=False).ids, np.int32)
     ends = [t for t in range(config.vocab_size) if tokenizer.decode([t]).endswith("\n\n")]
-    sampler = Sampler(ids, np.flatnonzero(np.isin(ids, ends)), config.vocab_size, args.tokens, args.seed)
+    sampler = Sampler(texts, ends, config.vocab_size, args.tokens, args.seed)
     bytes_per_token = len(held_text.encode()) / len(held)
-    print(f"{len(ids)} training tokens, {len(held)} held-out tokens of {bytes_per_token:.3f} bytes", flush=True)
+    print(f"{len(texts[0])} training tokens, {len(held)} held-out tokens of {bytes_per_token:.3f} bytes", flush=True)
 
     params = init_params(config, np.random.default_rng(args.seed))
     m, v = ({name: jnp.zeros_like(p) for name, p in params.items()} for _ in range(2))
@@ -176,9 +203,11 @@ def main() -> None:
                 flush=True,
             )
             losses, penalties = [], []
+            training = {"steps": i + 1, "tokens": args.tokens, "seed": args.seed, "options": " ".join(changed)}
+            training["seconds"] = round(time.time() - begin)
             if args.checkpoint:
-                export(args.checkpoint, mean, config, tokenizer)
-    export(args.out, mean, config, tokenizer)
+                export(args.checkpoint, mean, config, tokenizer, training)
+    export(args.out, mean, config, tokenizer, training)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,48 @@
-//! ckks-cpu
+//! The CPU backend of [`ckks_math`]: reference kernels in plain Rust, and AVX-512-IFMA kernels
+//! chosen at run time.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options` | what a caller may choose: threads, kernels |
+//! | `device` | [`CpuBackend`], its memory and transfers |
+//! | `pool`, `aligned` | recycled, cache-line aligned buffers |
+//! | `tables` | the constants of one ring |
+//! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
+//! | `simd` | the same kernels with AVX-512-IFMA, for primes below `2^50` |
+//! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//!
+//! All kernels leave canonical residues: results do not depend on the kernels or on the number of
+//! threads.
+//!
+//! ```
+//! use ckks_cpu::{CpuBackend, CpuOptions};
+//! use ckks_math::backend::{Basis, Device, RingKernels, RingKind, RingSpec};
+//!
+//! let backend = CpuBackend::open(CpuOptions::default())?;
+//! let ring = RingSpec::new(RingKind::Standard, 2, &[17], &[])?;
+//! let tables = backend.tables(&ring)?;
+//! let mut x = backend.upload(&tables, 1, Basis::q(1), &[3, 0, 0, 0])?;
+//! backend.ntt(&tables, &mut x)?;
+//! assert_eq!(backend.download(&tables, &x)?, [3, 3, 3, 3]);
+//! # Ok::<(), ckks_math::Error>(())
+//! ```
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+mod aligned;
+mod device;
+mod gemm;
+mod kernels;
+mod options;
+mod pool;
+mod ring;
+#[allow(unsafe_code)]
+mod simd;
+mod switch;
+mod tables;
+
+pub use device::{Block, CpuBackend};
+pub use gemm::PlainMatrix;
+pub use options::{CpuOptions, KernelChoice, available_kernels};
+pub use switch::SwitchKey;
+pub use tables::Tables;

@@ -128,19 +128,26 @@ pub enum Error {
         /// Slots needed (or the maximum).
         expected: usize,
     },
-    /// A value that cannot be encoded.
-    #[error("cannot encode value {value} at index {index}: {reason}")]
-    Encoding {
-        /// Index of the value.
-        index: usize,
+    /// A message, slot count or set of residues that cannot be encoded or decoded.
+    #[error(transparent)]
+    Encoding(#[from] crate::encoding::EncodingError),
+    /// A factorisation of the DFT that cannot be made.
+    #[error(transparent)]
+    Dft(#[from] crate::bootstrap::DftError),
+    /// A sampler's arguments out of range.
+    #[error(transparent)]
+    Sampling(#[from] crate::sampling::SamplingError),
+    /// A constant that is no whole number of at most 126 bits.
+    #[error("{op}: constant {value} is not a whole number below 2^126: scale it down")]
+    Constant {
+        /// The operation.
+        op: &'static str,
         /// The value.
         value: f64,
-        /// Why.
-        reason: String,
     },
     /// A polynomial approximation that cannot be made as asked.
-    #[error("cannot fit polynomial: {0}")]
-    Approximation(String),
+    #[error(transparent)]
+    Approximation(#[from] crate::polyval::ApproximationError),
     /// A serialized object that cannot be read.
     #[error("cannot read {object}: {reason}")]
     Wire {

@@ -4,11 +4,33 @@
 //! |---|---|
 //! | [`arith`] | arithmetic modulo word-sized primes, NTT primes |
 //! | [`backend`] | the traits a device implements, bodies derived from them, shapes of data |
+//! | [`params`] | parameter literals, presets, security |
+//! | [`encoding`], [`sampling`] | slot transforms, integers and residues; seeds and samplers |
+//! | [`context`] | one parameter set on one device; plaintexts |
+//! | [`keys`], [`encrypt`] | secret, public and switching keys; encryption, decryption |
+//! | [`evaluator`] | arithmetic on ciphertexts |
+//! | [`polyval`] | polynomial approximation and evaluation |
 //! | [`error`] | the error type |
 #![forbid(unsafe_code)]
 
 pub mod arith;
 pub mod backend;
+pub mod bootstrap;
+pub mod ciphertext;
+pub mod context;
+pub mod encoding;
+pub mod encrypt;
 pub mod error;
+pub mod evaluator;
+pub mod keys;
+pub mod params;
+pub mod poly;
+pub mod polyval;
+pub mod sampling;
 
+pub use ciphertext::{Ciphertext, Plaintext};
+pub use context::Context;
+pub use encrypt::{Decryptor, Encryptor};
 pub use error::{Error, Result};
+pub use evaluator::Evaluator;
+pub use params::{Params, ParamsLiteral};

@@ -1,6 +1,6 @@
 //! Exact kernels on blocks of residues.
 
-use super::{Basis, Device};
+use super::{Basis, Device, derived};
 use crate::error::Result;
 use std::ops::Range;
 
@@ -142,4 +142,42 @@ pub trait RingKernels: Device {
     /// # Contract
     /// in: coefficients, any rows, basis S · out: same rows, basis `to`, coefficients · exact by the formula above · law: `base_conversion_follows_its_formula`
     fn base_convert(&self, t: &Self::Tables, x: &Self::Block, to: Basis) -> Result<Self::Block>;
+
+    /// `x[first + i] <- x[first + i] + y[i]` for the rows of `y`.
+    ///
+    /// # Contract
+    /// in: `y` fits into `x` from row `first`, basis of `y` contains that of `x` · exact · in place · law: `rows_add_and_tensor`
+    fn add_rows(
+        &self,
+        t: &Self::Tables,
+        x: &mut Self::Block,
+        first: usize,
+        y: &Self::Block,
+    ) -> Result<()> {
+        derived::add_rows(self, t, x, first, y)
+    }
+
+    /// Products of linear polynomials in the secret: rows `x0 y0`, `x0 y1 + x1 y0`, `x1 y1`.
+    ///
+    /// # Contract
+    /// in: `x` and `y` of `2R` rows (first the `R` constant terms), same basis, evaluations · out: `3R` rows, component-major · exact · law: `rows_add_and_tensor`
+    fn tensor(&self, t: &Self::Tables, x: &Self::Block, y: &Self::Block) -> Result<Self::Block> {
+        derived::tensor(self, t, x, y)
+    }
+
+    /// Polynomials with small signed coefficients in the subring of `X^(N / m)`, in evaluation
+    /// order: coefficient `i` of a row is that of `X^(i N / m)` (on the conjugate-invariant ring of
+    /// the basis element with that exponent).
+    ///
+    /// # Contract
+    /// in: `coefficients` of `rows * m` integers, `m` a power of two at most `N` · out: evaluations over `basis` · exact · law: `embedding_equals_upload_and_ntt`
+    fn embed(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        coefficients: &[i64],
+        m: usize,
+    ) -> Result<Self::Block> {
+        derived::embed(self, t, basis, coefficients, m)
+    }
 }

@@ -4,5 +4,7 @@
 //! wants the same bits.
 
 mod key_switch;
+mod rows;
 
 pub use key_switch::{decompose, dot_key_turned, key_switch, mod_down, rescale};
+pub use rows::{add_rows, embed, tensor};

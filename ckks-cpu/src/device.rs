@@ -1,0 +1,215 @@
+//! The backend as a device: opening, memory, transfers.
+
+use crate::kernels::Kernels;
+use crate::options::{CpuOptions, KernelChoice};
+use crate::pool::{Buffer, Pool};
+use crate::simd::Ifma;
+use crate::tables::Tables;
+use ckks_math::arith::Modulus;
+use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
+use ckks_math::{Error, Result};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Words below which a kernel runs on the calling thread: waking another costs more.
+const PARALLEL_WORDS: usize = 1 << 14;
+
+/// The CPU as a [`Device`]; clones share threads and memory.
+#[derive(Clone)]
+pub struct CpuBackend {
+    pub(crate) kernels: Kernels,
+    pub(crate) pool: Pool,
+    threads: Arc<rayon::ThreadPool>,
+}
+
+/// Residues `[rows, limbs, N]` in memory, each below its modulus.
+pub struct Block {
+    pub(crate) shape: Shape,
+    pub(crate) words: Buffer,
+}
+
+impl CpuBackend {
+    /// Opens the CPU.
+    ///
+    /// Fails with [`Error::Unsupported`] when the chosen kernels cannot run on this machine, and
+    /// with [`Error::Device`] when threads cannot be started.
+    pub fn open(options: CpuOptions) -> Result<Self> {
+        let kernels = match (options.kernels, Ifma::detect()) {
+            (KernelChoice::Auto | KernelChoice::Avx512Ifma, Some(ifma)) => Kernels::Ifma(ifma),
+            (KernelChoice::Avx512Ifma, None) => {
+                return Err(Error::Unsupported {
+                    backend: "cpu".into(),
+                    what: "AVX-512-IFMA kernels on this machine".into(),
+                    way_out: "choose the reference kernels or `auto`".into(),
+                });
+            }
+            (KernelChoice::Auto | KernelChoice::Reference, _) => Kernels::Reference,
+        };
+        if options.threads == Some(0) {
+            return Err(Error::InvalidParameters(
+                "0 threads: give at least 1, or none for one a core".into(),
+            ));
+        }
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads.unwrap_or(0))
+            .thread_name(|i| format!("ckks-cpu-{i}"))
+            .build()
+            .map_err(|e| Error::Device {
+                backend: "cpu".into(),
+                message: e.to_string(),
+            })?;
+        Ok(Self {
+            kernels,
+            pool: Pool::default(),
+            threads: Arc::new(threads),
+        })
+    }
+
+    /// Fills every buffer with a pattern before a kernel writes it, from now on and for all
+    /// clones: a kernel that leaves words unwritten then shows. For tests.
+    #[must_use]
+    pub fn poisoned(self) -> Self {
+        self.pool.poison();
+        self
+    }
+
+    /// The kernels in use.
+    pub const fn kernels(&self) -> KernelChoice {
+        match self.kernels {
+            Kernels::Reference => KernelChoice::Reference,
+            Kernels::Ifma(_) => KernelChoice::Avx512Ifma,
+        }
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    /// Runs `task` on each item, in parallel when the items hold enough words to pay for it.
+    pub(crate) fn for_each<T: Send>(
+        &self,
+        words: usize,
+        items: Vec<T>,
+        task: impl Fn(T) + Send + Sync,
+    ) {
+        if self.threads() == 1 || items.len() < 2 || words < PARALLEL_WORDS {
+            items.into_iter().for_each(task);
+        } else {
+            self.threads
+                .install(|| items.into_par_iter().with_max_len(1).for_each(task));
+        }
+    }
+
+    /// A block with unspecified content.
+    pub(crate) fn block(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
+        let shape = Shape {
+            rows,
+            basis,
+            degree: t.ring.degree(),
+        };
+        Ok(Block {
+            shape,
+            words: self.pool.take(shape.words())?,
+        })
+    }
+
+    /// Copies words, in parallel pieces of `piece` words.
+    pub(crate) fn copy(&self, piece: usize, from: &[u64], to: &mut [u64]) {
+        let items = to.chunks_mut(piece).zip(from.chunks(piece)).collect();
+        self.for_each(from.len(), items, |(to, from): (&mut [u64], &[u64])| {
+            to.copy_from_slice(from);
+        });
+    }
+}
+
+impl Block {
+    /// Words of one row.
+    pub(crate) const fn row_words(&self) -> usize {
+        self.shape.basis.limbs() * self.shape.degree
+    }
+
+    /// The limb at position `limb` of a row.
+    pub(crate) fn limb(&self, row: usize, limb: usize) -> &[u64] {
+        let n = self.shape.degree;
+        &self.words[row * self.row_words() + limb * n..][..n]
+    }
+}
+
+impl Device for CpuBackend {
+    type Block = Block;
+    type Tables = Tables;
+
+    fn name(&self) -> String {
+        let threads = self.threads();
+        let plural = if threads == 1 { "" } else { "s" };
+        format!("cpu ({}, {threads} thread{plural})", self.kernels().name())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_modulus_bits: Modulus::MAX_BITS,
+            max_degree: 1 << 17,
+        }
+    }
+
+    fn memory(&self) -> MemoryUse {
+        self.pool.memory()
+    }
+
+    fn tables(&self, ring: &RingSpec) -> Result<Tables> {
+        let count = ring.q().len() + ring.p().len();
+        let build = || Tables::new(ring.clone(), self.kernels, 0..count);
+        Ok(self.threads.install(build))
+    }
+
+    fn ring<'t>(&self, t: &'t Tables) -> &'t RingSpec {
+        &t.ring
+    }
+
+    fn shape(&self, x: &Block) -> Shape {
+        x.shape
+    }
+
+    fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
+        let mut out = self.block(t, rows, basis)?;
+        out.words.fill(0);
+        Ok(out)
+    }
+
+    fn upload(&self, t: &Tables, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
+        let mut out = self.block(t, rows, basis)?;
+        if residues.len() != out.words.len() {
+            return Err(Error::InvalidParameters(format!(
+                "upload: {} residues for the shape {}",
+                residues.len(),
+                out.shape
+            )));
+        }
+        self.copy(t.ring.degree(), residues, &mut out.words);
+        Ok(out)
+    }
+
+    fn download(&self, _: &Tables, x: &Block) -> Result<Vec<u64>> {
+        Ok(x.words.to_vec())
+    }
+
+    fn duplicate(&self, t: &Tables, x: &Block) -> Result<Block> {
+        let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
+        self.copy(t.ring.degree(), &x.words, &mut out.words);
+        Ok(out)
+    }
+
+    /// Kernels return when they are done: there is nothing to wait for.
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fork(&self) -> Result<Self> {
+        Ok(self.clone())
+    }
+
+    fn join(&self, _: &Self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Products of integer matrices with rows of residues.
+
+use crate::device::{Block, CpuBackend};
+use crate::kernels::{CHUNK, Prime};
+use crate::pool::Buffer;
+use crate::ring::columns;
+use crate::tables::Tables;
+use ckks_math::backend::{Basis, GemmKernels};
+use ckks_math::{Error, Result};
+
+/// An integer matrix: its residues modulo every prime of the ring.
+pub struct PlainMatrix {
+    outputs: usize,
+    inputs: usize,
+    /// `[primes][outputs][inputs]`, all moduli `q` then the special ones.
+    residues: Buffer,
+}
+
+impl GemmKernels for CpuBackend {
+    type PlainMatrix = PlainMatrix;
+
+    fn load_matrix(
+        &self,
+        t: &Tables,
+        outputs: usize,
+        inputs: usize,
+        entries: &[i64],
+    ) -> Result<PlainMatrix> {
+        if outputs.checked_mul(inputs) != Some(entries.len()) || entries.is_empty() {
+            return Err(Error::InvalidParameters(format!(
+                "matrix: {} entries for {outputs} outputs and {inputs} inputs",
+                entries.len()
+            )));
+        }
+        let primes = t.primes(Basis::qp(t.ring.q().len(), t.ring.p().len()));
+        let mut residues = self.pool.take(primes.len() * entries.len())?;
+        let words = residues.len();
+        let tasks = residues.chunks_exact_mut(entries.len()).zip(primes).collect();
+        self.for_each(words, tasks, |(out, prime): (&mut [u64], &Prime)| {
+            for (out, &entry) in out.iter_mut().zip(entries) {
+                *out = prime.modulus().reduce_i64(entry);
+            }
+        });
+        Ok(PlainMatrix {
+            outputs,
+            inputs,
+            residues,
+        })
+    }
+
+    fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
+        let (basis, degree) = (x.shape.basis, x.shape.degree);
+        if x.shape.rows != w.inputs {
+            return Err(Error::InvalidParameters(format!(
+                "matrix product: {} rows where the matrix has {} inputs",
+                x.shape.rows, w.inputs
+            )));
+        }
+        let mut out = self.block(t, w.outputs, basis)?;
+        let primes = t.primes(basis);
+        let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
+        let mut limbs: Vec<Vec<&mut [u64]>> = primes.iter().map(|_| Vec::new()).collect();
+        for (i, piece) in out.words.chunks_exact_mut(degree).enumerate() {
+            limbs[i % primes.len()].push(piece);
+        }
+        let tasks: Vec<_> = (limbs.into_iter().enumerate())
+            .flat_map(|(limb, outs)| {
+                let columns = columns(outs.into_iter(), degree).into_iter().enumerate();
+                columns.map(move |(i, outs)| (limb, i * CHUNK, outs))
+            })
+            .collect();
+        let words = w.outputs * x.words.len();
+        self.for_each(words, tasks, |(limb, start, outs)| {
+            let width = degree.min(CHUNK);
+            let piece = |row: usize| &x.limb(row, limb)[start..][..width];
+            let xs: Vec<_> = (0..w.inputs).map(piece).collect();
+            let size = w.outputs * w.inputs;
+            let residues = &w.residues[indices[limb] * size..][..size];
+            for (out, weights) in outs.into_iter().zip(residues.chunks_exact(w.inputs)) {
+                primes[limb].linear(out, &xs, weights);
+            }
+        });
+        Ok(out)
+    }
+}

@@ -1,0 +1,119 @@
+//! Base conversion with an integer quotient; the formula is that of
+//! [`ckks_math::backend::RingKernels::base_convert`].
+
+use super::Prime;
+use crate::simd::Ifma;
+use ckks_math::arith::{Modulus, Shoup};
+use ckks_math::backend::Basis;
+
+/// Coefficients converted together: the digits of one piece stay in the first-level cache.
+pub const CHUNK: usize = 512;
+
+/// The constants of one conversion.
+pub struct Conversion {
+    sources: Vec<Source>,
+    targets: Vec<Target>,
+    /// Vector kernels, when every source prime admits them.
+    ifma: Option<Ifma>,
+}
+
+/// One source prime `d`.
+pub struct Source {
+    pub modulus: Modulus,
+    /// `(D/d)^-1 mod d`.
+    pub inverse: Shoup,
+    /// `z = y >> shift`, or `y << -shift`, has 30 bits.
+    pub shift: i32,
+    /// `floor(2^(30 + b) / d)`.
+    pub ratio: u64,
+}
+
+/// How the limb of one target prime is made.
+pub enum Target {
+    /// The source has it at this position.
+    Copy(usize),
+    /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`.
+    Sum(Vec<u64>),
+}
+
+impl Conversion {
+    pub fn new(from: Basis, sources: &[&Prime], to: Basis, targets: &[&Prime]) -> Self {
+        debug_assert_eq!(from.limbs(), sources.len());
+        debug_assert_eq!(to.limbs(), targets.len());
+        let product_but = |m: Modulus, skip: Option<usize>| {
+            let others = (sources.iter().enumerate()).filter(|(i, _)| Some(*i) != skip);
+            others.fold(1, |acc, (_, p)| m.mul(acc, m.reduce(p.modulus().value())))
+        };
+        let source = |(i, prime): (usize, &&Prime)| {
+            let m = prime.modulus();
+            Source {
+                modulus: m,
+                inverse: m.shoup(m.inv(product_but(m, Some(i)))),
+                shift: m.bits() as i32 - 30,
+                ratio: ((1_u128 << (30 + m.bits())) / u128::from(m.value())) as u64,
+            }
+        };
+        let target = |prime: &&Prime| {
+            let m = prime.modulus();
+            if let Some(shared) = sources.iter().position(|s| s.modulus() == m) {
+                return Target::Copy(shared);
+            }
+            let mut weights: Vec<u64> =
+                (0..sources.len()).map(|i| product_but(m, Some(i))).collect();
+            weights.push(m.neg(product_but(m, None)));
+            Target::Sum(weights)
+        };
+        let narrow = sources.iter().all(|p| p.ifma().is_some());
+        Self {
+            sources: sources.iter().enumerate().map(source).collect(),
+            targets: targets.iter().map(target).collect(),
+            ifma: sources
+                .first()
+                .and_then(|p| p.ifma())
+                .map(|(ifma, _)| *ifma)
+                .filter(|_| narrow),
+        }
+    }
+
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Writes the digits `y_i` of `xs`, one slice a source prime, and behind them the quotient `v`.
+    pub fn digits(&self, xs: &[&[u64]], out: &mut [u64]) {
+        let width = xs[0].len();
+        let (digits, quotient) = out.split_at_mut(self.sources.len() * width);
+        if let Some(ifma) = self.ifma {
+            ifma.digits(&self.sources, xs, digits, quotient);
+            return;
+        }
+        quotient.fill(1 << 27);
+        for ((source, x), digits) in self.sources.iter().zip(xs).zip(digits.chunks_mut(width)) {
+            for ((y, sum), &x) in digits.iter_mut().zip(&mut *quotient).zip(*x) {
+                *y = source.modulus.mul_shoup(x, source.inverse);
+                let z = if source.shift >= 0 {
+                    *y >> source.shift
+                } else {
+                    *y << -source.shift
+                };
+                *sum += (z * source.ratio) >> 32;
+            }
+        }
+        for sum in quotient {
+            *sum >>= 28;
+        }
+    }
+
+    /// One target limb from digits and quotient.
+    pub fn accumulate(&self, prime: &Prime, weights: &[u64], digits: &[&[u64]], out: &mut [u64]) {
+        if self.ifma.is_some() {
+            prime.linear(out, digits, weights);
+        } else {
+            prime.linear_wide(out, digits, weights);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Kernels on slices of one limb: the reference in plain Rust, and the choice of kernels.
+//!
+//! A [`Prime`] chooses once, when tables are built, between the reference (any prime) and
+//! [`crate::simd`] (primes below `2^50`, rings of degree 64 and more).
+
+mod convert;
+mod dot;
+mod linear;
+mod ntt;
+mod permute;
+mod pointwise;
+mod prime;
+
+pub use convert::{CHUNK, Conversion, Source, Target};
+pub use dot::KeyLimb;
+pub use ntt::{ReferenceNtt, Twiddles, twiddles};
+pub use permute::{PATTERN_BITS, Permutation};
+pub use prime::Prime;
+
+use crate::simd::Ifma;
+
+/// Words that kernels may move together: one AVX-512 register, one cache line.
+pub const LANES: usize = 8;
+
+/// The kernels of a backend.
+#[derive(Clone, Copy)]
+pub enum Kernels {
+    /// Plain Rust for every prime.
+    Reference,
+    /// AVX-512-IFMA where the prime allows.
+    Ifma(Ifma),
+}

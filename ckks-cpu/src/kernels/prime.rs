@@ -1,0 +1,153 @@
+//! One prime with its constants: where reference and vector kernels part.
+
+use super::{KeyLimb, Kernels, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
+use crate::simd::{self, Ifma, IfmaNtt, Narrow};
+use ckks_math::arith::{Modulus, Shoup};
+use ckks_math::backend::{Pointwise, RingSpec};
+
+/// Constants and kernels of one prime; slices are (pieces of) one limb.
+pub struct Prime {
+    modulus: Modulus,
+    transform: Transform,
+    ifma: Option<(Ifma, Narrow)>,
+}
+
+enum Transform {
+    Reference(ReferenceNtt),
+    Ifma(Ifma, IfmaNtt),
+}
+
+impl Prime {
+    pub fn new(ring: &RingSpec, index: usize, kernels: Kernels) -> Self {
+        let modulus = ring.prime(index);
+        let twiddles = ntt::twiddles(ring, index);
+        let ifma = match kernels {
+            Kernels::Ifma(ifma)
+                if modulus.bits() <= simd::MAX_BITS && ring.degree() >= simd::MIN_DEGREE =>
+            {
+                Some((ifma, ifma.narrow(modulus)))
+            }
+            Kernels::Ifma(_) | Kernels::Reference => None,
+        };
+        let transform = match ifma {
+            Some((ifma, _)) => Transform::Ifma(ifma, ifma.transform(modulus, &twiddles)),
+            None => Transform::Reference(ReferenceNtt::new(modulus, &twiddles)),
+        };
+        Self {
+            modulus,
+            transform,
+            ifma,
+        }
+    }
+
+    pub const fn modulus(&self) -> Modulus {
+        self.modulus
+    }
+
+    /// Vector kernels and their constants, if this prime uses them.
+    pub const fn ifma(&self) -> Option<&(Ifma, Narrow)> {
+        self.ifma.as_ref()
+    }
+
+    /// Coefficients to evaluations, in place.
+    pub fn ntt(&self, x: &mut [u64]) {
+        match &self.transform {
+            Transform::Reference(t) => t.forward(x),
+            Transform::Ifma(ifma, t) => ifma.ntt(t, x),
+        }
+    }
+
+    /// Evaluations to coefficients, in place.
+    pub fn intt(&self, x: &mut [u64]) {
+        match &self.transform {
+            Transform::Reference(t) => t.inverse(x),
+            Transform::Ifma(ifma, t) => ifma.intt(t, x),
+        }
+    }
+
+    /// `out <- x op y`.
+    pub fn pointwise(&self, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.pointwise(narrow, op, out, x, y),
+            None => pointwise::binary(self.modulus, op, out, x, y),
+        }
+    }
+
+    /// `x <- x op y`.
+    pub fn pointwise_assign(&self, op: Pointwise, x: &mut [u64], y: &[u64]) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.pointwise_assign(narrow, op, x, y),
+            None => pointwise::binary_assign(self.modulus, op, x, y),
+        }
+    }
+
+    /// `acc <- acc + x y`.
+    pub fn multiply_accumulate(&self, acc: &mut [u64], x: &[u64], y: &[u64]) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.multiply_accumulate(narrow, acc, x, y),
+            None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
+        }
+    }
+
+    /// `x <- c x`.
+    pub fn scale(&self, x: &mut [u64], c: u64) {
+        let c = self.modulus.shoup(c);
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.scale(narrow, x, c),
+            None => pointwise::scale(self.modulus, x, c),
+        }
+    }
+
+    /// `x <- x + c`.
+    pub fn offset(&self, x: &mut [u64], c: u64) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.offset(narrow, x, c),
+            None => pointwise::offset(self.modulus, x, c),
+        }
+    }
+
+    /// `out <- (x - out) c`.
+    pub fn subtract_from_and_scale(&self, out: &mut [u64], x: &[u64], c: Shoup) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.subtract_from_and_scale(narrow, out, x, c),
+            None => pointwise::subtract_from_and_scale(self.modulus, out, x, c),
+        }
+    }
+
+    /// `out <- sum_i weights[i] xs[i]`; the words of `xs` may belong to other primes as long as
+    /// the vector kernels admit those.
+    pub fn linear(&self, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.linear(narrow, out, xs, weights),
+            None => linear::linear(self.modulus, out, xs, weights),
+        }
+    }
+
+    /// As [`Prime::linear`] with words of `xs` of any size below `2^61`.
+    pub fn linear_wide(&self, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+        linear::linear(self.modulus, out, xs, weights);
+    }
+
+    /// The words of `x` permuted.
+    pub fn permute(&self, permutation: &Permutation, out: &mut [u64], x: &[u64]) {
+        match &self.ifma {
+            Some((ifma, _)) => ifma.permute(permutation, out, x),
+            None => permutation.apply(out, x),
+        }
+    }
+
+    /// `outs[r] <- sum_d xs[d R + r] b_d`, `outs[R + r] <- sum_d xs[d R + r] a_d`, with the words
+    /// of each `x` permuted first if asked.
+    pub fn dot(
+        &self,
+        outs: &mut [&mut [u64]],
+        xs: &[&[u64]],
+        permutation: Option<&Permutation>,
+        key: KeyLimb<'_>,
+    ) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.dot(narrow, outs, xs, permutation, key),
+            None => dot::dot(self.modulus, outs, xs, permutation, key),
+        }
+    }
+}

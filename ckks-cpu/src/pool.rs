@@ -1,0 +1,207 @@
+//! Recycling of buffers: a large fresh buffer costs as much in page faults as a kernel over it.
+
+use crate::aligned::AlignedBuf;
+use ckks_math::backend::MemoryUse;
+use ckks_math::{Error, Result};
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Free memory kept at least, and at most, whatever is live.
+const KEEP: std::ops::RangeInclusive<u64> = (256 << 20)..=(1 << 30);
+/// Free buffers kept at most.
+const KEEP_BUFFERS: usize = 256;
+/// A value that no residue has, to fill buffers whose content must not matter.
+const POISON: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+/// A pool of buffers; clones share it.
+#[derive(Clone, Default)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    poison: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// Oldest first, so that sizes out of use leave first.
+    free: VecDeque<AlignedBuf>,
+    memory: MemoryUse,
+}
+
+/// A buffer of the pool, given back on drop. Its content is unspecified at first.
+pub struct Buffer {
+    /// `None` only while dropping.
+    words: Option<AlignedBuf>,
+    len: usize,
+    pool: Pool,
+}
+
+impl Pool {
+    /// From now on, fills every buffer with a pattern before it is handed out.
+    pub fn poison(&self) {
+        self.0.poison.store(true, Ordering::Relaxed);
+    }
+
+    /// Memory in use.
+    pub fn memory(&self) -> MemoryUse {
+        self.state().memory
+    }
+
+    /// A buffer of `len` words with unspecified content.
+    pub fn take(&self, len: usize) -> Result<Buffer> {
+        let recycled = self.state().take(size_class(len));
+        let words = match recycled {
+            Some(words) => words,
+            None => self.allocate(size_class(len))?,
+        };
+        let mut buffer = Buffer {
+            words: Some(words),
+            len,
+            pool: self.clone(),
+        };
+        if self.0.poison.load(Ordering::Relaxed) {
+            buffer.fill(POISON);
+        }
+        Ok(buffer)
+    }
+
+    fn allocate(&self, len: usize) -> Result<AlignedBuf> {
+        let fresh = AlignedBuf::zeroed(len).or_else(|| {
+            self.state().trim(0);
+            AlignedBuf::zeroed(len)
+        });
+        let words = fresh.ok_or_else(|| Error::OutOfMemory {
+            backend: "cpu".into(),
+            asked: (len as u64).saturating_mul(8),
+            free: 0,
+        })?;
+        self.state().account(bytes(&words), 0);
+        Ok(words)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is consistent between statements: a panic elsewhere cannot break it.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The tightest free buffer that holds `class` words and wastes at most an eighth.
+    fn take(&mut self, class: usize) -> Option<AlignedBuf> {
+        let fits = class..=class + class / 8;
+        let (index, _) = (self.free.iter().enumerate().rev())
+            .filter(|(_, words)| fits.contains(&words.len()))
+            .min_by_key(|(_, words)| words.len())?;
+        let words = self.free.remove(index)?;
+        self.memory.pooled -= bytes(&words);
+        self.account(bytes(&words), 0);
+        Some(words)
+    }
+
+    fn give(&mut self, words: AlignedBuf) {
+        self.memory.live -= bytes(&words);
+        self.account(0, bytes(&words));
+        self.free.push_back(words);
+        self.trim(self.memory.live.clamp(*KEEP.start(), *KEEP.end()));
+    }
+
+    fn account(&mut self, live: u64, pooled: u64) {
+        self.memory.live += live;
+        self.memory.pooled += pooled;
+        self.memory.peak = (self.memory.peak).max(self.memory.live + self.memory.pooled);
+    }
+
+    /// Frees the oldest buffers until at most `keep` bytes are pooled.
+    fn trim(&mut self, keep: u64) {
+        while self.memory.pooled > keep || self.free.len() > KEEP_BUFFERS {
+            let Some(words) = self.free.pop_front() else {
+                break;
+            };
+            self.memory.pooled -= bytes(&words);
+        }
+    }
+}
+
+fn bytes(words: &AlignedBuf) -> u64 {
+    words.len() as u64 * 8
+}
+
+/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet.
+fn size_class(len: usize) -> usize {
+    let step = (len.checked_next_power_of_two().unwrap_or(len) / 8).max(8);
+    len.checked_next_multiple_of(step).unwrap_or(len)
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(words) = self.words.take() {
+            self.pool.state().give(words);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        match &self.words {
+            Some(words) => &words[..self.len],
+            None => &[],
+        }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        match &mut self.words {
+            Some(words) => &mut words[..self.len],
+            None => &mut [],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_recycled_and_counted() {
+        let pool = Pool::default();
+        let first = pool.take(1000).expect("memory");
+        let address = first.as_ptr();
+        let size = pool.memory().live;
+        assert!((8000..=9000).contains(&size));
+        drop(first);
+        assert_eq!((pool.memory().live, pool.memory().pooled), (0, size));
+        let again = pool.take(1000).expect("memory");
+        assert_eq!(again.as_ptr(), address);
+        let other = pool.take(1000).expect("memory");
+        assert_ne!(other.as_ptr(), address);
+        assert_eq!(pool.memory().peak, 2 * size);
+    }
+
+    #[test]
+    fn the_pool_is_bounded() {
+        let pool = Pool::default();
+        let buffers: Vec<_> = (0..2 * KEEP_BUFFERS)
+            .map(|_| pool.take(100).expect("memory"))
+            .collect();
+        drop(buffers);
+        assert!(pool.state().free.len() <= KEEP_BUFFERS);
+        let big = pool.take(*KEEP.start() as usize / 8 + 1).expect("memory");
+        drop(big);
+        assert_eq!(pool.memory().pooled, 0);
+    }
+
+    #[test]
+    fn poison_fills_recycled_buffers() {
+        let pool = Pool::default();
+        pool.poison();
+        pool.take(64).expect("memory").fill(1);
+        assert!(pool.take(64).expect("memory").iter().all(|&w| w == POISON));
+    }
+}

@@ -1,0 +1,205 @@
+//! Ring kernels over blocks: each limb (or piece of all limbs) of each row is one task.
+
+use crate::device::{Block, CpuBackend};
+use crate::kernels::{CHUNK, Prime, Target};
+use crate::tables::Tables;
+use ckks_math::Result;
+use ckks_math::backend::{Basis, Pointwise, RingKernels};
+use std::ops::Range;
+
+/// The position in `outer` of each limb of `inner`.
+pub(crate) fn positions(inner: Basis, outer: Basis) -> Vec<usize> {
+    debug_assert!(outer.contains(inner), "{inner} in {outer}");
+    let q = (inner.lo as usize..inner.hi as usize).filter_map(|i| outer.q_position(i));
+    let p = (0..inner.special as usize).filter_map(|i| outer.p_position(i));
+    q.chain(p).collect()
+}
+
+/// One limb of a row to be written.
+pub(crate) struct Task<'a> {
+    pub prime: &'a Prime,
+    pub row: usize,
+    pub limb: usize,
+    pub out: &'a mut [u64],
+}
+
+/// The limbs of all rows, ordered by prime first so that its constants stay in cache.
+pub(crate) fn tasks<'a>(t: &'a Tables, x: &'a mut Block) -> Vec<Task<'a>> {
+    let primes = t.primes(x.shape.basis);
+    let limbs = primes.len();
+    let mut tasks: Vec<_> = (x.words.chunks_exact_mut(x.shape.degree).enumerate())
+        .map(|(i, out)| Task {
+            prime: primes[i % limbs],
+            row: i / limbs,
+            limb: i % limbs,
+            out,
+        })
+        .collect();
+    tasks.sort_by_key(|task| (task.limb, task.row));
+    tasks
+}
+
+/// Pieces of [`CHUNK`] coefficients, each with the slices of all limbs.
+pub(crate) fn columns<'a>(
+    limbs: impl Iterator<Item = &'a mut [u64]>,
+    degree: usize,
+) -> Vec<Vec<&'a mut [u64]>> {
+    let mut columns: Vec<Vec<_>> = (0..degree.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
+    for limb in limbs {
+        for (column, piece) in columns.iter_mut().zip(limb.chunks_mut(CHUNK)) {
+            column.push(piece);
+        }
+    }
+    columns
+}
+
+impl RingKernels for CpuBackend {
+    fn ntt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        self.for_each(x.words.len(), tasks(t, x), |task| task.prime.ntt(task.out));
+        Ok(())
+    }
+
+    fn intt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        self.for_each(x.words.len(), tasks(t, x), |task| task.prime.intt(task.out));
+        Ok(())
+    }
+
+    fn pointwise(&self, t: &Tables, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
+        let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
+        let at = positions(x.shape.basis, y.shape.basis);
+        self.for_each(x.words.len(), tasks(t, &mut out), |task| {
+            let x = x.limb(task.row, task.limb);
+            let y = y.limb(task.row % y.shape.rows, at[task.limb]);
+            task.prime.pointwise(op, task.out, x, y);
+        });
+        Ok(out)
+    }
+
+    fn pointwise_assign(&self, t: &Tables, op: Pointwise, x: &mut Block, y: &Block) -> Result<()> {
+        let at = positions(x.shape.basis, y.shape.basis);
+        self.for_each(x.words.len(), tasks(t, x), |task| {
+            let y = y.limb(task.row % y.shape.rows, at[task.limb]);
+            task.prime.pointwise_assign(op, task.out, y);
+        });
+        Ok(())
+    }
+
+    fn multiply_accumulate(
+        &self,
+        t: &Tables,
+        acc: &mut Block,
+        x: &Block,
+        y: &Block,
+    ) -> Result<()> {
+        let x_at = positions(acc.shape.basis, x.shape.basis);
+        let y_at = positions(acc.shape.basis, y.shape.basis);
+        self.for_each(acc.words.len(), tasks(t, acc), |task| {
+            let x = x.limb(task.row % x.shape.rows, x_at[task.limb]);
+            let y = y.limb(task.row % y.shape.rows, y_at[task.limb]);
+            task.prime.multiply_accumulate(task.out, x, y);
+        });
+        Ok(())
+    }
+
+    fn scale_limbs(&self, t: &Tables, x: &mut Block, constants: &[u64]) -> Result<()> {
+        debug_assert_eq!(constants.len(), x.shape.basis.limbs());
+        self.for_each(x.words.len(), tasks(t, x), |task| {
+            task.prime.scale(task.out, constants[task.limb]);
+        });
+        Ok(())
+    }
+
+    fn offset_limbs(
+        &self,
+        t: &Tables,
+        x: &mut Block,
+        rows: Range<usize>,
+        constants: &[u64],
+    ) -> Result<()> {
+        debug_assert_eq!(constants.len(), x.shape.basis.limbs());
+        let words = rows.len() * x.row_words();
+        let mut chosen = tasks(t, x);
+        chosen.retain(|task| rows.contains(&task.row));
+        self.for_each(words, chosen, |task| {
+            task.prime.offset(task.out, constants[task.limb]);
+        });
+        Ok(())
+    }
+
+    fn combine(
+        &self,
+        t: &Tables,
+        basis: Basis,
+        xs: &[&Block],
+        constants: &[Vec<u64>],
+    ) -> Result<Block> {
+        let mut out = self.block(t, xs.first().map_or(0, |x| x.shape.rows), basis)?;
+        let at: Vec<_> = xs.iter().map(|x| positions(basis, x.shape.basis)).collect();
+        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+            let limbs = xs.iter().zip(&at).map(|(x, at)| x.limb(task.row, at[task.limb]));
+            let weights: Vec<_> = constants.iter().map(|c| c[task.limb]).collect();
+            task.prime.linear(task.out, &limbs.collect::<Vec<_>>(), &weights);
+        });
+        Ok(out)
+    }
+
+    fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
+        let permutation = t.permutation(galois);
+        let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
+        self.for_each(x.words.len(), tasks(t, &mut out), |task| {
+            task.prime.permute(&permutation, task.out, x.limb(task.row, task.limb));
+        });
+        Ok(out)
+    }
+
+    fn restrict(&self, t: &Tables, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        let at = positions(basis, x.shape.basis);
+        let mut out = self.block(t, rows.len(), basis)?;
+        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+            task.out.copy_from_slice(x.limb(rows.start + task.row, at[task.limb]));
+        });
+        Ok(out)
+    }
+
+    fn stack(&self, t: &Tables, xs: &[&Block]) -> Result<Block> {
+        let rows = xs.iter().map(|x| x.shape.rows).sum();
+        let basis = xs.first().map_or(Basis::q(0), |x| x.shape.basis);
+        let mut out = self.block(t, rows, basis)?;
+        let from: Vec<_> = (xs.iter().flat_map(|x| (0..x.shape.rows).map(move |r| (*x, r)))).collect();
+        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+            let (x, row) = from[task.row];
+            task.out.copy_from_slice(x.limb(row, task.limb));
+        });
+        Ok(out)
+    }
+
+    fn base_convert(&self, t: &Tables, x: &Block, to: Basis) -> Result<Block> {
+        let (degree, from) = (x.shape.degree, x.shape.basis);
+        let conversion = t.conversion(from, to);
+        let mut out = self.block(t, x.shape.rows, to)?;
+        let targets = t.primes(to);
+        let words = out.words.len() + x.words.len();
+        let row_words = (to.limbs() * degree).max(1);
+        let pieces: Vec<_> = (out.words.chunks_exact_mut(row_words).enumerate())
+            .flat_map(|(row, words)| {
+                let columns = columns(words.chunks_exact_mut(degree), degree);
+                columns.into_iter().enumerate().map(move |(i, c)| (row, i * CHUNK, c))
+            })
+            .collect();
+        self.for_each(words, pieces, |(row, start, column)| {
+            let width = degree.min(CHUNK);
+            let piece = |limb: usize| &x.limb(row, limb)[start..][..width];
+            let xs: Vec<_> = (0..from.limbs()).map(piece).collect();
+            let mut digits = vec![0; (xs.len() + 1) * width];
+            conversion.digits(&xs, &mut digits);
+            let digits: Vec<_> = digits.chunks_exact(width).collect();
+            for ((out, target), prime) in column.into_iter().zip(conversion.targets()).zip(&targets) {
+                match target {
+                    Target::Copy(limb) => out.copy_from_slice(xs[*limb]),
+                    Target::Sum(weights) => conversion.accumulate(prime, weights, &digits, out),
+                }
+            }
+        });
+        Ok(out)
+    }
+}

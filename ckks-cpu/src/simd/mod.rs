@@ -1,0 +1,31 @@
+//! Kernels with AVX-512 and its 52-bit multiply-add (IFMA), for primes below `2^50`.
+//!
+//! [`Ifma`] is the proof that the instructions exist: it is only made by detection, and every
+//! kernel is one of its methods. On other architectures it has no value.
+
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
+#[cfg(target_arch = "x86_64")]
+mod arith;
+#[cfg(target_arch = "x86_64")]
+mod dot;
+#[cfg(target_arch = "x86_64")]
+mod elementwise;
+#[cfg(target_arch = "x86_64")]
+mod fold;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod linear;
+#[cfg(target_arch = "x86_64")]
+mod ntt;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub use absent::{Ifma, IfmaNtt, Narrow};
+#[cfg(target_arch = "x86_64")]
+pub use {arith::Narrow, ifma::Ifma, ntt::IfmaNtt};
+
+/// Longest prime of the vector kernels: residues stay below `4q < 2^52` between reductions.
+pub const MAX_BITS: u32 = 50;
+/// Smallest ring of the vector kernels: 8 registers of 8 words.
+pub const MIN_DEGREE: usize = 64;

@@ -1,0 +1,99 @@
+//! The scheme on the CPU backend, on small rings.
+
+use ckks_cpu::{CpuBackend, CpuOptions};
+use ckks_math::backend::{Device, RingKind};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::keys::{EvaluationKeys, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+use ckks_math::params::{BootstrapLiteral, ParamsLiteral, SecretDistribution};
+use ckks_math::sampling::Seed;
+use ckks_math::{Context, Decryptor, Encryptor, Evaluator, Params};
+use std::sync::Arc;
+
+fn literal(log_n: u32) -> ParamsLiteral {
+    let mut level_bits = vec![49, 34, 34, 34];
+    level_bits.extend([40; 6]);
+    level_bits.extend([49; 11]);
+    ParamsLiteral {
+        name: "small".into(),
+        ring: RingKind::Standard,
+        log_n,
+        level_bits,
+        word_bits: 49,
+        special_primes: 5,
+        special_bits: 49,
+        digit_size: 5,
+        log_scale: 40,
+        secret: SecretDistribution::SparseTernary { weight: 192 },
+        bootstrap: Some(BootstrapLiteral {
+            slots_to_coeffs_levels: 3,
+            coeffs_to_slots_levels: 3,
+            eval_mod_levels: 8,
+            ephemeral_weight: 32,
+            overflow_bound: 16,
+            cosine_degree: 30,
+            double_angles: 3,
+            message_ratio_bits: 11,
+        }),
+    }
+}
+
+struct Setup {
+    context: Context<CpuBackend>,
+    secret: SecretKey,
+    encryptor: Encryptor<CpuBackend>,
+    decryptor: Decryptor<CpuBackend>,
+}
+
+fn setup(literal: ParamsLiteral, seed: u8) -> Setup {
+    let backend = CpuBackend::open(CpuOptions::default()).unwrap();
+    let params: Params = literal.check_insecure_for_tests(backend.limits()).unwrap();
+    let context = Context::new(params, backend).unwrap();
+    let secret = SecretKey::from_seed(context.params(), Seed::from_bytes([seed; 32])).unwrap();
+    let encryptor =
+        Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([seed + 1; 32])).unwrap();
+    let decryptor = Decryptor::new(&context, &secret).unwrap();
+    Setup { context, secret, encryptor, decryptor }
+}
+
+fn ramp(n: usize) -> Vec<f64> {
+    (0..n).map(|i| ((i * 37 + 11) % 101) as f64 / 50.5 - 1.0).collect()
+}
+
+fn worst(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn arithmetic_matches_plaintext() {
+    let mut s = setup(literal(11), 3);
+    let (n, level) = (64, 9);
+    let x = ramp(n);
+    let scale = s.context.params().scale_at(level);
+    let ct = s.encryptor.encrypt(&s.context.encode(&x, level, scale).unwrap()).unwrap();
+    let generator = KeyGenerator::new(&s.context, &s.secret).unwrap();
+    let ring = s.context.params().ring();
+    let keys = generator
+        .evaluation_keys([
+            KeyRequest { purpose: KeyPurpose::Relinearization, level },
+            KeyRequest { purpose: KeyPurpose::Galois(ring.galois_rotation(3)), level },
+        ])
+        .unwrap();
+    let ev = Evaluator::new(s.context.clone(), Arc::new(keys));
+    let read = |c| s.context.decode(&s.decryptor.decrypt(&c).unwrap()[0]).unwrap();
+    assert!(worst(&read(ct.clone()), &x) < 1e-8);
+    let square = ev.square(&ct).unwrap();
+    let want: Vec<f64> = x.iter().map(|v| v * v).collect();
+    assert!(worst(&read(square.clone()), &want) < 1e-7, "{}", worst(&read(square), &want));
+    let turned = ev.rotate(&ct, 3).unwrap();
+    let want: Vec<f64> = (0..n).map(|i| x[(i + 3) % n]).collect();
+    assert!(worst(&read(turned), &want) < 1e-7);
+    let hoisted = ev.rotate_many(&ct, &[3]).unwrap();
+    assert!(worst(&read(hoisted[0].clone()), &want) < 1e-7);
+    let silu = ckks_math::polyval::Chebyshev::interpolate(|v| v / (1.0 + (-v).exp()), (-1.0, 1.0), 15)
+        .unwrap();
+    let y = ev.polynomial(&ct, &silu).unwrap();
+    let want: Vec<f64> = x.iter().map(|v| v / (1.0 + (-v).exp())).collect();
+    assert_eq!(y.level(), level - 4);
+    assert!(worst(&read(y.clone()), &want) < 1e-6, "{}", worst(&read(y), &want));
+}
+

@@ -1,0 +1,87 @@
+//! Row-wise operations from required kernels.
+
+use crate::backend::{Basis, Pointwise, RingKernels};
+use crate::error::{Error, Result};
+
+/// See [`RingKernels::add_rows`].
+pub fn add_rows<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &mut B::Block,
+    first: usize,
+    y: &B::Block,
+) -> Result<()> {
+    let shape = backend.shape(x);
+    let (end, basis) = (first + backend.shape(y).rows, shape.basis);
+    if end > shape.rows {
+        return Err(Error::ShapeMismatch {
+            op: "add_rows",
+            left: shape,
+            right: backend.shape(y),
+        });
+    }
+    let mut sum = backend.restrict(t, x, first..end, basis)?;
+    backend.pointwise_assign(t, Pointwise::Add, &mut sum, y)?;
+    let mut parts = Vec::new();
+    if first > 0 {
+        parts.push(backend.restrict(t, x, 0..first, basis)?);
+    }
+    parts.push(sum);
+    if end < shape.rows {
+        parts.push(backend.restrict(t, x, end..shape.rows, basis)?);
+    }
+    *x = backend.stack(t, &parts.iter().collect::<Vec<_>>())?;
+    Ok(())
+}
+
+/// See [`RingKernels::tensor`].
+pub fn tensor<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    y: &B::Block,
+) -> Result<B::Block> {
+    let shape = backend.shape(x);
+    let (k, basis) = (shape.rows / 2, shape.basis);
+    let y0 = backend.restrict(t, y, 0..k, basis)?;
+    let y1 = backend.restrict(t, y, k..2 * k, basis)?;
+    let low = backend.pointwise(t, Pointwise::Mul, x, &y0)?;
+    let high = backend.pointwise(t, Pointwise::Mul, x, &y1)?;
+    let constant = backend.restrict(t, &low, 0..k, basis)?;
+    let mut middle = backend.restrict(t, &low, k..2 * k, basis)?;
+    let cross = backend.restrict(t, &high, 0..k, basis)?;
+    backend.pointwise_assign(t, Pointwise::Add, &mut middle, &cross)?;
+    let quadratic = backend.restrict(t, &high, k..2 * k, basis)?;
+    backend.stack(t, &[&constant, &middle, &quadratic])
+}
+
+/// See [`RingKernels::embed`].
+pub fn embed<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    basis: Basis,
+    coefficients: &[i64],
+    m: usize,
+) -> Result<B::Block> {
+    let ring = backend.ring(t);
+    let n = ring.degree();
+    if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
+        return Err(Error::InvalidParameters(format!(
+            "embed: {} coefficients in rows of {m}, which is to be a power of two at most N = {n}",
+            coefficients.len()
+        )));
+    }
+    let (rows, gap) = (coefficients.len() / m, n / m);
+    let mut residues = vec![0; rows * basis.limbs() * n];
+    let mut polynomials = residues.chunks_exact_mut(n);
+    for row in coefficients.chunks_exact(m) {
+        for (modulus, polynomial) in ring.moduli(basis).zip(&mut polynomials) {
+            for (&c, target) in row.iter().zip(polynomial.iter_mut().step_by(gap)) {
+                *target = modulus.reduce_i64(c);
+            }
+        }
+    }
+    let mut block = backend.upload(t, rows, basis, &residues)?;
+    backend.ntt(t, &mut block)?;
+    Ok(block)
+}

@@ -1,0 +1,330 @@
+//! Bootstrapping: brings a ciphertext from the bottom back to a high level.
+//!
+//! Order: **SlotsToCoeffs first** (StC), then the half-bootstrap (ModRaise through an ephemeral
+//! sparse secret [Bossuat-Troncoso-Hubaux 2022], CoeffsToSlots, EvalMod). A circuit may place its
+//! linear layer between the two, on coefficients at the bottom modulus.
+//!
+//! ```text
+//! slots, level stc --StC--> coefficients, level 0 --ModRaise--> top --CtS--> slots --EvalMod--> slots, level out
+//! ```
+//!
+//! With `q0` the base modulus and `D0 = q0 / 2^message_ratio_bits` the scale at the bottom:
+//! * after ModRaise each coefficient is `m + q0 I`, `|I| <= K` but for the probability of
+//!   [`crate::polyval::overflow::overflow_failure_log2`];
+//! * CtS puts `u = ((m/q0 + I) - 1/4) / (K + eps + 1/4)` into slots (the `1/4` by an added constant);
+//! * EvalMod returns `sin(2 pi m / q0) / (2 pi)`, off from `m / q0` by at most `(2 pi)^2 / 6` times
+//!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
+//!   balances the error over `[-1, 1]` and leaves a quarter of it.
+
+pub mod dft;
+#[cfg(test)]
+mod dft_tests;
+mod eval_mod;
+mod mod_raise;
+//mod requests;
+
+pub use dft::{DftError, DftPlan, Diagonals};
+//pub use requests::refresh_requests;
+
+use crate::backend::Backend;
+use crate::ciphertext::Ciphertext;
+use crate::context::Context;
+use crate::encoding::Complex64;
+use crate::error::{Error, Result};
+use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan};
+use crate::params::{BootstrapLiteral, Params};
+use crate::polyval::Plan;
+use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
+
+/// Choices of a bootstrapper that do not change its keys' security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootstrapOptions {
+    /// Levels that CtS uses; `None` for all that the preset reserves. Fewer levels raise to a
+    /// lower top: each refresh is cheaper, with more diagonals a level.
+    pub coeffs_to_slots_levels: Option<usize>,
+    /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
+    /// circuit's.
+    pub slots_to_coeffs_levels: Option<usize>,
+    /// Keep encoded diagonals on the device: faster, at 8 N limbs bytes a diagonal.
+    pub resident: bool,
+}
+
+impl Default for BootstrapOptions {
+    fn default() -> Self {
+        Self {
+            coeffs_to_slots_levels: None,
+            slots_to_coeffs_levels: None,
+            resident: true,
+        }
+    }
+}
+
+/// What a refresh is made of, for one parameter set and one number of slots.
+pub struct Bootstrapper<B: Backend> {
+    context: Context<B>,
+    literal: BootstrapLiteral,
+    slots: usize,
+    /// Level that ModRaise raises to.
+    top: usize,
+    /// Level at which StC starts.
+    bottom: usize,
+    coeffs_to_slots: Vec<EncodedTransform<B>>,
+    slots_to_coeffs: Vec<EncodedTransform<B>>,
+    fit: ModularFit,
+    plan: Plan,
+}
+
+impl<B: Backend> Bootstrapper<B> {
+    /// Prepares the refresh of ciphertexts with `slots` slots (a power of two, at least 4).
+    ///
+    /// Needs a parameter set with a [`BootstrapLiteral`] on the standard ring. The keys it needs
+    /// are listed by [`refresh_requests`].
+    pub fn new(context: &Context<B>, slots: usize, options: BootstrapOptions) -> Result<Self> {
+        let params = context.params();
+        let literal = params.literal().bootstrap.clone().ok_or_else(|| {
+            Error::InvalidParameters(format!(
+                "{} is not made for bootstrapping: choose a preset with `boot` in its name",
+                params.name()
+            ))
+        })?;
+        if !slots.is_power_of_two() || !(4..=params.degree() / 2).contains(&slots) {
+            return Err(Error::SlotMismatch {
+                op: "bootstrapper (a power of two from 4)",
+                found: slots,
+                expected: params.degree() / 2,
+            });
+        }
+        let layers = slots.trailing_zeros() as usize;
+        let count = |wanted: Option<usize>, reserved: usize| {
+            wanted.unwrap_or(reserved).clamp(1, reserved.min(layers))
+        };
+        let cts = count(
+            options.coeffs_to_slots_levels,
+            literal.coeffs_to_slots_levels,
+        );
+        let stc = count(
+            options.slots_to_coeffs_levels,
+            literal.slots_to_coeffs_levels,
+        );
+        let top = params.max_level() - literal.coeffs_to_slots_levels + cts;
+        let eps = -f64::from(literal.message_ratio_bits);
+        let fit = fit_cosine(
+            literal.overflow_bound as u32,
+            eps.exp2(),
+            literal.double_angles,
+            literal.cosine_degree,
+            CosineFit::EvenNearIntegers,
+        )?;
+        let (lo, hi) = fit.chebyshev.interval();
+        // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by N / 2n, and the
+        // real part is t + conj(t).
+        let gap = (params.degree() / 2 / slots) as f64;
+        let constant = 2.0 / (hi - lo) / gap / 2.0;
+        let base = params.group_modulus(0);
+        let matrices = DftPlan::even(slots, cts)?
+            .scaled(constant)?
+            .coeffs_to_slots();
+        let after = params.group_modulus(top - cts);
+        let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
+        let matrices = DftPlan::even(slots, stc)?.slots_to_coeffs();
+        let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
+        let slots_to_coeffs = encode(
+            context,
+            &matrices,
+            stc,
+            params.scale_at(stc),
+            bottom_scale,
+            options.resident,
+        )?;
+        let plan = Plan::new(&fit.chebyshev);
+        Ok(Self {
+            context: context.clone(),
+            literal,
+            slots,
+            top,
+            bottom: stc,
+            coeffs_to_slots,
+            slots_to_coeffs,
+            fit,
+            plan,
+        })
+    }
+
+    /// Number of slots refreshed.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The level a ciphertext must still have to be refreshed: StC's levels.
+    pub fn input_level(&self) -> usize {
+        self.bottom
+    }
+
+    /// The level of a refreshed ciphertext.
+    pub fn output_level(&self) -> usize {
+        self.top - self.coeffs_to_slots.len() - self.fit.depth() as usize
+    }
+
+    /// log2 of the probability that one of the coefficients overflows `K` in one refresh, which
+    /// would garble it.
+    pub fn failure_log2(&self) -> f64 {
+        crate::polyval::overflow::overflow_failure_log2(
+            self.literal.ephemeral_weight,
+            self.literal.overflow_bound,
+            2 * self.slots as u64,
+        )
+    }
+
+    /// Refreshes real slots in `[-1, 1]`: from [`Bootstrapper::input_level`] or above to
+    /// [`Bootstrapper::output_level`], at the canonical scale. One EvalMod.
+    ///
+    /// Imaginary parts are lost. Values beyond `[-1, 1]` lose precision with their cube.
+    pub fn refresh(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let coefficients = self.slots_to_coeffs(ev, x)?;
+        self.half_boot(ev, &coefficients)
+    }
+
+    /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
+    /// one batch.
+    pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let coefficients = self.slots_to_coeffs(ev, x)?;
+        let raised = self.mod_raise(ev, &coefficients)?;
+        let slots = self.to_slots(ev, &raised)?;
+        let conjugate = ev.conjugate(&slots)?;
+        let real = ev.add(&slots, &conjugate)?;
+        let difference = ev.sub(&slots, &conjugate)?;
+        let imaginary = self.times_unit(ev, &difference, -1.0)?;
+        let k = x.count;
+        let both = self.eval_mod(ev, &ev.join(&[real, imaginary])?)?;
+        let imaginary = ev.slice(&both, k..2 * k)?;
+        ev.add(
+            &ev.slice(&both, 0..k)?,
+            &self.times_unit(ev, &imaginary, 1.0)?,
+        )
+    }
+
+    /// Refreshes with `1 + extra` bootstraps for about `(1 + extra)` times the bits
+    /// [Bae-Cheon-Cho-Kim-Kim 2022]: the error of the first, scaled up, is refreshed too.
+    ///
+    /// `gain_bits` is by how much the error is scaled up: below the precision of one refresh, so
+    /// that the scaled error stays in `[-1, 1]`. The input must still have
+    /// [`Bootstrapper::input_level`] levels and a scale that carries the wanted bits.
+    pub fn refresh_iterated(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        gain_bits: u32,
+        extra: usize,
+    ) -> Result<Ciphertext<B>> {
+        let mut refreshed = self.refresh(ev, x)?;
+        let mut gain = 0;
+        for _ in 0..extra {
+            gain += gain_bits;
+            // The error at the input's level: (x - refreshed) * 2^gain, as a change of scale.
+            let back = ev.align_to(&refreshed, x.level, x.scale)?;
+            let error = ev.sub(x, &back)?;
+            let factor = f64::from(gain).exp2();
+            let scaled = ev.mul_integer(&error, factor)?;
+            let correction = self.refresh(ev, &scaled)?;
+            let correction = ev.align_to(
+                &correction.with_scale(correction.scale * factor),
+                correction.level - 1,
+                self.context.params().scale_at(correction.level - 1),
+            )?;
+            refreshed = ev.add(&refreshed, &correction)?;
+        }
+        Ok(refreshed)
+    }
+
+    /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order.
+    pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        if x.level < self.bottom {
+            return Err(Error::LevelExhausted {
+                op: "slots_to_coeffs",
+                need: self.bottom,
+                have: x.level,
+            });
+        }
+        if x.slots > self.slots {
+            return Err(Error::SlotMismatch {
+                op: "slots_to_coeffs",
+                found: x.slots,
+                expected: self.slots,
+            });
+        }
+        let scale = self.context.params().scale_at(self.bottom);
+        let mut y = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
+        for matrix in &self.slots_to_coeffs {
+            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+        }
+        Ok(y)
+    }
+
+    /// ModRaise, CoeffsToSlots and EvalMod: from coefficients at level 0 to real slots at
+    /// [`Bootstrapper::output_level`].
+    ///
+    /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
+    /// coefficient `rev(j)` of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
+    /// returns, or a product at the bottom modulus in its place.
+    pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let raised = self.mod_raise(ev, x)?;
+        let slots = self.to_slots(ev, &raised)?;
+        // I is dense: the upper half of the coefficients holds multiples of q0 even where the
+        // message has none, and they sit in the imaginary parts.
+        let real = ev.add(&slots, &ev.conjugate(&slots)?)?;
+        self.eval_mod(ev, &real)
+    }
+
+    fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let mut y = x.clone();
+        for matrix in &self.coeffs_to_slots {
+            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+        }
+        Ok(y)
+    }
+
+    /// Multiplies every slot by the imaginary unit times `sign`, exactly: a monomial.
+    fn times_unit(&self, ev: &Evaluator<B>, x: &Ciphertext<B>, sign: f64) -> Result<Ciphertext<B>> {
+        let unit = vec![Complex64::new(0.0, sign); 4];
+        let p = self.context.encode_complex(&unit, x.level, 1.0)?;
+        ev.multiply_plain(x, &p)
+    }
+}
+
+/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`
+/// in the last one.
+fn encode<B: Backend>(
+    context: &Context<B>,
+    matrices: &[Diagonals],
+    level: usize,
+    from: f64,
+    to: f64,
+    resident: bool,
+) -> Result<Vec<EncodedTransform<B>>> {
+    let last = matrices.len() - 1;
+    matrices
+        .iter()
+        .enumerate()
+        .map(|(i, matrix)| {
+            let level = level - i;
+            let target = if i == last { to } else { from };
+            let scale = target / from * context.params().group_modulus(level);
+            let babies = balanced_babies(matrix.map.len());
+            let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
+            EncodedTransform::new(context, &plan, level, scale, resident)
+        })
+        .collect()
+}
+
+/// Baby steps near the square root of the number of diagonals: a baby rotation costs about half a
+/// giant one, and both cost keys.
+fn balanced_babies(diagonals: usize) -> usize {
+    let bits = usize::BITS - diagonals.leading_zeros();
+    1 << bits.div_ceil(2)
+}
+
+/// The scale at the bottom, `q0 / 2^message_ratio_bits`, that [`Bootstrapper::half_boot`] expects.
+pub fn bottom_scale(params: &Params) -> Option<f64> {
+    let literal = params.literal().bootstrap.as_ref()?;
+    Some(params.group_modulus(0) / f64::from(literal.message_ratio_bits).exp2())
+}

@@ -1,0 +1,20 @@
+//! Every required kernel against naive integers.
+
+mod arithmetic;
+mod rows;
+mod switching;
+mod transforms;
+
+pub use arithmetic::{
+    constants_match_integers, gemm_matches_integers, multiply_accumulate_matches_integers,
+    pointwise_matches_integers,
+};
+pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor};
+pub(super) use switching::near_ties;
+pub use switching::{base_conversion_follows_its_formula, dot_key_matches_integers};
+pub use transforms::{
+    automorphism_substitutes, embedding_equals_upload_and_ntt, intt_inverts_ntt,
+    ntt_evaluates_at_the_roots,
+};
+
+use super::{Rng, Verdict, ensure, galois_elements};

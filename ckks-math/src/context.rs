@@ -1,0 +1,223 @@
+//! One parameter set on one device: tables, encoder, encoding and decoding of plaintexts.
+
+use crate::backend::{Backend, Basis, RingKind};
+use crate::ciphertext::Plaintext;
+use crate::encoding::{Complex64, CrtReconstructor, Encoder, IntegerCoeffs, SlotRing};
+use crate::error::{Error, Result};
+use crate::params::Params;
+use crate::poly::{Eval, Poly};
+use std::sync::Arc;
+
+/// A parameter set on a device; clones share everything.
+pub struct Context<B: Backend>(Arc<Inner<B>>);
+
+struct Inner<B: Backend> {
+    params: Params,
+    backend: B,
+    tables: B::Tables,
+    encoder: Encoder,
+}
+
+impl<B: Backend> Clone for Context<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B: Backend> Context<B> {
+    /// Builds the device's tables for a parameter set.
+    pub fn new(params: Params, backend: B) -> Result<Self> {
+        let tables = backend.tables(params.ring())?;
+        let kind = match params.ring().kind() {
+            RingKind::Standard => SlotRing::Standard,
+            RingKind::ConjugateInvariant => SlotRing::ConjugateInvariant,
+        };
+        let encoder = Encoder::new(kind, params.degree())?;
+        Ok(Self(Arc::new(Inner {
+            params,
+            backend,
+            tables,
+            encoder,
+        })))
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.0.params
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.0.backend
+    }
+
+    /// The device's constants of the ring.
+    pub fn tables(&self) -> &B::Tables {
+        &self.0.tables
+    }
+
+    /// The host encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.0.encoder
+    }
+
+    /// Encodes real slot values at `level` with `scale`; `values.len()` is the number of slots, a
+    /// power of two. Each coefficient is off by at most 1/2 from the exact one.
+    pub fn encode(&self, values: &[f64], level: usize, scale: f64) -> Result<Plaintext<B>> {
+        let coefficients = self
+            .0
+            .encoder
+            .encode_real(values, scale, self.modulus_bits(level)?)?;
+        self.plaintext(&coefficients, level, scale, values.len())
+    }
+
+    /// Encodes complex slot values (standard ring), as [`Context::encode`].
+    pub fn encode_complex(
+        &self,
+        values: &[Complex64],
+        level: usize,
+        scale: f64,
+    ) -> Result<Plaintext<B>> {
+        let coefficients =
+            self.0
+                .encoder
+                .encode_complex(values, scale, self.modulus_bits(level)?)?;
+        self.plaintext(&coefficients, level, scale, values.len())
+    }
+
+    /// Encodes values straight to the coefficients: a power-of-two number `k` of them goes to the
+    /// multiples of `N / k`.
+    pub fn encode_coefficients(
+        &self,
+        values: &[f64],
+        level: usize,
+        scale: f64,
+    ) -> Result<Plaintext<B>> {
+        let bits = self.modulus_bits(level)?;
+        let coefficients = self.0.encoder.encode_coefficients(values, scale, bits)?;
+        let slots = match self.params().ring().kind() {
+            RingKind::Standard => (values.len() / 2).max(1),
+            RingKind::ConjugateInvariant => values.len(),
+        };
+        self.plaintext(&coefficients, level, scale, slots)
+    }
+
+    /// Complex slot values of a plaintext.
+    pub fn decode_complex(&self, x: &Plaintext<B>) -> Result<Vec<Complex64>> {
+        let coefficients = self.coefficients(x)?;
+        Ok(self
+            .0
+            .encoder
+            .decode_complex(&coefficients, x.slots, x.scale)?)
+    }
+
+    /// Real parts of the slot values of a plaintext.
+    pub fn decode(&self, x: &Plaintext<B>) -> Result<Vec<f64>> {
+        let coefficients = self.coefficients(x)?;
+        Ok(self
+            .0
+            .encoder
+            .decode_real(&coefficients, x.slots, x.scale)?)
+    }
+
+    /// The coefficients that [`Context::encode_coefficients`] wrote: `count` of them.
+    pub fn decode_coefficients(&self, x: &Plaintext<B>, count: usize) -> Result<Vec<f64>> {
+        let coefficients = self.coefficients(x)?;
+        Ok(self
+            .0
+            .encoder
+            .decode_coefficients(&coefficients, count, x.scale)?)
+    }
+
+    /// Integer coefficients as evaluations over any basis; sparse ones cost what they hold.
+    pub(crate) fn lift(
+        &self,
+        coefficients: &IntegerCoeffs,
+        basis: Basis,
+        slots: usize,
+    ) -> Result<Poly<Eval, B>> {
+        let (backend, t) = (self.backend(), self.tables());
+        match coefficients {
+            IntegerCoeffs::Small(c) => {
+                let m = match self.params().ring().kind() {
+                    RingKind::Standard => 2 * slots,
+                    RingKind::ConjugateInvariant => slots,
+                };
+                let gap = self.params().degree() / m;
+                let dense: Vec<i64> = c.iter().copied().step_by(gap).collect();
+                Ok(Poly::new(backend.embed(t, basis, &dense, m)?))
+            }
+            wide @ IntegerCoeffs::Wide(_) => {
+                let moduli: Vec<u64> = self
+                    .params()
+                    .ring()
+                    .moduli(basis)
+                    .map(|m| m.value())
+                    .collect();
+                let mut block = backend.upload(t, 1, basis, &wide.to_rns(&moduli)?)?;
+                backend.ntt(t, &mut block)?;
+                Ok(Poly::new(block))
+            }
+        }
+    }
+
+    fn plaintext(
+        &self,
+        coefficients: &IntegerCoeffs,
+        level: usize,
+        scale: f64,
+        slots: usize,
+    ) -> Result<Plaintext<B>> {
+        let poly = self.lift(coefficients, self.params().basis_at(level), slots)?;
+        Ok(Plaintext {
+            poly: Arc::new(poly),
+            level,
+            scale,
+            slots,
+            hash: self.params().hash(),
+        })
+    }
+
+    /// Centred coefficients of a one-row plaintext, from as few primes as its level has.
+    fn coefficients(&self, x: &Plaintext<B>) -> Result<Vec<f64>> {
+        self.check_hash("decode", x.hash)?;
+        let (backend, t) = (self.backend(), self.tables());
+        let mut block = backend.duplicate(t, &x.poly.block)?;
+        backend.intt(t, &mut block)?;
+        let residues = backend.download(t, &block)?;
+        let basis = backend.shape(&block).basis;
+        let moduli: Vec<u64> = self
+            .params()
+            .ring()
+            .moduli(basis)
+            .map(|m| m.value())
+            .collect();
+        Ok(CrtReconstructor::new(&moduli)?.centered_f64(&residues, self.params().degree())?)
+    }
+
+    /// Whole bits of the modulus at a level; fails when the level does not exist.
+    fn modulus_bits(&self, level: usize) -> Result<u32> {
+        let max = self.params().max_level();
+        if level > max {
+            return Err(Error::LevelMismatch {
+                op: "encode",
+                found: level,
+                expected: max,
+            });
+        }
+        Ok(self.params().log_q_at(level) as u32)
+    }
+
+    /// Fails with [`Error::WrongParameters`] unless an object's fingerprint is ours.
+    pub(crate) fn check_hash(&self, op: &'static str, found: u64) -> Result<()> {
+        let expected = self.params().hash();
+        if found != expected {
+            return Err(Error::WrongParameters {
+                op,
+                found,
+                expected,
+            });
+        }
+        Ok(())
+    }
+}

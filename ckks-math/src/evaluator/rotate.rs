@@ -1,0 +1,160 @@
+//! Rotations and what is made of them.
+
+use super::Evaluator;
+use crate::backend::{Backend, RingKind};
+use crate::ciphertext::Ciphertext;
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A ciphertext whose linear part is decomposed once for many rotations (hoisting
+/// [Halevi-Shoup 2018]).
+///
+/// Digits are lifted to the special primes of the key they meet, so they are kept for each number
+/// of special primes that occurs (one, unless keys of very different levels are mixed).
+pub struct Hoisted<'x, B: Backend> {
+    source: &'x Ciphertext<B>,
+    linear: B::Block,
+    digits: RefCell<BTreeMap<u16, Rc<B::Block>>>,
+}
+
+impl<B: Backend> Evaluator<B> {
+    /// Rotates the slots left by `steps` (right when negative), each ciphertext of the batch.
+    pub fn rotate(&self, x: &Ciphertext<B>, steps: i64) -> Result<Ciphertext<B>> {
+        if steps.rem_euclid(x.slots as i64) == 0 {
+            return Ok(x.clone());
+        }
+        self.apply_galois("rotate", x, self.galois_of(x, steps))
+    }
+
+    /// Complex conjugate of every slot; the identity on the conjugate-invariant ring.
+    pub fn conjugate(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        match self.context.params().ring().kind() {
+            RingKind::ConjugateInvariant => Ok(x.clone()),
+            RingKind::Standard => {
+                let g = self.context.params().ring().galois_conjugation();
+                self.apply_galois("conjugate", x, g)
+            }
+        }
+    }
+
+    /// The Galois element that rotates a vector of `x.slots` slots: steps are taken modulo the
+    /// period, so that a periodic vector needs one key for equal rotations.
+    pub(crate) fn galois_of(&self, x: &Ciphertext<B>, steps: i64) -> u64 {
+        let reduced = steps.rem_euclid(x.slots as i64);
+        self.context.params().ring().galois_rotation(reduced)
+    }
+
+    /// `x(X^g)` under the same secret.
+    pub(crate) fn apply_galois(
+        &self,
+        op: &'static str,
+        x: &Ciphertext<B>,
+        galois: u64,
+    ) -> Result<Ciphertext<B>> {
+        self.check(op, x)?;
+        if x.components != 2 {
+            return Err(Error::ShapeMismatch {
+                op: "rotate (relinearise first)",
+                left: x.poly.shape(self.backend()),
+                right: x.poly.shape(self.backend()),
+            });
+        }
+        let (backend, t) = (self.backend(), self.tables());
+        let key = self.keys.galois(&self.context, op, galois, x.level)?;
+        let basis = x.poly.shape(backend).basis;
+        let turned = backend.automorphism(t, &x.poly.block, galois)?;
+        let linear = backend.restrict(t, &turned, x.count..2 * x.count, basis)?;
+        let mut block = backend.key_switch(t, &linear, &key)?;
+        let constant = backend.restrict(t, &turned, 0..x.count, basis)?;
+        backend.add_rows(t, &mut block, 0, &constant)?;
+        Ok(self.wrap(block, x))
+    }
+
+    /// Decomposes once for several rotations of the same ciphertext.
+    pub fn hoist<'x>(&self, x: &'x Ciphertext<B>) -> Result<Hoisted<'x, B>> {
+        self.check("hoist", x)?;
+        let (backend, t) = (self.backend(), self.tables());
+        let basis = x.poly.shape(backend).basis;
+        let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
+        Ok(Hoisted {
+            source: x,
+            linear,
+            digits: RefCell::default(),
+        })
+    }
+
+    /// One rotation of a hoisted ciphertext.
+    pub fn rotate_hoisted(&self, x: &Hoisted<'_, B>, steps: i64) -> Result<Ciphertext<B>> {
+        let source = x.source;
+        if steps.rem_euclid(source.slots as i64) == 0 {
+            return Ok(source.clone());
+        }
+        let (backend, t) = (self.backend(), self.tables());
+        let galois = self.galois_of(source, steps);
+        let product = self.turn_hoisted(x, galois)?;
+        let mut block = backend.mod_down(t, &product)?;
+        let basis = source.poly.shape(backend).basis;
+        let constant = backend.restrict(t, &source.poly.block, 0..source.count, basis)?;
+        let turned = backend.automorphism(t, &constant, galois)?;
+        backend.add_rows(t, &mut block, 0, &turned)?;
+        Ok(self.wrap(block, source))
+    }
+
+    /// The linear part of a hoisted rotation, switched and left over `QP`.
+    pub(crate) fn turn_hoisted(&self, x: &Hoisted<'_, B>, galois: u64) -> Result<B::Block> {
+        let (backend, t) = (self.backend(), self.tables());
+        let key = self
+            .keys
+            .galois(&self.context, "rotate_hoisted", galois, x.source.level)?;
+        let (basis, digit_size) = backend.switch_key_layout(&key);
+        let known = x.digits.borrow().get(&basis.special).cloned();
+        let digits = match known {
+            Some(digits) => digits,
+            None => {
+                let special = usize::from(basis.special);
+                let made = Rc::new(backend.decompose(t, &x.linear, digit_size, special)?);
+                x.digits
+                    .borrow_mut()
+                    .insert(basis.special, Rc::clone(&made));
+                made
+            }
+        };
+        backend.dot_key_turned(t, &digits, galois, &key)
+    }
+
+    /// Several rotations of one ciphertext at the price of one decomposition.
+    pub fn rotate_many(&self, x: &Ciphertext<B>, steps: &[i64]) -> Result<Vec<Ciphertext<B>>> {
+        let hoisted = self.hoist(x)?;
+        steps
+            .iter()
+            .map(|&s| self.rotate_hoisted(&hoisted, s))
+            .collect()
+    }
+
+    /// Sums over `count` slots that are `stride` apart, cyclically: slot `j` of the result is
+    /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two.
+    pub fn inner_sum(
+        &self,
+        x: &Ciphertext<B>,
+        stride: usize,
+        count: usize,
+    ) -> Result<Ciphertext<B>> {
+        if !count.is_power_of_two() || stride * count > x.slots {
+            return Err(Error::SlotMismatch {
+                op: "inner_sum (count a power of two, stride * count within the slots)",
+                found: stride * count,
+                expected: x.slots,
+            });
+        }
+        let mut sum = x.clone();
+        let mut step = stride;
+        while step < stride * count {
+            let turned = self.rotate(&sum, step as i64)?;
+            sum = self.add(&sum, &turned)?;
+            step *= 2;
+        }
+        Ok(sum)
+    }
+}

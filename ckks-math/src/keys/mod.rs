@@ -1,0 +1,16 @@
+//! Secret, public and switching keys.
+
+mod evaluation;
+mod generator;
+mod public;
+mod secret;
+mod switching;
+
+pub use evaluation::{EvaluationKeys, KeyDemand};
+pub use generator::KeyGenerator;
+pub use public::PublicKey;
+pub use secret::SecretKey;
+pub use switching::{KeyPurpose, KeyRequest, SwitchingKey};
+
+pub(crate) use generator::embed_small;
+pub(crate) use switching::uniform_polynomial;

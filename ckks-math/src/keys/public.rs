@@ -1,0 +1,10 @@
+//! The public encryption key.
+
+/// A public encryption key at the top level: the seed of its uniform half `a`, and `b = -a s + e`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    pub(crate) hash: u64,
+    pub(crate) seed: [u8; 32],
+    /// Limbs then coefficients, in evaluation order.
+    pub(crate) b: Vec<u64>,
+}

@@ -1,0 +1,234 @@
+//! Parameters: a literal, checked once into an immutable value.
+
+mod literal;
+mod presets;
+mod security;
+
+pub use literal::{BootstrapLiteral, ParamsLiteral};
+pub use presets::{preset, preset_names};
+pub use security::{SecretDistribution, security_bound};
+
+use crate::arith::ntt_primes_excluding;
+use crate::backend::{Basis, Limits, RingKind, RingSpec};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// A checked, immutable parameter set; cheap to clone.
+///
+/// A **level** is a group of primes whose product is near a wanted modulus: level `l` keeps the
+/// groups `0..=l`, and rescaling from level `l` divides by the product of group `l`.
+#[derive(Clone, Debug)]
+pub struct Params(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    literal: ParamsLiteral,
+    ring: RingSpec,
+    /// `ends[l]` = number of primes of levels `0..=l`.
+    ends: Vec<usize>,
+    /// Canonical scale of each level, see [`Params::scale_at`].
+    scales: Vec<f64>,
+    log_qp: f64,
+    security_bits: Option<u32>,
+    hash: u64,
+}
+
+impl Params {
+    /// Finds the primes and checks security, ring and limits; called by [`ParamsLiteral::check`].
+    pub(super) fn build(literal: ParamsLiteral, limits: Limits, secure: bool) -> Result<Self> {
+        literal.check_fields()?;
+        let degree = 1_u64 << literal.log_n;
+        let order = match literal.ring {
+            RingKind::Standard => 2 * degree,
+            RingKind::ConjugateInvariant => 4 * degree,
+        };
+        let mut taken: Vec<u64> = Vec::new();
+        let mut find = |bits: u32, count: usize| -> Result<Vec<u64>> {
+            let primes = ntt_primes_excluding(bits, order, count, &taken)?;
+            taken.extend(&primes);
+            Ok(primes)
+        };
+        let p = find(literal.special_bits, literal.special_primes)?;
+        let mut q = Vec::new();
+        let mut ends = Vec::new();
+        let groups: Vec<(u32, usize)> = literal.groups();
+        // Primes of one size are searched for together, so that those of a level pair up around
+        // the wanted size instead of drifting away from it.
+        let mut by_size = std::collections::BTreeMap::<u32, Vec<u64>>::new();
+        for &(bits, count) in &groups {
+            by_size
+                .entry(bits)
+                .or_default()
+                .extend(std::iter::repeat_n(0, count));
+        }
+        for (&bits, primes) in &mut by_size {
+            *primes = find(bits, primes.len())?;
+        }
+        for &(bits, count) in groups.iter().rev() {
+            let pool = by_size.get_mut(&bits).expect("every size was searched for");
+            let group: Vec<u64> = pool.drain(..count).collect();
+            q.extend(group.into_iter().rev());
+        }
+        q.reverse();
+        for &(_, count) in &groups {
+            ends.push(ends.last().copied().unwrap_or(0) + count);
+        }
+        let ring = RingSpec::new(literal.ring, literal.log_n, &q, &p)?;
+        let widest = q.iter().chain(&p).copied().max().unwrap_or(0);
+        let widest_bits = 64 - widest.leading_zeros();
+        if widest_bits > limits.max_modulus_bits || ring.degree() > limits.max_degree {
+            return Err(Error::InvalidParameters(format!(
+                "{}: {widest_bits}-bit primes at N = 2^{}, but the backend admits {} bits and N up to {}: \
+                 choose a preset with shorter primes",
+                literal.name, literal.log_n, limits.max_modulus_bits, limits.max_degree
+            )));
+        }
+        let log = |v: &[u64]| v.iter().map(|&x| (x as f64).log2()).sum::<f64>();
+        let log_qp = log(&q) + log(&p);
+        let security_bits = security::check(&literal, log_qp, &q, &p, secure)?;
+        let scales = canonical_scales(&literal, &ring, &ends);
+        let hash = literal.hash(&ring);
+        Ok(Self(Arc::new(Inner {
+            literal,
+            ring,
+            ends,
+            scales,
+            log_qp,
+            security_bits,
+            hash,
+        })))
+    }
+
+    /// The name of the set.
+    pub fn name(&self) -> &str {
+        &self.0.literal.name
+    }
+
+    /// The literal it was made from.
+    pub fn literal(&self) -> &ParamsLiteral {
+        &self.0.literal
+    }
+
+    /// The ring with its primes.
+    pub fn ring(&self) -> &RingSpec {
+        &self.0.ring
+    }
+
+    /// The ring degree `N`.
+    pub fn degree(&self) -> usize {
+        self.0.ring.degree()
+    }
+
+    /// The highest level.
+    pub fn max_level(&self) -> usize {
+        self.0.ends.len() - 1
+    }
+
+    /// Number of primes at level `level`.
+    pub fn primes_at(&self, level: usize) -> usize {
+        self.0.ends[level]
+    }
+
+    /// Number of primes of the group that rescaling from `level` drops.
+    pub fn group_len(&self, level: usize) -> usize {
+        self.0.ends[level]
+            - if level == 0 {
+                0
+            } else {
+                self.0.ends[level - 1]
+            }
+    }
+
+    /// The modulus that rescaling from `level` divides by.
+    pub fn group_modulus(&self, level: usize) -> f64 {
+        let start = if level == 0 {
+            0
+        } else {
+            self.0.ends[level - 1]
+        };
+        self.0.ring.q()[start..self.0.ends[level]]
+            .iter()
+            .map(|m| m.value() as f64)
+            .product()
+    }
+
+    /// log2 of the modulus at `level`.
+    pub fn log_q_at(&self, level: usize) -> f64 {
+        self.0.ring.q()[..self.0.ends[level]]
+            .iter()
+            .map(|m| (m.value() as f64).log2())
+            .sum()
+    }
+
+    /// The basis of ciphertexts at `level`.
+    pub fn basis_at(&self, level: usize) -> Basis {
+        Basis::q(self.0.ends[level])
+    }
+
+    /// Moduli in a digit of key switching.
+    pub fn digit_size(&self) -> usize {
+        self.0.literal.digit_size
+    }
+
+    /// The canonical scale of `level`: the product of two ciphertexts at canonical scale,
+    /// rescaled, is at the canonical scale of the level below [Kim-Papadimitriou-Polyakov 2022].
+    pub fn scale_at(&self, level: usize) -> f64 {
+        self.0.scales[level]
+    }
+
+    /// The secret's distribution.
+    pub fn secret(&self) -> SecretDistribution {
+        self.0.literal.secret
+    }
+
+    /// Standard deviation of fresh errors.
+    pub fn sigma(&self) -> f64 {
+        crate::sampling::gaussian::SIGMA
+    }
+
+    /// Bits of the largest modulus a key is published under.
+    pub fn log_qp(&self) -> f64 {
+        self.0.log_qp
+    }
+
+    /// 128 when the set passed the security tables; `None` for insecure test sets.
+    pub fn security_bits(&self) -> Option<u32> {
+        self.0.security_bits
+    }
+
+    /// Largest number of slots: `N/2` complex ones, or `N` real ones.
+    pub fn max_slots(&self) -> usize {
+        self.0.ring.max_slots()
+    }
+
+    /// A fingerprint of everything that keys and ciphertexts depend on.
+    pub fn hash(&self) -> u64 {
+        self.0.hash
+    }
+}
+
+/// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` inside each stretch of equal level sizes;
+/// a new stretch starts at its own modulus.
+///
+/// The top level of a stretch gets the scale at which the drift of the squaring is balanced: the
+/// recursion backwards from the bottom, `scale[l] = sqrt(scale[l-1] * modulus[l])`, is contracting.
+fn canonical_scales(literal: &ParamsLiteral, ring: &RingSpec, ends: &[usize]) -> Vec<f64> {
+    let modulus = |l: usize| -> f64 {
+        let start = if l == 0 { 0 } else { ends[l - 1] };
+        ring.q()[start..ends[l]]
+            .iter()
+            .map(|m| m.value() as f64)
+            .product()
+    };
+    let wanted = f64::from(literal.log_scale).exp2();
+    let mut scales = vec![wanted; ends.len()];
+    for l in 1..ends.len() {
+        let size = literal.level_bits[l];
+        scales[l] = if size == literal.log_scale {
+            (scales[l - 1] * modulus(l)).sqrt()
+        } else {
+            wanted
+        };
+    }
+    scales
+}

@@ -1,0 +1,150 @@
+//! Named parameter sets.
+
+use super::{BootstrapLiteral, ParamsLiteral, SecretDistribution};
+use crate::backend::RingKind;
+use crate::error::{Error, Result};
+
+/// Names of all presets, the default of programs first.
+pub fn preset_names() -> &'static [&'static str] {
+    &[
+        "n16-boot",
+        "n15-boot",
+        "n16-boot-w31",
+        "n16-deep",
+        "n14-shallow",
+        "n16-ci",
+    ]
+}
+
+/// The preset of a name; an unknown name is an error that lists the known ones.
+///
+/// | name | N | log QP | secret | for |
+/// |---|---|---|---|---|
+/// | `n16-boot` | 2^16 | 1553 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
+/// | `n15-boot` | 2^15 | 765 | h = 192 | bootstrapping of small models at lower precision |
+/// | `n16-boot-w31` | 2^16 | 1717 | ternary | as `n16-boot` with primes of at most 31 bits |
+/// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
+/// | `n14-shallow` | 2^14 | 430 | ternary | 6 levels of 40 bits, no bootstrapping |
+/// | `n16-ci` | 2^16 | 1625 | ternary | conjugate-invariant ring, 65,536 real slots |
+pub fn preset(name: &str) -> Result<ParamsLiteral> {
+    let levels = |parts: &[(u32, usize)]| -> Vec<u32> {
+        parts
+            .iter()
+            .flat_map(|&(bits, count)| std::iter::repeat_n(bits, count))
+            .collect()
+    };
+    let literal = match name {
+        "n16-boot" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            log_n: 16,
+            level_bits: levels(&[(49, 1), (34, 3), (40, 13), (49, 8), (49, 3)]),
+            word_bits: 49,
+            special_primes: 7,
+            special_bits: 49,
+            digit_size: 7,
+            log_scale: 40,
+            secret: SecretDistribution::SparseTernary { weight: 192 },
+            bootstrap: Some(BootstrapLiteral {
+                slots_to_coeffs_levels: 3,
+                coeffs_to_slots_levels: 3,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
+                overflow_bound: 16,
+                cosine_degree: 31,
+                double_angles: 3,
+                message_ratio_bits: 11,
+            }),
+        },
+        "n15-boot" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            log_n: 15,
+            level_bits: levels(&[(38, 1), (30, 2), (36, 3), (43, 8), (43, 2)]),
+            word_bits: 49,
+            special_primes: 3,
+            special_bits: 43,
+            digit_size: 3,
+            log_scale: 36,
+            secret: SecretDistribution::SparseTernary { weight: 192 },
+            bootstrap: Some(BootstrapLiteral {
+                slots_to_coeffs_levels: 2,
+                coeffs_to_slots_levels: 2,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
+                overflow_bound: 16,
+                cosine_degree: 31,
+                double_angles: 3,
+                message_ratio_bits: 9,
+            }),
+        },
+        "n16-boot-w31" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            log_n: 16,
+            level_bits: levels(&[(56, 1), (30, 3), (54, 10), (58, 8), (56, 3)]),
+            word_bits: 30,
+            special_primes: 12,
+            special_bits: 30,
+            digit_size: 12,
+            log_scale: 54,
+            secret: SecretDistribution::Ternary,
+            bootstrap: Some(BootstrapLiteral {
+                slots_to_coeffs_levels: 3,
+                coeffs_to_slots_levels: 3,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
+                overflow_bound: 16,
+                cosine_degree: 31,
+                double_angles: 3,
+                message_ratio_bits: 11,
+            }),
+        },
+        "n16-deep" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            log_n: 16,
+            level_bits: levels(&[(60, 1), (55, 24)]),
+            word_bits: 60,
+            special_primes: 5,
+            special_bits: 60,
+            digit_size: 5,
+            log_scale: 55,
+            secret: SecretDistribution::Ternary,
+            bootstrap: None,
+        },
+        "n14-shallow" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            log_n: 14,
+            level_bits: levels(&[(49, 1), (40, 6)]),
+            word_bits: 49,
+            special_primes: 2,
+            special_bits: 49,
+            digit_size: 2,
+            log_scale: 40,
+            secret: SecretDistribution::Ternary,
+            bootstrap: None,
+        },
+        "n16-ci" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::ConjugateInvariant,
+            log_n: 16,
+            level_bits: levels(&[(49, 1), (45, 27)]),
+            word_bits: 49,
+            special_primes: 7,
+            special_bits: 49,
+            digit_size: 7,
+            log_scale: 45,
+            secret: SecretDistribution::Ternary,
+            bootstrap: None,
+        },
+        other => {
+            return Err(Error::InvalidParameters(format!(
+                "no preset named {other:?}: choose one of {}",
+                preset_names().join(", ")
+            )));
+        }
+    };
+    Ok(literal)
+}

@@ -1,0 +1,13 @@
+//! Calibration: the ranges of all tensors on text, and the polynomials chosen for them.
+
+pub mod corpus;
+pub mod fitting;
+pub mod record;
+pub mod run;
+pub mod softmax;
+pub mod store;
+
+pub use corpus::{Corpus, builtin_text};
+pub use fitting::Accuracy;
+pub use run::{Options, Summary, calibrate};
+pub use store::Calibration;

@@ -1,0 +1,225 @@
+//! The errors of this crate. Each names what was found, what was expected, and the way out.
+
+use std::path::PathBuf;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong outside the ciphertexts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A JSON file does not have the expected form.
+    #[error("{path} is not a valid {what}: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// Where the parser stopped.
+        source: serde_json::Error,
+    },
+    /// The configuration asks for something that is not implemented.
+    #[error("config.json: {field} is {found}, only {supported} is supported")]
+    Unsupported {
+        /// Field of config.json.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be accepted.
+        supported: &'static str,
+    },
+    /// The configuration contradicts itself.
+    #[error("config.json: {reason}")]
+    Config {
+        /// Which fields, with their values.
+        reason: String,
+    },
+    /// A weights file is damaged or truncated.
+    #[error("{path} is not a complete safetensors file ({reason}): download it again")]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What the parser found.
+        reason: String,
+    },
+    /// A tensor that the configuration asks for is in no weights file.
+    #[error("tensor {name} (shape {expected:?}) is in none of the weights files")]
+    MissingTensor {
+        /// Name of the tensor.
+        name: String,
+        /// Shape by the configuration.
+        expected: Vec<usize>,
+    },
+    /// A tensor does not have the shape that the configuration asks for.
+    #[error("tensor {name} has shape {found:?}, config.json asks for {expected:?}")]
+    Shape {
+        /// Name of the tensor.
+        name: String,
+        /// Shape by the configuration.
+        expected: Vec<usize>,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor has a number format that is not supported.
+    #[error("tensor {name} is {found}, only F32, F16 and BF16 are supported")]
+    NumberFormat {
+        /// Name of the tensor.
+        name: String,
+        /// Its format.
+        found: String,
+    },
+    /// A tensor holds a number that is not finite.
+    #[error("tensor {name} holds {value} at index {index}: the weights are damaged")]
+    NotFinite {
+        /// Name of the tensor.
+        name: String,
+        /// Flat index of the first such number.
+        index: usize,
+        /// The number.
+        value: f64,
+    },
+    /// The tokenizer file could not be used.
+    #[error("tokenizer {path}: {reason}")]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What the tokenizer library said.
+        reason: String,
+    },
+    /// A token id outside the vocabulary.
+    #[error("token {id} is outside the vocabulary of {vocabulary}")]
+    TokenId {
+        /// The id.
+        id: u32,
+        /// Number of tokens of the model.
+        vocabulary: usize,
+    },
+    /// Nothing to start from.
+    #[error("the prompt has no token: give some text, or a model whose tokenizer adds a BOS token")]
+    EmptyPrompt,
+    /// Prompt and answer do not fit.
+    #[error("prompt of {prompt} tokens plus {tokens} new ones exceed the {limit} positions {of}")]
+    ContextExceeded {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Tokens to generate.
+        tokens: usize,
+        /// Positions that there are.
+        limit: usize,
+        /// What sets the limit, and the way out.
+        of: &'static str,
+    },
+    /// A command-line value outside its range.
+    #[error("{name} is {found}, must be {expected}")]
+    Argument {
+        /// Name of the option.
+        name: &'static str,
+        /// The value given.
+        found: String,
+        /// The values allowed.
+        expected: &'static str,
+    },
+    /// No logit to choose from, or one that is not a number.
+    #[error("cannot choose a token: logit {index} of {len} is {value}")]
+    Logits {
+        /// Index of the first bad logit.
+        index: usize,
+        /// Number of logits.
+        len: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A polynomial could not be fitted.
+    #[error("no polynomial of {function} on [{lo}, {hi}] reaches {wanted:.1e}: best is {found:.1e} at degree {degree}")]
+    Fit {
+        /// Name of the function.
+        function: String,
+        /// Left end of the interval.
+        lo: f64,
+        /// Right end of the interval.
+        hi: f64,
+        /// Highest degree tried.
+        degree: usize,
+        /// Error asked for.
+        wanted: f64,
+        /// Error reached.
+        found: f64,
+    },
+    /// An interval on which a function cannot be fitted.
+    #[error("{function} cannot be fitted on [{lo}, {hi}]: {reason}")]
+    Interval {
+        /// Name of the function.
+        function: String,
+        /// Left end.
+        lo: f64,
+        /// Right end.
+        hi: f64,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The model was used with polynomials before calibration.
+    #[error("{site} has no calibrated range: run `he-llama calibrate` on this model first")]
+    Uncalibrated {
+        /// The place in the model.
+        site: String,
+    },
+    /// A calibration file of other weights or of another version.
+    #[error("{path} was made for {found}, this model is {expected}: delete it or run `he-llama calibrate`")]
+    StaleCalibration {
+        /// The file.
+        path: PathBuf,
+        /// Hash or version of this model.
+        expected: String,
+        /// Hash or version in the file.
+        found: String,
+    },
+    /// Calibration text that is too short.
+    #[error("calibration text has {found} tokens, at least {needed} are needed")]
+    CalibrationText {
+        /// Tokens found.
+        found: usize,
+        /// Tokens needed.
+        needed: usize,
+    },
+    /// No softmax schedule within the precision asked for.
+    #[error("layer {layer}: no softmax of at most {rounds} rounds spans scores of width {span:.0}")]
+    Softmax {
+        /// The layer.
+        layer: usize,
+        /// Width of the scores.
+        span: f64,
+        /// Most rounds tried.
+        rounds: usize,
+    },
+}
+
+impl Error {
+    /// Turns an i/o error on reading `path` into [`Error::Read`].
+    pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Read { path, source }
+    }
+
+    /// Turns an i/o error on writing `path` into [`Error::Write`].
+    pub(crate) fn write(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Write { path, source }
+    }
+}

@@ -1,0 +1,182 @@
+//! The machine on plain numbers: the exact and the simulated twin, by its policy.
+
+use ndarray::{Array3, Axis, Slice};
+
+use crate::error::{Error, Result};
+use crate::model::attention::Softmax;
+use crate::model::function::Function;
+use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::policy::Policy;
+use crate::model::projection::Projection;
+use crate::model::site::Site;
+
+/// Runs the model in `f64` on tensors `[group, token, channel]`.
+#[derive(Debug)]
+pub struct Clear<P> {
+    /// Evaluates functions and adds noise.
+    pub policy: P,
+}
+
+impl<P: Policy> Clear<P> {
+    /// A machine that follows `policy`.
+    pub fn new(policy: P) -> Self {
+        Self { policy }
+    }
+
+    fn done(&mut self, mut x: Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        self.policy.result(&mut x, site)?;
+        Ok(x)
+    }
+}
+
+impl<P: Policy> Machine for Clear<P> {
+    type Tensor = Array3<f64>;
+    type Error = Error;
+
+    fn project<const N: usize>(
+        &mut self,
+        x: &Array3<f64>,
+        projections: [&Projection; N],
+        positions: Positions,
+    ) -> Result<[Array3<f64>; N]> {
+        let (_, tokens, _) = x.dim();
+        // [group, token, channel] to row-major [token, group channel].
+        let rows: Vec<f64> = x.view().permuted_axes([1, 0, 2]).iter().copied().collect();
+        let mut results = projections.map(|_| Array3::zeros((0, 0, 0)));
+        for (result, p) in results.iter_mut().zip(projections) {
+            let y = p.times(&rows, positions);
+            let shape = (tokens, p.heads, p.outputs() / p.heads);
+            let y = Array3::from_shape_vec(shape, y).expect("times returns tokens x outputs");
+            let y = y.permuted_axes([1, 0, 2]).as_standard_layout().into_owned();
+            *result = self.done(y, p.site)?;
+        }
+        Ok(results)
+    }
+
+    fn mean_square(&mut self, x: &Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        let channels = (x.dim().0 * x.dim().2) as f64;
+        let sum = x.mapv(|v| v * v).sum_axis(Axis(2)).sum_axis(Axis(0)) / channels;
+        self.done(sum.insert_axis(Axis(0)).insert_axis(Axis(2)), site)
+    }
+
+    fn apply_times(
+        &mut self,
+        x: &Array3<f64>,
+        f: &Function,
+        factor: &Array3<f64>,
+        argument: Site,
+        site: Site,
+    ) -> Result<Array3<f64>> {
+        let mut values = x.clone();
+        for v in &mut values {
+            *v = self.policy.evaluate(f, *v, argument)?;
+        }
+        self.done(factor * &values, site)
+    }
+
+    fn add(&mut self, x: &Array3<f64>, y: &Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        self.done(x + y, site)
+    }
+
+    fn square(&mut self, x: &Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        self.done(x.mapv(|v| v * v), site)
+    }
+
+    fn append(
+        &mut self,
+        cache: &mut Cache<Array3<f64>>,
+        keys: &Array3<f64>,
+        values: &Array3<f64>,
+        positions: Positions,
+    ) -> Result<()> {
+        let behind = |old: &Array3<f64>, new: &Array3<f64>| {
+            ndarray::concatenate(Axis(1), &[old.view(), new.view()])
+                .expect("heads and channels of a layer never change")
+        };
+        cache.entries = Some(match cache.entries.take() {
+            None => (keys.clone(), values.clone()),
+            Some((k, v)) => (behind(&k, keys), behind(&v, values)),
+        });
+        cache.len = positions.end();
+        Ok(())
+    }
+
+    fn scores(
+        &mut self,
+        queries: &Array3<f64>,
+        keys: &Array3<f64>,
+        _: Positions,
+        site: Site,
+    ) -> Result<Array3<f64>> {
+        let (heads, tokens, _) = queries.dim();
+        let (kv_heads, len, _) = keys.dim();
+        let mut scores = Array3::zeros((heads, tokens, len));
+        for (h, mut of_head) in scores.outer_iter_mut().enumerate() {
+            let kv = h * kv_heads / heads;
+            of_head.assign(&queries.index_axis(Axis(0), h).dot(&keys.index_axis(Axis(0), kv).t()));
+        }
+        self.done(scores, site)
+    }
+
+    fn exponential(
+        &mut self,
+        scores: &Array3<f64>,
+        softmax: &Softmax,
+        positions: Positions,
+        argument: Site,
+        site: Site,
+    ) -> Result<Array3<f64>> {
+        let mut y = Array3::zeros(scores.dim());
+        for ((h, of_head), mut out) in scores.outer_iter().enumerate().zip(y.outer_iter_mut()) {
+            for (t, row) in of_head.outer_iter().enumerate() {
+                let visible = positions.start + t + 1;
+                let shift = if P::ROW_MAXIMUM {
+                    row.iter().take(visible).copied().fold(f64::NEG_INFINITY, f64::max)
+                } else {
+                    softmax.shift[h]
+                };
+                for (j, score) in row.iter().take(visible).enumerate() {
+                    out[[t, j]] =
+                        self.policy.evaluate(&softmax.exponential, score - shift, argument)?;
+                }
+                if !P::ROW_MAXIMUM {
+                    // Evaluated for their range only: the mask zeroes the coefficients there.
+                    for score in row.iter().skip(visible) {
+                        self.policy.evaluate(&softmax.exponential, score - shift, argument)?;
+                    }
+                }
+            }
+        }
+        self.done(y, site)
+    }
+
+    fn sum_keys(&mut self, x: &Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        self.done(x.sum_axis(Axis(2)).insert_axis(Axis(2)), site)
+    }
+
+    fn mix(
+        &mut self,
+        weights: &Array3<f64>,
+        values: &Array3<f64>,
+        _: Positions,
+        site: Site,
+    ) -> Result<Array3<f64>> {
+        let (heads, tokens, _) = weights.dim();
+        let (kv_heads, _, channels) = values.dim();
+        let mut mixed = Array3::zeros((heads, tokens, channels));
+        for (h, mut of_head) in mixed.outer_iter_mut().enumerate() {
+            let kv = h * kv_heads / heads;
+            of_head.assign(&weights.index_axis(Axis(0), h).dot(&values.index_axis(Axis(0), kv)));
+        }
+        self.done(mixed, site)
+    }
+
+    fn last(&mut self, x: &Array3<f64>, positions: Positions) -> Result<Array3<f64>> {
+        Ok(x.slice_axis(Axis(1), Slice::from(positions.len - 1..)).to_owned())
+    }
+
+    fn refresh(&mut self, mut x: Array3<f64>, site: Site) -> Result<Array3<f64>> {
+        self.policy.refresh(&mut x, site)?;
+        Ok(x)
+    }
+}

@@ -1,0 +1,147 @@
+//! One decoder layer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::LayerWeights;
+use crate::config::Config;
+use crate::model::attention::{Softmax, attend};
+use crate::model::function::{Function, Kind};
+use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::mlp::gated;
+use crate::model::norm::norm_project;
+use crate::model::projection::{Projection, Rope};
+use crate::model::site::{Role, Site};
+
+/// The projections of a decoder layer; the norms' weights and `1 / sqrt(head_dim)` are folded in.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// To queries, rotated.
+    pub query: Projection,
+    /// To keys, rotated.
+    pub key: Projection,
+    /// To values.
+    pub value: Projection,
+    /// From the mixed values.
+    pub output: Projection,
+    /// To the argument of SiLU.
+    pub gate: Projection,
+    /// To its factor.
+    pub up: Projection,
+    /// Back to the residual stream.
+    pub down: Projection,
+}
+
+/// The non-linear functions of a decoder layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerFunctions {
+    /// Of the mean square before attention.
+    pub attention_norm: Function,
+    /// Of the scores.
+    pub softmax: Softmax,
+    /// Of the mean square before the feed-forward block.
+    pub mlp_norm: Function,
+    /// Of the gate.
+    pub silu: Function,
+}
+
+impl LayerFunctions {
+    /// The exact functions, before calibration.
+    pub fn exact(config: &Config) -> Self {
+        let norm = Function::exact(Kind::InverseRoot { epsilon: config.norm_epsilon });
+        Self {
+            attention_norm: norm.clone(),
+            softmax: Softmax::exact(config.heads),
+            mlp_norm: norm,
+            silu: Function::exact(Kind::Silu),
+        }
+    }
+}
+
+impl Layer {
+    /// Layer `index` of a checkpoint.
+    pub fn new(index: usize, weights: LayerWeights, config: &Config) -> Self {
+        let plain = |role, weight| Projection::new(Site::new(index, role), weight);
+        // The first layer's input comes normalised, so nothing is left to apply afterwards.
+        let attention = |raw, normed| if index == 0 { normed } else { raw };
+        let normed = |role, weight, gain: &Vec<f32>| Projection {
+            gain: Some(gain.clone()),
+            ..plain(role, weight)
+        };
+        let rope = Some(Rope { frequencies: config.rope_frequencies() });
+        let w = weights;
+        Self {
+            query: Projection {
+                heads: config.heads,
+                rope: rope.clone(),
+                scale: 1.0 / (config.head_dim as f64).sqrt(),
+                ..normed(attention(Role::QueryRaw, Role::Query), w.query, &w.attention_norm)
+            },
+            key: Projection {
+                heads: config.kv_heads,
+                rope,
+                ..normed(attention(Role::KeyRaw, Role::Key), w.key, &w.attention_norm)
+            },
+            value: Projection {
+                heads: config.kv_heads,
+                ..normed(attention(Role::ValueRaw, Role::Value), w.value, &w.attention_norm)
+            },
+            output: plain(Role::Attended, w.output),
+            gate: normed(Role::GateRaw, w.gate, &w.mlp_norm),
+            up: normed(Role::UpRaw, w.up, &w.mlp_norm),
+            down: plain(Role::Down, w.down),
+        }
+    }
+
+    /// The hidden states after this layer, of the hidden states `x` of the tokens at `positions`.
+    ///
+    /// `normed` are the same states already normalised (without the norm's weights), where the
+    /// client could do that: for the first layer.
+    pub fn forward<M: Machine>(
+        &self,
+        m: &mut M,
+        functions: &LayerFunctions,
+        x: M::Tensor,
+        normed: Option<&M::Tensor>,
+        cache: &mut Cache<M::Tensor>,
+        positions: Positions,
+    ) -> Result<M::Tensor, M::Error> {
+        let layer = self.query.site.layer;
+        let at = |role| Site::new(layer, role);
+        let x = if normed.is_some() { x } else { m.refresh(x, at(Role::Hidden))? };
+
+                let qkv = match normed {
+            Some(normed) => {
+                m.project(normed, [&self.query, &self.key, &self.value], positions)?
+            }
+            None => norm_project(
+                m,
+                &x,
+                &functions.attention_norm,
+                [
+                    (&self.query, at(Role::Query)),
+                    (&self.key, at(Role::Key)),
+                    (&self.value, at(Role::Value)),
+                ],
+                positions,
+                at(Role::AttentionMeanSquare),
+            )?,
+        };
+        let mixed = attend(m, qkv, cache, &functions.softmax, positions, layer)?;
+        let mixed = m.refresh(mixed, at(Role::Mixed))?;
+        let [attended] = m.project(&mixed, [&self.output], positions)?;
+        let x = m.add(&x, &attended, at(Role::HiddenMiddle))?;
+        let x = m.refresh(x, at(Role::HiddenMiddle))?;
+
+        let [gate, up] = norm_project(
+            m,
+            &x,
+            &functions.mlp_norm,
+            [(&self.gate, at(Role::Gate)), (&self.up, at(Role::Up))],
+            positions,
+            at(Role::MlpMeanSquare),
+        )?;
+        let product = gated(m, gate, up, &functions.silu, layer)?;
+        let [down] = m.project(&product, [&self.down], positions)?;
+        m.add(&x, &down, Site::new(layer + 1, Role::Hidden))
+    }
+}

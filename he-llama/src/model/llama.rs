@@ -1,0 +1,139 @@
+//! The whole model: what the client computes, and what the server's machine does.
+
+use ndarray::{Array2, Array3, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Weights;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::layer::{Layer, LayerFunctions};
+use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::projection::Projection;
+use crate::model::site::{Role, Site};
+
+/// A Llama: weights in the form that the description uses.
+#[derive(Clone, Debug)]
+pub struct Llama {
+    /// Sizes.
+    pub config: Config,
+    /// Token embeddings `[vocabulary, hidden]`.
+    pub embedding: Array2<f32>,
+    /// Decoder layers.
+    pub layers: Vec<Layer>,
+    /// To the logits, the last norm's weights folded in, its factor not applied.
+    pub head: Projection,
+    /// Names the weights, see [`Weights::fingerprint`].
+    pub fingerprint: u64,
+}
+
+/// The non-linear functions of all layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Circuit {
+    /// One entry per decoder layer.
+    pub layers: Vec<LayerFunctions>,
+}
+
+impl Circuit {
+    /// The exact functions, before calibration.
+    pub fn exact(config: &Config) -> Self {
+        Self { layers: vec![LayerFunctions::exact(config); config.layers] }
+    }
+}
+
+/// What the client encrypts: tokens' embeddings, and the same normalised for the first layer, as
+/// the client can do that exactly for free. Both `[1, token, hidden]`.
+#[derive(Clone, Debug)]
+pub struct Embedded<T> {
+    /// Embeddings, the start of the residual stream.
+    pub hidden: T,
+    /// Embeddings divided by the root of their mean square plus epsilon.
+    pub normed: T,
+}
+
+/// What the client decrypts, of the last token: the logits are `raw / sqrt(mean_square + epsilon)`.
+///
+/// The last norm's factor is one number; leaving it to the client saves the server a polynomial.
+#[derive(Clone, Debug)]
+pub struct Output<T> {
+    /// Logits before the factor, `[1, 1, vocabulary]`.
+    pub raw: T,
+    /// Mean square of the hidden state, `[1, 1, 1]`.
+    pub mean_square: T,
+}
+
+impl Llama {
+    /// Arranges the weights of a checkpoint.
+    pub fn new(config: Config, weights: Weights) -> Self {
+        let Weights { embedding, layers, norm, head, fingerprint } = weights;
+        let layers: Vec<Layer> =
+            layers.into_iter().enumerate().map(|(i, w)| Layer::new(i, w, &config)).collect();
+        let head = Projection {
+            gain: Some(norm),
+            ..Projection::new(
+                Site::new(config.layers, Role::LogitsRaw),
+                head.unwrap_or_else(|| embedding.clone()),
+            )
+        };
+        Self { config, embedding, layers, head, fingerprint }
+    }
+
+    /// An empty key and value cache of every layer.
+    pub fn caches<T>(&self) -> Vec<Cache<T>> {
+        (0..self.layers.len()).map(|_| Cache::default()).collect()
+    }
+
+    /// The client's first step: embeddings of `ids`, plain and normalised.
+    ///
+    /// Fails on no id and on ids outside the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
+        if ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        let vocabulary = self.config.vocabulary;
+        if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+            return Err(Error::TokenId { id, vocabulary });
+        }
+        let hidden = Array3::from_shape_fn((1, ids.len(), self.config.hidden), |(_, t, c)| {
+            f64::from(self.embedding[[ids[t] as usize, c]])
+        });
+        let mut normed = hidden.clone();
+        for mut row in normed.lanes_mut(Axis(2)) {
+            let mean = row.iter().map(|x| x * x).sum::<f64>() / self.config.hidden as f64;
+            row /= (mean + self.config.norm_epsilon).sqrt();
+        }
+        Ok(Embedded { hidden, normed })
+    }
+
+    /// The client's last step: logits from the decrypted output.
+    pub fn logits(&self, raw: &[f64], mean_square: f64) -> Vec<f64> {
+        let factor = 1.0 / (mean_square + self.config.norm_epsilon).sqrt();
+        raw.iter().map(|z| z * factor).collect()
+    }
+
+    /// The server's part: all layers on the tokens at `positions`, and the head on the last.
+    ///
+    /// `caches` hold the positions before `positions.start` and grow by the new ones.
+    pub fn forward<M: Machine>(
+        &self,
+        m: &mut M,
+        circuit: &Circuit,
+        input: Embedded<M::Tensor>,
+        caches: &mut [Cache<M::Tensor>],
+        positions: Positions,
+    ) -> Result<Output<M::Tensor>, M::Error> {
+        let mut x = input.hidden;
+        let mut normed = Some(input.normed);
+        let layers = self.layers.iter().zip(&circuit.layers).zip(caches);
+        for ((layer, functions), cache) in layers {
+            x = layer.forward(m, functions, x, normed.as_ref(), cache, positions)?;
+            normed = None;
+        }
+        let end = self.config.layers;
+        let x = m.last(&x, positions)?;
+        let x = m.refresh(x, Site::new(end, Role::Hidden))?;
+        let last = Positions { start: positions.end() - 1, len: 1 };
+        let [raw] = m.project(&x, [&self.head], last)?;
+        let mean_square = m.mean_square(&x, Site::new(end, Role::FinalMeanSquare))?;
+        Ok(Output { raw, mean_square })
+    }
+}

@@ -1,0 +1,141 @@
+//! The operations that the description of the model is written in.
+
+use crate::model::attention::Softmax;
+use crate::model::function::Function;
+use crate::model::projection::Projection;
+use crate::model::site::Site;
+
+/// Consecutive tokens: `len` of them, the first at position `start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positions {
+    /// Position of the first token.
+    pub start: usize,
+    /// Number of tokens.
+    pub len: usize,
+}
+
+impl Positions {
+    /// Position after the last token: the number of keys that the last token sees.
+    pub fn end(self) -> usize {
+        self.start + self.len
+    }
+}
+
+/// Keys and values of one layer at positions `0..len`, in the machine's own form.
+#[derive(Clone, Debug)]
+pub struct Cache<T> {
+    /// Rotated keys and values `[kv head, position, channel]`; `None` while empty.
+    pub entries: Option<(T, T)>,
+    /// Number of positions held.
+    pub len: usize,
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self { entries: None, len: 0 }
+    }
+}
+
+/// Runs the operations of the model on some kind of tensor.
+///
+/// Tensors are logical, `[group, token, channel]`: hidden states have one group, queries one per
+/// head, keys and values one per kv head; attention weights are `[head, query, key]`. How they are
+/// packed is the machine's own matter. A dimension of 1 is broadcast. `site` names the result
+/// (the argument in [`Machine::refresh`]) and with it the calibrated bound on its magnitude: a
+/// machine may store `value / bound(site)`, folding the bounds into weights and constants.
+///
+/// Levels are those of an encrypted run: plaintext or ciphertext product 1, polynomials as in
+/// [`crate::model::function`].
+pub trait Machine {
+    /// A tensor.
+    type Tensor: Clone;
+    /// What can go wrong.
+    type Error;
+
+    /// The images of `x` under several projections, each `[heads, token, out / heads]`; groups of
+    /// `x` are concatenated as channels. One level.
+    fn project<const N: usize>(
+        &mut self,
+        x: &Self::Tensor,
+        projections: [&Projection; N],
+        positions: Positions,
+    ) -> Result<[Self::Tensor; N], Self::Error>;
+
+    /// Mean over all channels of `x^2`, `[1, token, 1]`. One level.
+    fn mean_square(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
+
+    /// `f(x) * factor`, shape of `factor`, `x` broadcast. The argument of `f` is at `argument`.
+    ///
+    /// Levels: [`crate::model::function::depth_times`].
+    fn apply_times(
+        &mut self,
+        x: &Self::Tensor,
+        f: &Function,
+        factor: &Self::Tensor,
+        argument: Site,
+        site: Site,
+    ) -> Result<Self::Tensor, Self::Error>;
+
+    /// `x + y`, equal shapes. No level.
+    fn add(
+        &mut self,
+        x: &Self::Tensor,
+        y: &Self::Tensor,
+        site: Site,
+    ) -> Result<Self::Tensor, Self::Error>;
+
+    /// `x^2`. One level.
+    fn square(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
+
+    /// Writes `keys` and `values` of the tokens at `positions` behind what `cache` holds.
+    fn append(
+        &mut self,
+        cache: &mut Cache<Self::Tensor>,
+        keys: &Self::Tensor,
+        values: &Self::Tensor,
+        positions: Positions,
+    ) -> Result<(), Self::Error>;
+
+    /// `s[head, query, key] = sum_channel q[head, query, channel] * k[kv(head), key, channel]` over
+    /// all pairs, `kv(head) = head * kv_heads / heads`. One level.
+    fn scores(
+        &mut self,
+        queries: &Self::Tensor,
+        keys: &Self::Tensor,
+        positions: Positions,
+        site: Site,
+    ) -> Result<Self::Tensor, Self::Error>;
+
+    /// `exp((score - shift[head]) / 2^k)` where `key <= position(query)`, else 0. The argument of
+    /// the exponential is at `argument`; its polynomial holds on all pairs, masked ones too.
+    ///
+    /// Levels: those of the polynomial; the mask belongs to its coefficients.
+    fn exponential(
+        &mut self,
+        scores: &Self::Tensor,
+        softmax: &Softmax,
+        positions: Positions,
+        argument: Site,
+        site: Site,
+    ) -> Result<Self::Tensor, Self::Error>;
+
+    /// Sum over the keys, `[head, query, 1]`. No level.
+    fn sum_keys(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
+
+    /// `m[head, query, channel] = sum_key w[head, query, key] * v[kv(head), key, channel]`.
+    /// One level.
+    fn mix(
+        &mut self,
+        weights: &Self::Tensor,
+        values: &Self::Tensor,
+        positions: Positions,
+        site: Site,
+    ) -> Result<Self::Tensor, Self::Error>;
+
+    /// The last token of `x` alone. No level: the others are ignored from here on.
+    fn last(&mut self, x: &Self::Tensor, positions: Positions)
+    -> Result<Self::Tensor, Self::Error>;
+
+    /// A place where `x`, with `|x| <= bound(site)`, may be bootstrapped; the machine decides.
+    fn refresh(&mut self, x: Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
+}

@@ -1,0 +1,20 @@
+//! The gated feed-forward block behind its projections.
+
+use crate::model::function::Function;
+use crate::model::machine::Machine;
+use crate::model::site::{Role, Site};
+
+/// `silu(gate) * up`, the product merged into the polynomial of SiLU.
+pub fn gated<M: Machine>(
+    m: &mut M,
+    gate: M::Tensor,
+    up: M::Tensor,
+    silu: &Function,
+    layer: usize,
+) -> Result<M::Tensor, M::Error> {
+    let at = |role| Site::new(layer, role);
+    let gate = m.refresh(gate, at(Role::Gate))?;
+    let up = m.refresh(up, at(Role::Up))?;
+    let product = m.apply_times(&gate, silu, &up, at(Role::Gate), at(Role::Product))?;
+    m.refresh(product, at(Role::Product))
+}

@@ -1,0 +1,28 @@
+//! RMSNorm, merged with the projections behind it.
+
+use crate::model::function::Function;
+use crate::model::machine::{Machine, Positions};
+use crate::model::projection::Projection;
+use crate::model::site::Site;
+
+/// `projection(x / sqrt(mean(x^2) + epsilon))` for each of `projections`, each with
+/// the site of its result; the mean square is at `mean_square`.
+///
+/// The norm's factor is one number per token, so it commutes with the projection: `W x` is formed
+/// while the polynomial of the mean square is, and joins it at the end. That takes
+/// `1 + depth_times(degree, 0)` levels for norm and projection together.
+pub fn norm_project<M: Machine, const N: usize>(
+    m: &mut M,
+    x: &M::Tensor,
+    inverse_root: &Function,
+    projections: [(&Projection, Site); N],
+    positions: Positions,
+    mean_square: Site,
+) -> Result<[M::Tensor; N], M::Error> {
+    let mut results = m.project(x, projections.map(|(p, _)| p), positions)?;
+    let square = m.mean_square(x, mean_square)?;
+    for (result, (_, site)) in results.iter_mut().zip(projections) {
+        *result = m.apply_times(&square, inverse_root, result, mean_square, site)?;
+    }
+    Ok(results)
+}

@@ -1,0 +1,152 @@
+//! Linear maps with plaintext weights.
+
+use ndarray::Array2;
+
+use crate::model::machine::Positions;
+use crate::model::site::Site;
+
+/// Rotary embedding of the output of a projection.
+///
+/// Channel pair `(i, i + head_dim / 2)` of each head turns by `position * frequencies[i]`; the
+/// turn is linear, so it belongs to the weights, which then depend on the token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rope {
+    /// Angle per position of each pair, `head_dim / 2` numbers.
+    pub frequencies: Vec<f64>,
+}
+
+/// `y[o, t] = scale * sum_i weight[o, i] * gain[i] * x[i, t]`, then rotated where `rope` is set.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// Names the result; its range is that of this site.
+    pub site: Site,
+    /// Weights `[out, in]` as stored in the checkpoint.
+    pub weight: Array2<f32>,
+    /// Weights of the norm before, `in` factors.
+    pub gain: Option<Vec<f32>>,
+    /// Common factor.
+    pub scale: f64,
+    /// The result has this many heads of `out / heads` channels each.
+    pub heads: usize,
+    /// Rotation of the result.
+    pub rope: Option<Rope>,
+}
+
+impl Projection {
+    /// A plain linear map into one group of channels.
+    pub fn new(site: Site, weight: Array2<f32>) -> Self {
+        Self { site, weight, gain: None, scale: 1.0, heads: 1, rope: None }
+    }
+
+    /// Number of output channels, all heads together.
+    pub fn outputs(&self) -> usize {
+        self.weight.nrows()
+    }
+
+    /// Number of input channels.
+    pub fn inputs(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    /// The matrix `[out, in]` that acts on the token at `position`, row-major: gain, scale and
+    /// rotation folded in.
+    pub fn matrix_at(&self, position: usize) -> Vec<f64> {
+        let (rows, columns) = self.weight.dim();
+        let mut matrix = vec![0.0; rows * columns];
+        for (o, row) in self.weight.rows().into_iter().enumerate() {
+            for (i, w) in row.iter().enumerate() {
+                let gain = self.gain.as_ref().map_or(1.0, |g| f64::from(g[i]));
+                matrix[o * columns + i] = f64::from(*w) * gain * self.scale;
+            }
+        }
+        let Some(rope) = &self.rope else { return matrix };
+        let (dim, half) = (rows / self.heads, rope.frequencies.len());
+        for head in 0..self.heads {
+            for (pair, frequency) in rope.frequencies.iter().enumerate() {
+                let (sin, cos) = (position as f64 * frequency).sin_cos();
+                let (a, b) = (head * dim + pair, head * dim + pair + half);
+                for i in 0..columns {
+                    let (x, y) = (matrix[a * columns + i], matrix[b * columns + i]);
+                    matrix[a * columns + i] = x * cos - y * sin;
+                    matrix[b * columns + i] = y * cos + x * sin;
+                }
+            }
+        }
+        matrix
+    }
+
+    /// The image of the tokens `x` (row-major `[token, in]`) at `positions`, row-major
+    /// `[token, out]`.
+    pub fn times(&self, x: &[f64], positions: Positions) -> Vec<f64> {
+        let (outputs, inputs) = self.weight.dim();
+        let tokens = positions.len;
+        // Tokens innermost, so that each weight is read and scaled once.
+        let mut columns = vec![0.0; inputs * tokens];
+        for (t, row) in x.chunks_exact(inputs).enumerate() {
+            for (i, v) in row.iter().enumerate() {
+                let gain = self.gain.as_ref().map_or(1.0, |g| f64::from(g[i]));
+                columns[i * tokens + t] = v * gain * self.scale;
+            }
+        }
+        let mut y = vec![0.0; tokens * outputs];
+        let mut sum = vec![0.0; tokens];
+        for (o, row) in self.weight.rows().into_iter().enumerate() {
+            sum.fill(0.0);
+            for (w, column) in row.iter().zip(columns.chunks_exact(tokens)) {
+                let w = f64::from(*w);
+                for (s, c) in sum.iter_mut().zip(column) {
+                    *s += w * c;
+                }
+            }
+            for (t, s) in sum.iter().enumerate() {
+                y[t * outputs + o] = *s;
+            }
+        }
+        if let Some(rope) = &self.rope {
+            for (t, row) in y.chunks_exact_mut(outputs).enumerate() {
+                for head in row.chunks_exact_mut(outputs / self.heads) {
+                    rope.turn(head, positions.start + t);
+                }
+            }
+        }
+        y
+    }
+}
+
+impl Rope {
+    /// Turns the channels of one head to `position`.
+    pub fn turn(&self, head: &mut [f64], position: usize) {
+        let (low, high) = head.split_at_mut(self.frequencies.len());
+        for ((x, y), frequency) in low.iter_mut().zip(high).zip(&self.frequencies) {
+            let (sin, cos) = (position as f64 * frequency).sin_cos();
+            (*x, *y) = (*x * cos - *y * sin, *y * cos + *x * sin);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::site::Role;
+
+    /// The folded matrix of a position does what the rotation after the product does.
+    #[test]
+    fn the_matrix_at_a_position_holds_the_rotation() {
+        let weight =
+            Array2::from_shape_fn((8, 3), |(o, i)| ((o * 5 + i * 7) % 11) as f32 / 4.0 - 1.0);
+        let mut p = Projection::new(Site::new(0, Role::QueryRaw), weight);
+        p.heads = 2;
+        p.scale = 0.5;
+        p.gain = Some(vec![1.0, 2.0, -0.5]);
+        p.rope = Some(Rope { frequencies: vec![1.0, 0.1] });
+        let x = [0.3, -1.0, 2.0, 1.5, 0.25, -0.75];
+        let y = p.times(&x, Positions { start: 6, len: 2 });
+        for t in 0..2 {
+            let m = p.matrix_at(6 + t);
+            for o in 0..8 {
+                let want: f64 = (0..3).map(|i| m[o * 3 + i] * x[t * 3 + i]).sum();
+                assert!((y[t * 8 + o] - want).abs() < 1e-14);
+            }
+        }
+    }
+}

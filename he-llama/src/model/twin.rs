@@ -1,0 +1,66 @@
+//! A clear run of the model, token by token, with its cache.
+
+use ndarray::Array3;
+
+use crate::error::{Error, Result};
+use crate::model::clear::Clear;
+use crate::model::llama::{Circuit, Llama};
+use crate::model::machine::{Cache, Positions};
+use crate::model::policy::{Exact, Policy};
+
+/// A text in progress on a clear machine.
+#[derive(Debug)]
+pub struct Twin<'a, P> {
+    llama: &'a Llama,
+    circuit: &'a Circuit,
+    machine: Clear<P>,
+    caches: Vec<Cache<Array3<f64>>>,
+    position: usize,
+}
+
+impl<'a, P: Policy> Twin<'a, P> {
+    /// An empty text.
+    pub fn new(llama: &'a Llama, circuit: &'a Circuit, policy: P) -> Self {
+        let machine = Clear::new(policy);
+        Self { llama, circuit, machine, caches: llama.caches(), position: 0 }
+    }
+
+    /// Appends `ids`; returns the logits of the token after them.
+    ///
+    /// Fails on no ids, ids outside the vocabulary, and texts longer than the model's context.
+    pub fn advance(&mut self, ids: &[u32]) -> Result<Vec<f64>> {
+        let input = self.llama.embed(ids)?;
+        let limit = self.llama.config.positions;
+        if self.position + ids.len() > limit {
+            let (prompt, tokens) = (self.position, ids.len());
+            return Err(Error::ContextExceeded { prompt, tokens, limit, of: "of the model" });
+        }
+        let positions = Positions { start: self.position, len: ids.len() };
+        let machine = &mut self.machine;
+        let output = self.llama.forward(machine, self.circuit, input, &mut self.caches, positions)?;
+        self.position = positions.end();
+        let raw: Vec<f64> = output.raw.iter().copied().collect();
+        Ok(self.llama.logits(&raw, output.mean_square[[0, 0, 0]]))
+    }
+
+    /// Number of tokens so far.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The policy, with what it has gathered.
+    pub fn policy(&self) -> &P {
+        &self.machine.policy
+    }
+
+    /// Ends the text and returns the policy.
+    pub fn into_policy(self) -> P {
+        self.machine.policy
+    }
+}
+
+/// Logits of the token after `ids` by the exact twin.
+pub fn exact_logits(llama: &Llama, ids: &[u32]) -> Result<Vec<f64>> {
+    let circuit = Circuit::exact(&llama.config);
+    Twin::new(llama, &circuit, Exact).advance(ids)
+}
