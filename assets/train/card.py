@@ -90,6 +90,12 @@ def range_table(held: dict, noise: dict) -> str:
     return "\n".join(lines)
 
 
+def bash_string(text: str) -> str:
+    """`text` as one `$'...'` word of bash."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"$'{escaped}'"
+
+
 def quote(text: str) -> str:
     return "```text\n" + text.rstrip("\n") + "\n```"
 
@@ -140,7 +146,7 @@ context {c.max_position_embeddings} |
 | data | Tiny Shakespeare, public domain; first {len(train_text.encode()):,} bytes for training, \
 last {len(held_text.encode()):,} bytes held out |
 | training | {done["steps"]:,} steps of {done["tokens"]:,} tokens, seed {done["seed"]}, \
-{done["seconds"] / 60:.0f} minutes on one CPU thread |
+{done["seconds"] / 60:.0f} minutes on one thread of a shared CPU |
 | held-out loss | {nats:.4f} nats per token, {nats / bytes_per_token:.4f} nats per byte \
 ({bytes_per_token:.3f} bytes per token) |
 | licence | weights and tokenizer: MIT OR Apache-2.0 |
@@ -176,11 +182,11 @@ RoPE, `silu` is the input of SiLU, `mid.hidden` the residual stream after attent
 
 ## Retrain
 
-```sh
+```bash
 cd assets/train
 python -m venv .venv && .venv/bin/pip install -r requirements.txt
-.venv/bin/python train.py --text tinyshakespeare.txt --out ../shakespeare {done["options"]}
-.venv/bin/python card.py --model ../shakespeare --text tinyshakespeare.txt --prompt {json.dumps(args.prompt)}
+.venv/bin/python train.py --text tinyshakespeare.txt --out ../shakespeare{" " * bool(done["options"])}{done["options"]}
+.venv/bin/python card.py --model ../shakespeare --text tinyshakespeare.txt --prompt {bash_string(args.prompt)}
 ```
 """
     with open(os.path.join(args.model, "README.md"), "w", encoding="utf-8") as file:

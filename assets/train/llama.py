@@ -121,7 +121,7 @@ def _attention(q, k, v, limits: Limits):
 def forward(params: dict, config: Config, ids, limits: Limits = Limits(), drop: float = 0.0, key=None):
     """Logits [B, T, V] of token ids [B, T], and a dict of range quantities, each with leading axis B.
 
-    With `drop` > 0, that share of the embeddings and of the outputs of the attention and MLP blocks is zeroed at random.
+    With `drop` > 0, that share of the outputs of the attention and MLP blocks is zeroed at random.
     """
     batch, length = ids.shape
     heads, kv_heads, dim = config.num_attention_heads, config.num_key_value_heads, config.head_dim
@@ -147,7 +147,6 @@ def forward(params: dict, config: Config, ids, limits: Limits = Limits(), drop: 
         return x * jax.lax.rsqrt(square + config.rms_norm_eps) * params[f"{name}.weight"]
 
     seen["model.embed_tokens.hidden"] = x
-    x = dropout(x, 0)
     for i in range(config.num_hidden_layers):
         p = f"model.layers.{i}"
 
@@ -161,12 +160,12 @@ def forward(params: dict, config: Config, ids, limits: Limits = Limits(), drop: 
         seen |= {f"{p}.q": q, f"{p}.k": k, f"{p}.v": v}
         mixed, top, low, excess = jax.lax.map(lambda qkv: attend(*qkv), (q, k, v))
         seen |= {f"{p}.score": jnp.concatenate([top, low], -1), f"{p}.span": top - low, f"{p}.excess": excess}
-        x = x + dropout(linear(mixed, "self_attn.o_proj"), 2 * i + 1)
+        x = x + dropout(linear(mixed, "self_attn.o_proj"), 2 * i)
         seen[f"{p}.mid.hidden"] = x
         h = norm(x, f"{p}.post_attention_layernorm")
         gate, up = linear(h, "mlp.gate_proj"), linear(h, "mlp.up_proj")
         seen |= {f"{p}.silu": gate, f"{p}.up": up}
-        x = x + dropout(linear(jax.nn.silu(gate) * up, "mlp.down_proj"), 2 * i + 2)
+        x = x + dropout(linear(jax.nn.silu(gate) * up, "mlp.down_proj"), 2 * i + 1)
         seen[f"{p}.out.hidden"] = x
     return norm(x, "model.norm") @ embed.T, seen
 

@@ -52,7 +52,7 @@ def segmentations(tokenizer, text: str, count: int = 8, skip: float = 0.1) -> li
 class Sampler:
     """Random training sequences: half with BOS in front, of these half from the start of a speech.
 
-    `texts` holds the ids of the training text under several segmentations, the tokenizer's own first; a quarter of the
+    `texts` holds the ids of the training text under several segmentations, the tokenizer's own first; a third of the
     sequences come from the others.
     """
 
@@ -71,7 +71,7 @@ class Sampler:
         count = self.tokens // length
         out = np.empty((count, length + 1), np.int32)
         for row in out:
-            which = int(self.rng.integers(0, len(self.texts))) if self.rng.random() < 0.25 else 0
+            which = int(self.rng.integers(0, len(self.texts))) if self.rng.random() < 1 / 3 else 0
             ids, starts = self.texts[which], self.starts[which]
             start = int(self.rng.integers(0, len(ids) - length - 1))
             kind = self.rng.integers(0, 4)
@@ -160,13 +160,13 @@ def main() -> None:
     parser.add_argument("--text", required=True, help="UTF-8 text to learn")
     parser.add_argument("--out", required=True, help="directory for the trained model")
     parser.add_argument("--checkpoint", help="directory that receives the weights so far at every report")
-    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--tokens", type=int, default=2048, help="tokens per step")
     parser.add_argument("--rate", type=float, default=5e-3, help="peak learning rate")
     parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--weight-decay", type=float, default=0.1)
     parser.add_argument("--mean-decay", type=float, default=0.995, help="of the running mean of the weights")
-    parser.add_argument("--drop", type=float, default=0.1, help="dropout of embeddings and block outputs")
+    parser.add_argument("--drop", type=float, default=0.04, help="dropout of block outputs")
     parser.add_argument("--penalty", type=float, default=1.0, help="weight of the range penalties")
     parser.add_argument("--report", type=int, default=1000, help="steps between reports")
     parser.add_argument("--seed", type=int, default=1)

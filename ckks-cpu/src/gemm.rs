@@ -3,7 +3,7 @@
 use crate::device::{Block, CpuBackend};
 use crate::kernels::{CHUNK, Prime};
 use crate::pool::Buffer;
-use crate::ring::columns;
+use crate::ring::{by_limb, columns};
 use crate::tables::Tables;
 use ckks_math::backend::{Basis, GemmKernels};
 use ckks_math::{Error, Result};
@@ -35,7 +35,10 @@ impl GemmKernels for CpuBackend {
         let primes = t.primes(Basis::qp(t.ring.q().len(), t.ring.p().len()));
         let mut residues = self.pool.take(primes.len() * entries.len())?;
         let words = residues.len();
-        let tasks = residues.chunks_exact_mut(entries.len()).zip(primes).collect();
+        let tasks = residues
+            .chunks_exact_mut(entries.len())
+            .zip(primes)
+            .collect();
         self.for_each(words, tasks, |(out, prime): (&mut [u64], &Prime)| {
             for (out, &entry) in out.iter_mut().zip(entries) {
                 *out = prime.modulus().reduce_i64(entry);
@@ -59,11 +62,7 @@ impl GemmKernels for CpuBackend {
         let mut out = self.block(t, w.outputs, basis)?;
         let primes = t.primes(basis);
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
-        let mut limbs: Vec<Vec<&mut [u64]>> = primes.iter().map(|_| Vec::new()).collect();
-        for (i, piece) in out.words.chunks_exact_mut(degree).enumerate() {
-            limbs[i % primes.len()].push(piece);
-        }
-        let tasks: Vec<_> = (limbs.into_iter().enumerate())
+        let tasks: Vec<_> = (by_limb(&mut out).into_iter().enumerate())
             .flat_map(|(limb, outs)| {
                 let columns = columns(outs.into_iter(), degree).into_iter().enumerate();
                 columns.map(move |(i, outs)| (limb, i * CHUNK, outs))

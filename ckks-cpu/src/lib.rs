@@ -10,6 +10,7 @@
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with AVX-512-IFMA, for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `pieces` | key switching with base conversion, transform and product fused in cache |
 //!
 //! All kernels leave canonical residues: results do not depend on the kernels or on the number of
 //! threads.
@@ -34,6 +35,7 @@ mod device;
 mod gemm;
 mod kernels;
 mod options;
+mod pieces;
 mod pool;
 mod ring;
 #[allow(unsafe_code)]

@@ -39,6 +39,16 @@ pub(crate) fn tasks<'a>(t: &'a Tables, x: &'a mut Block) -> Vec<Task<'a>> {
     tasks
 }
 
+/// For each limb, its slices in all rows.
+pub(crate) fn by_limb(x: &mut Block) -> Vec<Vec<&mut [u64]>> {
+    let count = x.shape.basis.limbs();
+    let mut limbs: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    for (i, slice) in x.words.chunks_exact_mut(x.shape.degree).enumerate() {
+        limbs[i % count].push(slice);
+    }
+    limbs
+}
+
 /// Pieces of [`CHUNK`] coefficients, each with the slices of all limbs.
 pub(crate) fn columns<'a>(
     limbs: impl Iterator<Item = &'a mut [u64]>,
@@ -84,13 +94,7 @@ impl RingKernels for CpuBackend {
         Ok(())
     }
 
-    fn multiply_accumulate(
-        &self,
-        t: &Tables,
-        acc: &mut Block,
-        x: &Block,
-        y: &Block,
-    ) -> Result<()> {
+    fn multiply_accumulate(&self, t: &Tables, acc: &mut Block, x: &Block, y: &Block) -> Result<()> {
         let x_at = positions(acc.shape.basis, x.shape.basis);
         let y_at = positions(acc.shape.basis, y.shape.basis);
         self.for_each(acc.words.len(), tasks(t, acc), |task| {
@@ -136,9 +140,13 @@ impl RingKernels for CpuBackend {
         let mut out = self.block(t, xs.first().map_or(0, |x| x.shape.rows), basis)?;
         let at: Vec<_> = xs.iter().map(|x| positions(basis, x.shape.basis)).collect();
         self.for_each(out.words.len(), tasks(t, &mut out), |task| {
-            let limbs = xs.iter().zip(&at).map(|(x, at)| x.limb(task.row, at[task.limb]));
+            let limbs = xs
+                .iter()
+                .zip(&at)
+                .map(|(x, at)| x.limb(task.row, at[task.limb]));
             let weights: Vec<_> = constants.iter().map(|c| c[task.limb]).collect();
-            task.prime.linear(task.out, &limbs.collect::<Vec<_>>(), &weights);
+            task.prime
+                .linear(task.out, &limbs.collect::<Vec<_>>(), &weights);
         });
         Ok(out)
     }
@@ -147,7 +155,8 @@ impl RingKernels for CpuBackend {
         let permutation = t.permutation(galois);
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
         self.for_each(x.words.len(), tasks(t, &mut out), |task| {
-            task.prime.permute(&permutation, task.out, x.limb(task.row, task.limb));
+            task.prime
+                .permute(&permutation, task.out, x.limb(task.row, task.limb));
         });
         Ok(out)
     }
@@ -156,7 +165,8 @@ impl RingKernels for CpuBackend {
         let at = positions(basis, x.shape.basis);
         let mut out = self.block(t, rows.len(), basis)?;
         self.for_each(out.words.len(), tasks(t, &mut out), |task| {
-            task.out.copy_from_slice(x.limb(rows.start + task.row, at[task.limb]));
+            task.out
+                .copy_from_slice(x.limb(rows.start + task.row, at[task.limb]));
         });
         Ok(out)
     }
@@ -165,7 +175,10 @@ impl RingKernels for CpuBackend {
         let rows = xs.iter().map(|x| x.shape.rows).sum();
         let basis = xs.first().map_or(Basis::q(0), |x| x.shape.basis);
         let mut out = self.block(t, rows, basis)?;
-        let from: Vec<_> = (xs.iter().flat_map(|x| (0..x.shape.rows).map(move |r| (*x, r)))).collect();
+        let from: Vec<_> = (xs
+            .iter()
+            .flat_map(|x| (0..x.shape.rows).map(move |r| (*x, r))))
+        .collect();
         self.for_each(out.words.len(), tasks(t, &mut out), |task| {
             let (x, row) = from[task.row];
             task.out.copy_from_slice(x.limb(row, task.limb));
@@ -177,13 +190,16 @@ impl RingKernels for CpuBackend {
         let (degree, from) = (x.shape.degree, x.shape.basis);
         let conversion = t.conversion(from, to);
         let mut out = self.block(t, x.shape.rows, to)?;
-        let targets = t.primes(to);
+        let (sources, targets) = (t.primes(from), t.primes(to));
         let words = out.words.len() + x.words.len();
         let row_words = (to.limbs() * degree).max(1);
         let pieces: Vec<_> = (out.words.chunks_exact_mut(row_words).enumerate())
             .flat_map(|(row, words)| {
                 let columns = columns(words.chunks_exact_mut(degree), degree);
-                columns.into_iter().enumerate().map(move |(i, c)| (row, i * CHUNK, c))
+                columns
+                    .into_iter()
+                    .enumerate()
+                    .map(move |(i, c)| (row, i * CHUNK, c))
             })
             .collect();
         self.for_each(words, pieces, |(row, start, column)| {
@@ -191,9 +207,15 @@ impl RingKernels for CpuBackend {
             let piece = |limb: usize| &x.limb(row, limb)[start..][..width];
             let xs: Vec<_> = (0..from.limbs()).map(piece).collect();
             let mut digits = vec![0; (xs.len() + 1) * width];
-            conversion.digits(&xs, &mut digits);
+            let (ys, quotient) = digits.split_at_mut(xs.len() * width);
+            let pairs = conversion.sources().iter().zip(&sources);
+            for ((y, x), (source, prime)) in ys.chunks_exact_mut(width).zip(&xs).zip(pairs) {
+                prime.scale_into(y, x, source.inverse);
+            }
+            conversion.quotient(&ys.chunks_exact(width).collect::<Vec<_>>(), quotient);
             let digits: Vec<_> = digits.chunks_exact(width).collect();
-            for ((out, target), prime) in column.into_iter().zip(conversion.targets()).zip(&targets) {
+            for ((out, target), prime) in column.into_iter().zip(conversion.targets()).zip(&targets)
+            {
                 match target {
                     Target::Copy(limb) => out.copy_from_slice(xs[*limb]),
                     Target::Sum(weights) => conversion.accumulate(prime, weights, &digits, out),

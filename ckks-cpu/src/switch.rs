@@ -2,18 +2,30 @@
 
 use crate::device::{Block, CpuBackend};
 use crate::kernels::{KeyLimb, LANES};
+use crate::pieces::Pieces;
 use crate::pool::Buffer;
-use crate::ring::positions;
+use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, SwitchKernels, SwitchKeyData};
+use ckks_math::backend::{Basis, SwitchKernels, SwitchKeyData, derived};
 use ckks_math::{Error, Result};
 
 /// A switching key in the order in which [`KeyLimb`] reads it, limb after limb.
 pub struct SwitchKey {
-    basis: Basis,
-    digit_size: usize,
+    pub(crate) basis: Basis,
+    pub(crate) digit_size: usize,
     digits: usize,
     words: Buffer,
+}
+
+impl SwitchKey {
+    /// The limb at position `limb` of the key's basis.
+    pub(crate) fn limb(&self, limb: usize) -> KeyLimb<'_> {
+        let words = self.words.len() / self.basis.limbs();
+        KeyLimb {
+            words: &self.words[limb * words..][..words],
+            digits: self.digits,
+        }
+    }
 }
 
 impl CpuBackend {
@@ -24,7 +36,7 @@ impl CpuBackend {
         galois: Option<u64>,
         key: &SwitchKey,
     ) -> Result<Block> {
-        let (basis, degree) = (digits.shape.basis, digits.shape.degree);
+        let basis = digits.shape.basis;
         let used = basis.q_len().div_ceil(key.digit_size);
         let rows = digits.shape.rows / used;
         debug_assert_eq!(rows * used, digits.shape.rows);
@@ -32,20 +44,17 @@ impl CpuBackend {
         let at = positions(basis, key.basis);
         let primes = t.primes(basis);
         let mut out = self.block(t, 2 * rows, basis)?;
-        let mut limbs: Vec<Vec<&mut [u64]>> = primes.iter().map(|_| Vec::new()).collect();
-        for (i, piece) in out.words.chunks_exact_mut(degree).enumerate() {
-            limbs[i % primes.len()].push(piece);
-        }
-        let key_words = 2 * key.digits * degree;
-        let tasks = limbs.into_iter().enumerate().collect();
-        self.for_each(digits.words.len(), tasks, |(limb, mut outs): (usize, Vec<&mut [u64]>)| {
-            let xs: Vec<_> = (0..digits.shape.rows).map(|row| digits.limb(row, limb)).collect();
-            let key = KeyLimb {
-                words: &key.words[at[limb] * key_words..][..key_words],
-                digits: key.digits,
-            };
-            primes[limb].dot(&mut outs, &xs, permutation.as_deref(), key);
-        });
+        let tasks = by_limb(&mut out).into_iter().enumerate().collect();
+        self.for_each(
+            digits.words.len(),
+            tasks,
+            |(limb, mut outs): (usize, Vec<&mut [u64]>)| {
+                let xs: Vec<_> = (0..digits.shape.rows)
+                    .map(|row| digits.limb(row, limb))
+                    .collect();
+                primes[limb].dot(&mut outs, &xs, permutation.as_deref(), key.limb(at[limb]));
+            },
+        );
         Ok(out)
     }
 }
@@ -65,7 +74,10 @@ impl SwitchKernels for CpuBackend {
         }
         let mut words = self.pool.take(2 * half)?;
         let width = degree.min(LANES);
-        let tasks = words.chunks_exact_mut(2 * digits * degree).enumerate().collect();
+        let tasks = words
+            .chunks_exact_mut(2 * digits * degree)
+            .enumerate()
+            .collect();
         self.for_each(2 * half, tasks, |(limb, out): (usize, &mut [u64])| {
             for (run, out) in out.chunks_exact_mut(2 * digits * width).enumerate() {
                 for (digit, out) in out.chunks_exact_mut(2 * width).enumerate() {
@@ -81,6 +93,43 @@ impl SwitchKernels for CpuBackend {
             digits,
             words,
         })
+    }
+
+    fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
+        let to = Basis::qp(x.shape.basis.q_len(), special);
+        match Pieces::of(t, to) {
+            Some(pieces) => self.decompose_in_pieces(t, pieces, x, digit_size, to),
+            None => derived::decompose(self, t, x, digit_size, special),
+        }
+    }
+
+    fn mod_down(&self, t: &Tables, x: &Block) -> Result<Block> {
+        let basis = x.shape.basis;
+        let dropped = Basis::p(usize::from(basis.special));
+        match Pieces::of(t, basis) {
+            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, Basis::q(basis.q_len())),
+            None => derived::mod_down(self, t, x),
+        }
+    }
+
+    fn rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
+        let l = x.shape.basis.q_len();
+        let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
+        match Pieces::of(t, x.shape.basis) {
+            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
+            None => derived::rescale(self, t, x, primes),
+        }
+    }
+
+    fn key_switch(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+        let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
+        match Pieces::of(t, to) {
+            Some(pieces) => {
+                let product = self.dot_in_pieces(t, pieces, x, key, to)?;
+                self.mod_down(t, &product)
+            }
+            None => derived::key_switch(self, t, x, key),
+        }
     }
 
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {

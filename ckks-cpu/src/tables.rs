@@ -42,7 +42,14 @@ impl Tables {
     /// The constants of the conversion of one basis to another.
     pub(crate) fn conversion(&self, from: Basis, to: Basis) -> Arc<Conversion> {
         let mut known = (self.conversions.lock()).unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Conversion::new(from, &self.primes(from), to, &self.primes(to)));
+        let make = || {
+            Arc::new(Conversion::new(
+                from,
+                &self.primes(from),
+                to,
+                &self.primes(to),
+            ))
+        };
         known.entry((from, to)).or_insert_with(make).clone()
     }
 

@@ -60,7 +60,11 @@ fn substitute(ring: &RingSpec, m: Modulus, a: &[u64], galois: u64) -> Vec<u64> {
                 }
             }
         }
-        out[e as usize] = if negative { (m.value() - a) % m.value() } else { a };
+        out[e as usize] = if negative {
+            (m.value() - a) % m.value()
+        } else {
+            a
+        };
     }
     out
 }
@@ -77,7 +81,9 @@ fn ntt_evaluates_at_the_roots_and_intt_inverts() {
                 let mut x = backend.upload(&t, 2, basis, &words).expect("upload");
                 backend.ntt(&t, &mut x).expect("ntt");
                 let values = backend.download(&t, &x).expect("download");
-                let pieces = values.chunks(ring.degree()).zip(words.chunks(ring.degree()));
+                let pieces = values
+                    .chunks(ring.degree())
+                    .zip(words.chunks(ring.degree()));
                 for (i, (values, a)) in pieces.enumerate() {
                     assert_eq!(values, evaluate(&ring, i % 4, a), "{kind:?} {log_n} {i}");
                 }
@@ -100,11 +106,14 @@ fn elementwise_kernels_match_integers() {
             let x = residues(&ring, 4, small, &mut rng);
             let y = residues(&ring, 2, large, &mut rng);
             let z = residues(&ring, 4, large, &mut rng);
-            let [bx, by, bz] = [(&x, 4, small), (&y, 2, large), (&z, 4, large)]
-                .map(|(words, rows, basis)| backend.upload(&t, rows, basis, words).expect("upload"));
+            let [bx, by, bz] =
+                [(&x, 4, small), (&y, 2, large), (&z, 4, large)].map(|(words, rows, basis)| {
+                    backend.upload(&t, rows, basis, words).expect("upload")
+                });
             let constants: Vec<u64> = ring.moduli(small).map(|m| rng.next() % m.value()).collect();
             // Index of residue (row, limb of `small`, j) in x, y and z.
-            let check = |block: &ckks_cpu::Block, f: &dyn Fn(Modulus, usize, u64, u64, u64) -> u64| {
+            let check = |block: &ckks_cpu::Block,
+                         f: &dyn Fn(Modulus, usize, u64, u64, u64) -> u64| {
                 let got = backend.download(&t, block).expect("download");
                 for (i, &got) in got.iter().enumerate() {
                     let (row, limb, j) = (i / (3 * n), i / n % 3, i % n);
@@ -114,29 +123,50 @@ fn elementwise_kernels_match_integers() {
                 }
             };
             for (op, f) in [
-                (Pointwise::Add, (|m, x, y| add(m, x, y)) as fn(Modulus, u64, u64) -> u64),
+                (
+                    Pointwise::Add,
+                    (|m, x, y| add(m, x, y)) as fn(Modulus, u64, u64) -> u64,
+                ),
                 (Pointwise::Sub, |m, x, y| add(m, x, m.value() - y)),
                 (Pointwise::Mul, mul),
             ] {
-                check(&backend.pointwise(&t, op, &bx, &by).expect("op"), &|m, _, x, y, _| f(m, x, y));
+                check(
+                    &backend.pointwise(&t, op, &bx, &by).expect("op"),
+                    &|m, _, x, y, _| f(m, x, y),
+                );
                 let mut inplace = backend.duplicate(&t, &bx).expect("copy");
-                backend.pointwise_assign(&t, op, &mut inplace, &by).expect("op");
+                backend
+                    .pointwise_assign(&t, op, &mut inplace, &by)
+                    .expect("op");
                 check(&inplace, &|m, _, x, y, _| f(m, x, y));
             }
             let copy = || backend.duplicate(&t, &bx).expect("copy");
             let mut acc = copy();
-            backend.multiply_accumulate(&t, &mut acc, &bz, &by).expect("mac");
+            backend
+                .multiply_accumulate(&t, &mut acc, &bz, &by)
+                .expect("mac");
             check(&acc, &|m, _, x, y, z| add(m, x, mul(m, z, y)));
             let mut scaled = copy();
-            backend.scale_limbs(&t, &mut scaled, &constants).expect("scale");
+            backend
+                .scale_limbs(&t, &mut scaled, &constants)
+                .expect("scale");
             check(&scaled, &|m, limb, x, _, _| mul(m, x, constants[limb]));
             let mut moved = copy();
-            backend.offset_limbs(&t, &mut moved, 0..4, &constants).expect("offset");
+            backend
+                .offset_limbs(&t, &mut moved, 0..4, &constants)
+                .expect("offset");
             check(&moved, &|m, limb, x, _, _| add(m, x, constants[limb]));
             let combined = backend
-                .combine(&t, small, &[&bx, &bz], &[constants.clone(), constants.clone()])
+                .combine(
+                    &t,
+                    small,
+                    &[&bx, &bz],
+                    &[constants.clone(), constants.clone()],
+                )
                 .expect("combine");
-            check(&combined, &|m, limb, x, _, z| mul(m, add(m, x, z), constants[limb]));
+            check(&combined, &|m, limb, x, _, z| {
+                mul(m, add(m, x, z), constants[limb])
+            });
         }
     }
 }
@@ -150,22 +180,48 @@ fn offsets_touch_only_their_rows_and_moves_keep_rows() {
         let basis = Basis::qp(3, 1);
         let words = residues(&ring, 3, basis, &mut rng);
         let mut x = backend.upload(&t, 3, basis, &words).expect("upload");
-        let part = backend.restrict(&t, &x, 1..3, Basis { lo: 1, hi: 2, special: 1 }).expect("restrict");
+        let part = backend
+            .restrict(
+                &t,
+                &x,
+                1..3,
+                Basis {
+                    lo: 1,
+                    hi: 2,
+                    special: 1,
+                },
+            )
+            .expect("restrict");
         let limb = |row: usize, limb: usize| &words[(row * 4 + limb) * 64..][..64];
         let wanted = [limb(1, 1), limb(1, 3), limb(2, 1), limb(2, 3)].concat();
         assert_eq!(backend.download(&t, &part).expect("download"), wanted);
         let stacked = backend.stack(&t, &[&part, &part]).expect("stack");
         assert_eq!(backend.shape(&stacked).rows, 4);
-        assert_eq!(backend.download(&t, &stacked).expect("download"), [&wanted[..], &wanted].concat());
-        backend.offset_limbs(&t, &mut x, 1..2, &[1, 2, 3, 4]).expect("offset");
+        assert_eq!(
+            backend.download(&t, &stacked).expect("download"),
+            [&wanted[..], &wanted].concat()
+        );
+        backend
+            .offset_limbs(&t, &mut x, 1..2, &[1, 2, 3, 4])
+            .expect("offset");
         let moved = backend.download(&t, &x).expect("download");
         for (i, (&got, &was)) in moved.iter().zip(&words).enumerate() {
-            let step = if i / 256 == 1 { (i / 64 % 4 + 1) as u64 } else { 0 };
+            let step = if i / 256 == 1 {
+                (i / 64 % 4 + 1) as u64
+            } else {
+                0
+            };
             let m = ring.prime(i / 64 % 4);
             assert_eq!(got, add(m, was, step));
         }
         let zero = backend.alloc(&t, 2, basis).expect("alloc");
-        assert!(backend.download(&t, &zero).expect("download").iter().all(|&w| w == 0));
+        assert!(
+            backend
+                .download(&t, &zero)
+                .expect("download")
+                .iter()
+                .all(|&w| w == 0)
+        );
     }
 }
 
@@ -181,13 +237,23 @@ fn automorphism_substitutes() {
                 let words = residues(&ring, 2, basis, &mut rng);
                 let mut x = backend.upload(&t, 2, basis, &words).expect("upload");
                 backend.ntt(&t, &mut x).expect("ntt");
-                for galois in [1, 3, ring.galois_rotation(1), ring.galois_rotation(-3), ring.root_order() - 1] {
+                for galois in [
+                    1,
+                    3,
+                    ring.galois_rotation(1),
+                    ring.galois_rotation(-3),
+                    ring.root_order() - 1,
+                ] {
                     let mut turned = backend.automorphism(&t, &x, galois).expect("automorphism");
                     backend.intt(&t, &mut turned).expect("intt");
                     let wanted: Vec<u64> = (words.chunks(n).enumerate())
                         .flat_map(|(i, a)| substitute(&ring, ring.prime(i % 2), a, galois))
                         .collect();
-                    assert_eq!(backend.download(&t, &turned).expect("download"), wanted, "{kind:?} {log_n} {galois}");
+                    assert_eq!(
+                        backend.download(&t, &turned).expect("download"),
+                        wanted,
+                        "{kind:?} {log_n} {galois}"
+                    );
                 }
             }
         }
@@ -229,7 +295,8 @@ fn base_conversion_follows_its_formula_and_keeps_centred_integers() {
                             }
                             let product = |skip: usize| {
                                 let others = sources.iter().enumerate().filter(|(i, _)| *i != skip);
-                                others.fold(1, |p, (_, s)| mul(target, p, s.value() % target.value()))
+                                others
+                                    .fold(1, |p, (_, s)| mul(target, p, s.value() % target.value()))
                             };
                             let sum = (0..sources.len()).fold(0, |sum, i| {
                                 add(target, sum, mul(target, ys[i] % target.value(), product(i)))
@@ -255,7 +322,11 @@ fn digits_and_quotient(sources: &[Modulus], at: &dyn Fn(usize) -> u64) -> (Vec<u
             let others = sources.iter().enumerate().filter(|(k, _)| *k != i);
             let product = others.fold(1, |p, (_, d)| mul(*m, p, d.value() % m.value()));
             let (y, bits) = (mul(*m, at(i), m.inv(product)), m.bits());
-            let z = if bits >= 30 { y >> (bits - 30) } else { y << (30 - bits) };
+            let z = if bits >= 30 {
+                y >> (bits - 30)
+            } else {
+                y << (30 - bits)
+            };
             let r = ((1_u128 << (30 + bits)) / u128::from(m.value())) as u64;
             sum += (z * r) >> 32;
             y
@@ -272,8 +343,16 @@ fn dot_key_matches_integers_at_every_level() {
             let ring = ring(RingKind::Standard, log_n, &[45, 40, 50, 41, 60], &[50, 49]);
             let t = backend.tables(&ring).expect("tables");
             let (n, full) = (ring.degree(), Basis::qp(5, 2));
-            let (b, a) = (residues(&ring, 3, full, &mut rng), residues(&ring, 3, full, &mut rng));
-            let data = SwitchKeyData { basis: full, digit_size: 2, b: &b, a: &a };
+            let (b, a) = (
+                residues(&ring, 3, full, &mut rng),
+                residues(&ring, 3, full, &mut rng),
+            );
+            let data = SwitchKeyData {
+                basis: full,
+                digit_size: 2,
+                b: &b,
+                a: &a,
+            };
             let key = backend.load_switch_key(&t, &data).expect("key");
             assert_eq!(backend.switch_key_layout(&key), (full, 2));
             for l in 1..=5_usize {
@@ -306,10 +385,16 @@ fn gemm_matches_integers() {
         for (outputs, inputs) in [(1, 1), (3, 5), (9, 40)] {
             let ring = ring(RingKind::Standard, 6, &[30, 50], &[60]);
             let t = backend.tables(&ring).expect("tables");
-            let basis = Basis { lo: 1, hi: 2, special: 1 };
+            let basis = Basis {
+                lo: 1,
+                hi: 2,
+                special: 1,
+            };
             let mut w: Vec<i64> = (0..outputs * inputs).map(|_| rng.next() as i64).collect();
             w[0] = i64::MIN;
-            let matrix = backend.load_matrix(&t, outputs, inputs, &w).expect("matrix");
+            let matrix = backend
+                .load_matrix(&t, outputs, inputs, &w)
+                .expect("matrix");
             let x = random_block(&backend, &t, inputs, basis, &mut rng);
             let words = backend.download(&t, &x).expect("download");
             let got = backend.gemm(&t, &matrix, &x).expect("gemm");

@@ -52,15 +52,25 @@ fn setup(literal: ParamsLiteral, seed: u8) -> Setup {
     let encryptor =
         Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([seed + 1; 32])).unwrap();
     let decryptor = Decryptor::new(&context, &secret).unwrap();
-    Setup { context, secret, encryptor, decryptor }
+    Setup {
+        context,
+        secret,
+        encryptor,
+        decryptor,
+    }
 }
 
 fn ramp(n: usize) -> Vec<f64> {
-    (0..n).map(|i| ((i * 37 + 11) % 101) as f64 / 50.5 - 1.0).collect()
+    (0..n)
+        .map(|i| ((i * 37 + 11) % 101) as f64 / 50.5 - 1.0)
+        .collect()
 }
 
 fn worst(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    x.iter()
+        .zip(y)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max)
 }
 
 #[test]
@@ -69,31 +79,52 @@ fn arithmetic_matches_plaintext() {
     let (n, level) = (64, 9);
     let x = ramp(n);
     let scale = s.context.params().scale_at(level);
-    let ct = s.encryptor.encrypt(&s.context.encode(&x, level, scale).unwrap()).unwrap();
+    let ct = s
+        .encryptor
+        .encrypt(&s.context.encode(&x, level, scale).unwrap())
+        .unwrap();
     let generator = KeyGenerator::new(&s.context, &s.secret).unwrap();
     let ring = s.context.params().ring();
     let keys = generator
         .evaluation_keys([
-            KeyRequest { purpose: KeyPurpose::Relinearization, level },
-            KeyRequest { purpose: KeyPurpose::Galois(ring.galois_rotation(3)), level },
+            KeyRequest {
+                purpose: KeyPurpose::Relinearization,
+                level,
+            },
+            KeyRequest {
+                purpose: KeyPurpose::Galois(ring.galois_rotation(3)),
+                level,
+            },
         ])
         .unwrap();
     let ev = Evaluator::new(s.context.clone(), Arc::new(keys));
-    let read = |c| s.context.decode(&s.decryptor.decrypt(&c).unwrap()[0]).unwrap();
+    let read = |c| {
+        s.context
+            .decode(&s.decryptor.decrypt(&c).unwrap()[0])
+            .unwrap()
+    };
     assert!(worst(&read(ct.clone()), &x) < 1e-8);
     let square = ev.square(&ct).unwrap();
     let want: Vec<f64> = x.iter().map(|v| v * v).collect();
-    assert!(worst(&read(square.clone()), &want) < 1e-7, "{}", worst(&read(square), &want));
+    assert!(
+        worst(&read(square.clone()), &want) < 1e-7,
+        "{}",
+        worst(&read(square), &want)
+    );
     let turned = ev.rotate(&ct, 3).unwrap();
     let want: Vec<f64> = (0..n).map(|i| x[(i + 3) % n]).collect();
     assert!(worst(&read(turned), &want) < 1e-7);
     let hoisted = ev.rotate_many(&ct, &[3]).unwrap();
     assert!(worst(&read(hoisted[0].clone()), &want) < 1e-7);
-    let silu = ckks_math::polyval::Chebyshev::interpolate(|v| v / (1.0 + (-v).exp()), (-1.0, 1.0), 15)
-        .unwrap();
+    let silu =
+        ckks_math::polyval::Chebyshev::interpolate(|v| v / (1.0 + (-v).exp()), (-1.0, 1.0), 15)
+            .unwrap();
     let y = ev.polynomial(&ct, &silu).unwrap();
     let want: Vec<f64> = x.iter().map(|v| v / (1.0 + (-v).exp())).collect();
     assert_eq!(y.level(), level - 4);
-    assert!(worst(&read(y.clone()), &want) < 1e-6, "{}", worst(&read(y), &want));
+    assert!(
+        worst(&read(y.clone()), &want) < 1e-6,
+        "{}",
+        worst(&read(y), &want)
+    );
 }
-

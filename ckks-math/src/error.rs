@@ -148,13 +148,13 @@ pub enum Error {
     /// A polynomial approximation that cannot be made as asked.
     #[error(transparent)]
     Approximation(#[from] crate::polyval::ApproximationError),
-    /// A serialized object that cannot be read.
-    #[error("cannot read {object}: {reason}")]
+    /// A serialized object that cannot be read or written.
+    #[error("{object} in wire form: {fault}")]
     Wire {
         /// Kind of object.
         object: &'static str,
-        /// Why.
-        reason: String,
+        /// What is wrong with it.
+        fault: crate::wire::WireFault,
     },
     /// The backend does not admit what is asked.
     #[error("backend {backend} does not support {what}: {way_out}")]

@@ -10,6 +10,7 @@
 //! | [`keys`], [`encrypt`] | secret, public and switching keys; encryption, decryption |
 //! | [`evaluator`] | arithmetic on ciphertexts |
 //! | [`polyval`] | polynomial approximation and evaluation |
+//! | [`wire`] | versioned bytes of every public object |
 //! | [`error`] | the error type |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod params;
 pub mod poly;
 pub mod polyval;
 pub mod sampling;
+pub mod wire;
 
 pub use ciphertext::{Ciphertext, Plaintext};
 pub use context::Context;

@@ -1,6 +1,41 @@
 //! The errors of this crate.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::field::Axis;
+
+/// An error of the scheme underneath, shared so that errors stay comparable and cheap to clone.
+#[derive(Clone)]
+pub struct SchemeError(Arc<ckks_math::Error>);
+
+impl SchemeError {
+    /// The error itself.
+    pub fn inner(&self) -> &ckks_math::Error {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SchemeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for SchemeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for SchemeError {
+    /// Errors are equal when they say the same.
+    fn eq(&self, other: &SchemeError) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
+    }
+}
+
+impl std::error::Error for SchemeError {}
 
 /// What can be wrong with a packing, a linear map or a plan.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -119,6 +154,64 @@ pub enum Error {
         /// The places in its field.
         capacity: usize,
     },
+    /// Two packings cannot meet slot by slot.
+    #[error(
+        "{op}: layouts {left} and {right} hold different axes in the same bits: move one of them \
+         with LinearMap::relayout first"
+    )]
+    LayoutMismatch {
+        /// The operation.
+        op: &'static str,
+        /// The first layout, printed.
+        left: String,
+        /// The other layout, printed.
+        right: String,
+    },
+    /// A cyclic operation along an axis that does not stand at the top of the period.
+    #[error(
+        "{op} needs axis {axis} at the top of the slots of {layout}: move it there with \
+         LinearMap::relayout"
+    )]
+    NotCyclic {
+        /// The operation.
+        op: &'static str,
+        /// The axis.
+        axis: Axis,
+        /// The layout, printed.
+        layout: String,
+    },
+    /// No polynomial of the degrees tried is accurate enough.
+    #[error(
+        "{function} on [{lo}, {hi}]: {wanted} bits were asked for, degree {degree} reaches \
+         {reached:.1}: narrow the range or ask for fewer bits"
+    )]
+    Fit {
+        /// The function.
+        function: &'static str,
+        /// Low end of the range.
+        lo: f64,
+        /// High end of the range.
+        hi: f64,
+        /// Bits asked for.
+        wanted: f64,
+        /// Bits of the highest degree.
+        reached: f64,
+        /// The highest degree tried.
+        degree: usize,
+    },
+    /// A number that a function cannot be set up with.
+    #[error("{what} is {value}, it must be {range}")]
+    Argument {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        value: f64,
+        /// The admitted range.
+        range: &'static str,
+    },
+    /// The scheme refused an operation: levels, scales, keys or the device.
+    #[error(transparent)]
+    Scheme(#[from] SchemeError),
     /// The limit on rotation keys is below what can reach every amount.
     #[error("{need} rotation keys are needed to reach every amount, the limit is {limit}")]
     TooFewKeys {
@@ -129,5 +222,17 @@ pub enum Error {
     },
 }
 
-/// Result of this crate's host functions.
+impl From<ckks_math::Error> for Error {
+    fn from(error: ckks_math::Error) -> Error {
+        Error::Scheme(SchemeError(Arc::new(error)))
+    }
+}
+
+impl From<ckks_math::polyval::ApproximationError> for Error {
+    fn from(error: ckks_math::polyval::ApproximationError) -> Error {
+        ckks_math::Error::from(error).into()
+    }
+}
+
+/// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -141,6 +141,13 @@ impl Layout {
         self.len() == 0
     }
 
+    /// Whether every slot holds an entry or a copy of one: there is no padding.
+    pub fn is_full(&self) -> bool {
+        self.placed.iter().all(|p| p.field.len == p.field.capacity())
+            && (self.bits <= self.log_slots
+                || self.ciphertexts() == 1 << (self.bits - self.log_slots))
+    }
+
     /// Number of ciphertexts up to the last one that holds an entry.
     pub fn ciphertexts(&self) -> usize {
         let last: usize = self

@@ -42,20 +42,28 @@
 
 #![forbid(unsafe_code)]
 
+pub mod apply;
+pub mod attention;
 pub mod bsgs;
 pub mod error;
 pub mod field;
+pub mod functions;
 pub mod layout;
 pub mod linear_map;
+mod overlay;
+pub mod packed;
 pub mod reduce;
 pub mod rotations;
 #[cfg(test)]
 mod testing;
 
+pub use apply::{EncodedMap, PreparedMap};
+pub use attention::Contraction;
 pub use bsgs::{BsgsPlan, CostModel};
 pub use error::{Error, Result};
 pub use field::{Axis, Field, Padding};
 pub use layout::Layout;
 pub use linear_map::{LinearMap, Terms};
+pub use packed::Packed;
 pub use reduce::{ReducePlan, Spread, Step, SumOptions};
 pub use rotations::{KeySet, Rotation};

@@ -20,6 +20,8 @@ use crate::layout::{Layout, Placed};
 use crate::linear_map::add_rotated;
 use crate::rotations::{Rotation, merge};
 
+mod apply;
+
 /// One step of a sum, done on every ciphertext.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {

@@ -1,5 +1,7 @@
 //! Numbers and maps that the tests of several modules share.
 
+pub mod cipher;
+
 use crate::field::{Axis, Field};
 use crate::layout::Layout;
 use crate::linear_map::LinearMap;

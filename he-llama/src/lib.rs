@@ -10,7 +10,7 @@
 
 pub mod calibrate;
 pub mod checkpoint;
-pub mod cli;
+
 pub mod config;
 pub mod error;
 pub mod metrics;

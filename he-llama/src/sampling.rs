@@ -117,7 +117,7 @@ mod tests {
         let logits = [2.0_f64.ln(), 5.0_f64.ln(), 1.0_f64.ln(), 2.0_f64.ln()];
         let frequencies = |top_p| {
             let mut sampler = Sampler::new(1.0, top_p, 7).expect("valid");
-            let mut counts = [0.0; 4];
+            let mut counts = [0.0_f64; 4];
             for _ in 0..20_000 {
                 counts[sampler.choose(&logits).expect("finite") as usize] += 1.0 / 20_000.0;
             }

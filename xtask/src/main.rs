@@ -1,1 +1,68 @@
-fn main() {}
+//! Developer tasks: `cargo xtask TASK`.
+//!
+//! | task | does |
+//! |---|---|
+//! | `ci` | all that a change must pass, as `.ci/run` runs it |
+//! | `bench`, `precision` | the programs of he-bench |
+//! | `contracts` | every kernel states a contract and names a law that the suite runs |
+//! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
+
+mod budget;
+mod ci;
+mod contracts;
+mod rust_source;
+mod workspace;
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What a task returns: an error in words.
+type Outcome = Result<(), String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer tasks of the workspace")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all that a change must pass.
+    Ci,
+    /// Time the library's operations; `cargo xtask bench --help` lists the options.
+    #[command(disable_help_flag = true)]
+    Bench(Passed),
+    /// Measure bootstrapping over many secrets; `cargo xtask precision --help` lists the options.
+    #[command(disable_help_flag = true)]
+    Precision(Passed),
+    /// Check that every kernel states a contract and names a law that the suite runs.
+    Contracts,
+    /// Check lengths of files, `where` clauses and required methods.
+    Budget,
+}
+
+#[derive(Args)]
+struct Passed {
+    /// Options of the program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Ci => ci::run(),
+        Task::Bench(passed) => workspace::he_bench("bench", &passed.options),
+        Task::Precision(passed) => workspace::he_bench("precision", &passed.options),
+        Task::Contracts => contracts::run(),
+        Task::Budget => budget::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -19,7 +19,6 @@ pub struct Conversion {
 
 /// One source prime `d`.
 pub struct Source {
-    pub modulus: Modulus,
     /// `(D/d)^-1 mod d`.
     pub inverse: Shoup,
     /// `z = y >> shift`, or `y << -shift`, has 30 bits.
@@ -47,7 +46,6 @@ impl Conversion {
         let source = |(i, prime): (usize, &&Prime)| {
             let m = prime.modulus();
             Source {
-                modulus: m,
                 inverse: m.shoup(m.inv(product_but(m, Some(i)))),
                 shift: m.bits() as i32 - 30,
                 ratio: ((1_u128 << (30 + m.bits())) / u128::from(m.value())) as u64,
@@ -58,8 +56,9 @@ impl Conversion {
             if let Some(shared) = sources.iter().position(|s| s.modulus() == m) {
                 return Target::Copy(shared);
             }
-            let mut weights: Vec<u64> =
-                (0..sources.len()).map(|i| product_but(m, Some(i))).collect();
+            let mut weights: Vec<u64> = (0..sources.len())
+                .map(|i| product_but(m, Some(i)))
+                .collect();
             weights.push(m.neg(product_but(m, None)));
             Target::Sum(weights)
         };
@@ -75,35 +74,31 @@ impl Conversion {
         }
     }
 
-    pub fn sources(&self) -> usize {
-        self.sources.len()
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     pub fn targets(&self) -> &[Target] {
         &self.targets
     }
 
-    /// Writes the digits `y_i` of `xs`, one slice a source prime, and behind them the quotient `v`.
-    pub fn digits(&self, xs: &[&[u64]], out: &mut [u64]) {
-        let width = xs[0].len();
-        let (digits, quotient) = out.split_at_mut(self.sources.len() * width);
+    /// Writes the quotient `v` that belongs to the digits `y_i`, one slice a source prime.
+    pub fn quotient(&self, digits: &[&[u64]], out: &mut [u64]) {
         if let Some(ifma) = self.ifma {
-            ifma.digits(&self.sources, xs, digits, quotient);
-            return;
+            return ifma.quotient(&self.sources, digits, out);
         }
-        quotient.fill(1 << 27);
-        for ((source, x), digits) in self.sources.iter().zip(xs).zip(digits.chunks_mut(width)) {
-            for ((y, sum), &x) in digits.iter_mut().zip(&mut *quotient).zip(*x) {
-                *y = source.modulus.mul_shoup(x, source.inverse);
+        out.fill(1 << 27);
+        for (source, digits) in self.sources.iter().zip(digits) {
+            for (sum, &y) in out.iter_mut().zip(*digits) {
                 let z = if source.shift >= 0 {
-                    *y >> source.shift
+                    y >> source.shift
                 } else {
-                    *y << -source.shift
+                    y << -source.shift
                 };
                 *sum += (z * source.ratio) >> 32;
             }
         }
-        for sum in quotient {
+        for sum in out {
             *sum >>= 28;
         }
     }

@@ -13,7 +13,7 @@ mod prime;
 
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;
-pub use ntt::{ReferenceNtt, Twiddles, twiddles};
+pub use ntt::{ReferenceNtt, Twiddles};
 pub use permute::{PATTERN_BITS, Permutation};
 pub use prime::Prime;
 

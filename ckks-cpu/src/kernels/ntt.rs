@@ -48,7 +48,10 @@ pub fn twiddles(ring: &RingSpec, index: usize) -> Twiddles {
         for level in 0..n.trailing_zeros() {
             let groups = 1_usize << level;
             for i in 0..groups {
-                let reversed = i.reverse_bits().checked_shr(usize::BITS - level).unwrap_or(0);
+                let reversed = i
+                    .reverse_bits()
+                    .checked_shr(usize::BITS - level)
+                    .unwrap_or(0);
                 table[groups + i] = powers[(stride * reversed + 1) * (n / 2 / groups)];
             }
         }

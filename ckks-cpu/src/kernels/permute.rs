@@ -68,7 +68,14 @@ mod tests {
         for kind in [RingKind::Standard, RingKind::ConjugateInvariant] {
             for log_n in [1, 2, 3, 4, 8] {
                 let ring = RingSpec::new(kind, log_n, &[12289], &[]).expect("a ring");
-                for galois in [1, 3, 5, 25, ring.root_order() - 1, ring.root_order() / 2 + 1] {
+                for galois in [
+                    1,
+                    3,
+                    5,
+                    25,
+                    ring.root_order() - 1,
+                    ring.root_order() / 2 + 1,
+                ] {
                     let permutation = Permutation::new(&ring, galois);
                     let gather = ring.automorphism_gather(galois);
                     let x: Vec<u64> = (100..).take(ring.degree()).collect();

@@ -1,6 +1,6 @@
 //! One prime with its constants: where reference and vector kernels part.
 
-use super::{KeyLimb, Kernels, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
+use super::{Kernels, KeyLimb, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
 use crate::simd::{self, Ifma, IfmaNtt, Narrow};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
@@ -65,6 +65,38 @@ impl Prime {
         }
     }
 
+    /// Rows and words of the two passes of the transform, where it can be done in pieces: see
+    /// [`Prime::ntt_column`].
+    pub fn pieces(&self) -> Option<(usize, usize)> {
+        match &self.transform {
+            Transform::Ifma(_, t) if t.fold().is_none() && t.split().0 > 1 => Some(t.split()),
+            _ => None,
+        }
+    }
+
+    /// Evaluations `x` to coefficients times `factor` in column order: the coefficients, as
+    /// [`Prime::pieces`] rows of words, in groups of eight columns, rows inside. Overwrites `x`.
+    pub fn intt_to_columns(&self, x: &mut [u64], factor: u64, out: &mut [u64]) {
+        if let Transform::Ifma(ifma, t) = &self.transform {
+            ifma.intt_to_columns(t, x, factor, out);
+        }
+    }
+
+    /// The first pass of the transform for one group of eight columns, from `columns` (overwritten)
+    /// to their places in `x`.
+    pub fn ntt_column(&self, group: usize, columns: &mut [u64], x: &mut [u64]) {
+        if let Transform::Ifma(ifma, t) = &self.transform {
+            ifma.ntt_column(t, group, columns, x);
+        }
+    }
+
+    /// The second pass of the transform for one row.
+    pub fn ntt_block(&self, block: usize, x: &mut [u64]) {
+        if let Transform::Ifma(ifma, t) = &self.transform {
+            ifma.ntt_block(t, block, x);
+        }
+    }
+
     /// `out <- x op y`.
     pub fn pointwise(&self, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
         match &self.ifma {
@@ -95,6 +127,17 @@ impl Prime {
         match &self.ifma {
             Some((ifma, narrow)) => ifma.scale(narrow, x, c),
             None => pointwise::scale(self.modulus, x, c),
+        }
+    }
+
+    /// `out <- c x`.
+    pub fn scale_into(&self, out: &mut [u64], x: &[u64], c: Shoup) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.scale_into(narrow, out, x, c),
+            None => {
+                out.copy_from_slice(x);
+                pointwise::scale(self.modulus, out, c);
+            }
         }
     }
 

@@ -10,10 +10,20 @@ use ckks_math::backend::Pointwise;
 pub enum Ifma {}
 
 /// Constants of a prime.
-pub enum Narrow {}
+pub struct Narrow;
 
 /// Constants of a transform.
-pub enum IfmaNtt {}
+pub struct IfmaNtt;
+
+impl IfmaNtt {
+    pub const fn split(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
+    pub const fn fold(&self) -> Option<Shoup> {
+        None
+    }
+}
 
 impl Ifma {
     pub const fn detect() -> Option<Self> {
@@ -79,7 +89,23 @@ impl Ifma {
         match self {}
     }
 
-    pub fn digits(self, _: &[Source], _: &[&[u64]], _: &mut [u64], _: &mut [u64]) {
+    pub fn intt_to_columns(self, _: &IfmaNtt, _: &mut [u64], _: u64, _: &mut [u64]) {
+        match self {}
+    }
+
+    pub fn ntt_column(self, _: &IfmaNtt, _: usize, _: &mut [u64], _: &mut [u64]) {
+        match self {}
+    }
+
+    pub fn ntt_block(self, _: &IfmaNtt, _: usize, _: &mut [u64]) {
+        match self {}
+    }
+
+    pub fn scale_into(self, _: &Narrow, _: &mut [u64], _: &[u64], _: Shoup) {
+        match self {}
+    }
+
+    pub fn quotient(self, _: &[Source], _: &[&[u64]], _: &mut [u64]) {
         match self {}
     }
 }

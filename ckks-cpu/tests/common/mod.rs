@@ -44,7 +44,10 @@ pub fn open(kernels: KernelChoice, threads: usize) -> CpuBackend {
 
 /// A backend for each kind of kernels of this machine.
 pub fn backends() -> Vec<CpuBackend> {
-    available_kernels().into_iter().map(|k| open(k, 2)).collect()
+    available_kernels()
+        .into_iter()
+        .map(|k| open(k, 2))
+        .collect()
 }
 
 /// Random residues; every eighth is `q - 1` or 0.

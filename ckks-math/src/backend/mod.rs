@@ -19,6 +19,7 @@
 
 pub mod derived;
 mod device;
+pub mod dry_run;
 mod gemm;
 mod ring_kernels;
 mod ring_spec;

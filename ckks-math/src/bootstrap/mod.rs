@@ -21,10 +21,10 @@ pub mod dft;
 mod dft_tests;
 mod eval_mod;
 mod mod_raise;
-//mod requests;
+mod requests;
 
 pub use dft::{DftError, DftPlan, Diagonals};
-//pub use requests::refresh_requests;
+pub use requests::refresh_requests;
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
@@ -283,6 +283,8 @@ impl<B: Backend> Bootstrapper<B> {
         Ok(y)
     }
 
+    #[doc(hidden)] pub fn mod_raise_dbg(&self, ev:&Evaluator<B>, x:&Ciphertext<B>)->Result<Ciphertext<B>>{self.mod_raise(ev,x)}
+    #[doc(hidden)] pub fn to_slots_dbg(&self, ev:&Evaluator<B>, x:&Ciphertext<B>)->Result<Ciphertext<B>>{self.to_slots(ev,x)}
     /// Multiplies every slot by the imaginary unit times `sign`, exactly: a monomial.
     fn times_unit(&self, ev: &Evaluator<B>, x: &Ciphertext<B>, sign: f64) -> Result<Ciphertext<B>> {
         let unit = vec![Complex64::new(0.0, sign); 4];

@@ -1,7 +1,7 @@
 //! Which keys a refresh needs, found by running it on shapes.
 
 use super::{BootstrapOptions, Bootstrapper};
-use crate::backend::dry_run::DryRun;
+use crate::backend::dry_run::{DryRun, DryRunOptions};
 use crate::context::Context;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
@@ -18,7 +18,7 @@ pub fn refresh_requests(
     options: BootstrapOptions,
     complex: bool,
 ) -> Result<KeyDemand> {
-    let context = Context::new(params.clone(), DryRun::new())?;
+    let context = Context::new(params.clone(), DryRun::new(DryRunOptions::default()))?;
     let bootstrapper =
         Bootstrapper::new(&context, slots, BootstrapOptions { resident: false, ..options })?;
     let ev = Evaluator::new(context.clone(), Arc::new(EvaluationKeys::recording()));

@@ -34,4 +34,4 @@ pub use crate::__conformance_suite as suite;
 pub use data::Rng;
 pub use defaults_only::DefaultsOnly;
 pub use fixture::Fixture;
-pub use suite::{LAWS, Skip, Verdict, Violation, run, table};
+pub use suite::{LAWS, Law, Skip, Verdict, Violation, run, table};

@@ -56,6 +56,9 @@ impl From<Error> for Violation {
 /// Result of a law.
 pub type Verdict<T = ()> = Result<T, Violation>;
 
+/// A law: fails with a violation on a backend that breaks it.
+pub type Law<B> = fn(&B) -> Verdict;
+
 /// Runs a law as a test: prints `SKIPPED (reason)` when the backend cannot be opened.
 ///
 /// # Panics
@@ -133,7 +136,7 @@ macro_rules! __conformance_names {
 #[macro_export]
 macro_rules! __conformance_table {
     ({ $backend:ty } $($tier:ident :: $law:ident)*) => {
-        vec![$((stringify!($law), laws::$tier::$law as fn(&$backend) -> Verdict)),*]
+        vec![$((stringify!($law), laws::$tier::$law as Law<$backend>)),*]
     };
 }
 
@@ -174,6 +177,6 @@ macro_rules! __conformance_suite {
 pub const LAWS: &[&str] = crate::__conformance_laws! { __conformance_names {} };
 
 /// All laws with their names, to run them without the test harness.
-pub fn table<B: Backend>() -> Vec<(&'static str, fn(&B) -> Verdict)> {
+pub fn table<B: Backend>() -> Vec<(&'static str, Law<B>)> {
     crate::__conformance_laws! { __conformance_table { B } }
 }

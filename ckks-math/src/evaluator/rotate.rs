@@ -93,7 +93,8 @@ impl<B: Backend> Evaluator<B> {
         }
         let (backend, t) = (self.backend(), self.tables());
         let galois = self.galois_of(source, steps);
-        let product = self.turn_hoisted(x, galois)?;
+        let key = self.keys.galois(&self.context, "rotate_hoisted", galois, source.level)?;
+        let product = self.turn_hoisted(x, galois, &key)?;
         let mut block = backend.mod_down(t, &product)?;
         let basis = source.poly.shape(backend).basis;
         let constant = backend.restrict(t, &source.poly.block, 0..source.count, basis)?;
@@ -103,12 +104,14 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// The linear part of a hoisted rotation, switched and left over `QP`.
-    pub(crate) fn turn_hoisted(&self, x: &Hoisted<'_, B>, galois: u64) -> Result<B::Block> {
+    pub(crate) fn turn_hoisted(
+        &self,
+        x: &Hoisted<'_, B>,
+        galois: u64,
+        key: &B::SwitchKey,
+    ) -> Result<B::Block> {
         let (backend, t) = (self.backend(), self.tables());
-        let key = self
-            .keys
-            .galois(&self.context, "rotate_hoisted", galois, x.source.level)?;
-        let (basis, digit_size) = backend.switch_key_layout(&key);
+        let (basis, digit_size) = backend.switch_key_layout(key);
         let known = x.digits.borrow().get(&basis.special).cloned();
         let digits = match known {
             Some(digits) => digits,
@@ -121,7 +124,7 @@ impl<B: Backend> Evaluator<B> {
                 made
             }
         };
-        backend.dot_key_turned(t, &digits, galois, &key)
+        backend.dot_key_turned(t, &digits, galois, key)
     }
 
     /// Several rotations of one ciphertext at the price of one decomposition.

@@ -270,7 +270,9 @@ impl<B: Backend> Evaluator<B> {
                 let turned = self
                     .backend()
                     .automorphism(self.tables(), constant, galois)?;
-                babies.insert(baby, (turned, self.turn_hoisted(&hoisted, galois)?));
+                let key =
+                    self.keys().galois_of_level(self.context(), "transform", galois, x.level)?;
+                babies.insert(baby, (turned, self.turn_hoisted(&hoisted, galois, &key)?));
             }
         }
         Ok(babies)

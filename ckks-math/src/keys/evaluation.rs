@@ -1,7 +1,8 @@
 //! The set of keys an evaluator works with.
 
 use super::{KeyPurpose, KeyRequest, SwitchingKey};
-use crate::backend::{Backend, SwitchKeyData};
+use crate::backend::dry_run::DryRun;
+use crate::backend::{Backend, Basis};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,25 @@ pub type KeyDemand = BTreeSet<KeyRequest>;
 pub struct EvaluationKeys<B: Backend> {
     keys: Mutex<BTreeMap<KeyRequest, Arc<B::SwitchKey>>>,
     /// When set, a missing key is recorded and replaced by one of the right shape.
-    demand: Option<Mutex<KeyDemand>>,
+    recorder: Option<Recorder<B>>,
+}
+
+/// Records requests and makes keys of the right shape without content.
+struct Recorder<B: Backend> {
+    demand: Mutex<KeyDemand>,
+    make: fn(&Context<B>, Basis) -> Result<B::SwitchKey>,
+}
+
+impl EvaluationKeys<DryRun> {
+    /// A set that answers every request with a key of the right shape and records it: for dry
+    /// runs that find out which keys a circuit needs.
+    pub fn recording() -> Self {
+        let make = |context: &Context<DryRun>, basis: Basis| {
+            let digit_size = context.params().digit_size();
+            context.backend().switch_key_shape(context.tables(), basis, digit_size)
+        };
+        Self { keys: Mutex::default(), recorder: Some(Recorder { demand: Mutex::default(), make }) }
+    }
 }
 
 impl<B: Backend> Default for EvaluationKeys<B> {
@@ -28,26 +47,13 @@ impl<B: Backend> EvaluationKeys<B> {
     pub fn new() -> Self {
         Self {
             keys: Mutex::default(),
-            demand: None,
-        }
-    }
-
-    /// A set that answers every request with a key of the right shape **and no content**, and
-    /// records it: for dry runs that find out which keys a circuit needs.
-    ///
-    /// Only meaningful on a backend whose blocks carry no data.
-    pub fn recording() -> Self {
-        Self {
-            keys: Mutex::default(),
-            demand: Some(Mutex::default()),
+            recorder: None,
         }
     }
 
     /// The keys that were asked for since [`EvaluationKeys::recording`], each at the levels used.
     pub fn demand(&self) -> KeyDemand {
-        self.demand
-            .as_ref()
-            .map_or_else(KeyDemand::new, |d| lock(d).clone())
+        self.recorder.as_ref().map_or_else(KeyDemand::new, |r| lock(&r.demand).clone())
     }
 
     /// Loads one more key.
@@ -87,6 +93,20 @@ impl<B: Backend> EvaluationKeys<B> {
         self.get(context, op, KeyPurpose::Galois(galois), level)
     }
 
+    /// The Galois key for a level with exactly the special primes of that level's own keys: what
+    /// diagonals encoded over `QP` can meet.
+    pub(crate) fn galois_of_level(
+        &self,
+        context: &Context<B>,
+        op: &'static str,
+        galois: u64,
+        level: usize,
+    ) -> Result<Arc<B::SwitchKey>> {
+        let purpose = KeyPurpose::Galois(galois);
+        let special = KeyRequest { purpose, level }.basis(context.params()).special;
+        self.find(context, op, purpose, level, |basis| basis.special == special)
+    }
+
     /// The key of lowest level that serves `level`.
     pub(crate) fn get(
         &self,
@@ -95,39 +115,40 @@ impl<B: Backend> EvaluationKeys<B> {
         purpose: KeyPurpose,
         level: usize,
     ) -> Result<Arc<B::SwitchKey>> {
+        self.find(context, op, purpose, level, |_| true)
+    }
+
+    fn find(
+        &self,
+        context: &Context<B>,
+        op: &'static str,
+        purpose: KeyPurpose,
+        level: usize,
+        fits: impl Fn(Basis) -> bool,
+    ) -> Result<Arc<B::SwitchKey>> {
         let request = KeyRequest { purpose, level };
         let top = KeyRequest {
             purpose,
             level: usize::MAX,
         };
         let mut keys = lock(&self.keys);
-        if let Some(demand) = &self.demand {
-            lock(demand).insert(request);
+        if let Some(recorder) = &self.recorder {
+            lock(&recorder.demand).insert(request);
             if let Some(key) = keys.get(&request) {
                 return Ok(Arc::clone(key));
             }
-            let basis = match purpose {
-                KeyPurpose::ToEphemeral => KeyRequest {
-                    level: 0,
-                    ..request
-                },
+            let sized = match purpose {
+                KeyPurpose::ToEphemeral => KeyRequest { level: 0, ..request },
                 _ => request,
-            }
-            .basis(context.params());
-            let digit_size = context.params().digit_size();
-            let data = SwitchKeyData {
-                basis,
-                digit_size,
-                b: &[],
-                a: &[],
             };
-            let key = Arc::new(context.backend().load_switch_key(context.tables(), &data)?);
+            let key = Arc::new((recorder.make)(context, sized.basis(context.params()))?);
             keys.insert(request, Arc::clone(&key));
             return Ok(key);
         }
         keys.range(request..=top)
-            .next()
-            .map(|(_, key)| Arc::clone(key))
+            .map(|(_, key)| key)
+            .find(|key| fits(context.backend().switch_key_layout(key).0))
+            .map(Arc::clone)
             .ok_or_else(|| Error::MissingKey {
                 op,
                 key: purpose.to_string(),

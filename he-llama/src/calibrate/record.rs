@@ -62,17 +62,10 @@ pub struct Observed {
     pub heads: BTreeMap<usize, Vec<Range>>,
 }
 
-impl Observed {
-    /// The range at `site`, empty (`lo > hi`) where nothing was seen.
-    pub fn range(&self, site: Site) -> Range {
-        self.ranges.get(&site).copied().unwrap_or((f64::INFINITY, f64::NEG_INFINITY))
-    }
-
-    /// Extends all ranges by those of `other`.
-    pub fn widen(&mut self, other: &Self) {
-        for (site, range) in &other.ranges {
-            extend(self.ranges.entry(*site).or_insert(*range), *range);
-        }
+/// Extends `ranges` by those of `by`.
+pub fn widen(ranges: &mut BTreeMap<Site, Range>, by: &BTreeMap<Site, Range>) {
+    for (site, range) in by {
+        extend(ranges.entry(*site).or_insert(*range), *range);
     }
 }
 

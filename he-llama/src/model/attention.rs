@@ -83,7 +83,6 @@ pub fn attend<M: Machine>(
     }
     y = m.refresh(y, at(Role::Powers(number)))?;
     let squares = m.square(&y, at(Role::Squares(number)))?;
-    let squares = m.refresh(squares, at(Role::Squares(number)))?;
     let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
     let raw = m.mix(&squares, &values, positions, at(Role::MixedRaw))?;
     m.apply_times(&sum, &softmax.last, &raw, at(Role::SquareSum(number)), at(Role::Mixed))

@@ -218,7 +218,7 @@ fn decrypts<B: Backend>(
 /// After a key switch from `s'` to `s` the pair decrypts under `s` to `x s'`, up to the noise
 /// bound, at every level up to the key's.
 pub fn key_switch_decrypts_alike<B: Backend>(backend: &B) -> Verdict {
-    Fixture::each(backend, &[4, 6], |f, rng| {
+    Fixture::each(backend, &[5], |f, rng| {
         let n = f.ring.degree();
         let (from, to) = (ternary(rng, n), ternary(rng, n));
         for digit_size in 1..=2 {

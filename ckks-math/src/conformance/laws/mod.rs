@@ -11,7 +11,8 @@ use super::{Rng, Verdict, Violation};
 /// Fails with a message unless a condition holds.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::conformance::Violation::new(format!($($message)+)));
         }
     };

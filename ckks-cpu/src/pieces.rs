@@ -1,0 +1,353 @@
+//! Key switching, division and decomposition piece by piece, in cache.
+//!
+//! Base conversion followed by a transform passes each limb four times through memory, and the
+//! product with the key once more. Here the transform is taken apart into its two passes
+//! ([`Prime::ntt_column`], [`Prime::ntt_block`]): conversion writes eight columns at a time into
+//! the first pass, and the second pass hands each finished row to what comes next, so that limbs
+//! meet memory once or twice. A few target limbs are worked on together, to read the digits of the
+//! conversion fewer times.
+//!
+//! Digits are kept in *column order*: as the transform reads its columns.
+
+use crate::device::{Block, CpuBackend};
+use crate::kernels::{Conversion, KeyLimb, Prime, Target};
+use crate::pool::Buffer;
+use crate::ring::{by_limb, positions};
+use crate::switch::SwitchKey;
+use crate::tables::Tables;
+use ckks_math::Result;
+use ckks_math::arith::Modulus;
+use ckks_math::backend::Basis;
+use std::sync::Arc;
+
+/// Polynomials worked on together: about 2 MiB at `N = 2^16`.
+const TOGETHER: usize = 4;
+
+/// How the transforms of a ring come apart.
+#[derive(Clone, Copy)]
+pub struct Pieces {
+    rows: usize,
+    words: usize,
+}
+
+/// Digits and quotient of the conversion of all rows of one basis.
+struct Lift {
+    conversion: Arc<Conversion>,
+    /// For each row, the digits of each source prime and the quotient, `N` words each, in column
+    /// order.
+    words: Buffer,
+    degree: usize,
+}
+
+impl Pieces {
+    /// The pieces, if all primes of a basis have them.
+    pub fn of(t: &Tables, basis: Basis) -> Option<Self> {
+        let mut pieces = t.primes(basis).into_iter().map(Prime::pieces);
+        let (rows, words) = pieces.next()??;
+        pieces.all(|p| p.is_some()).then_some(Self { rows, words })
+    }
+
+    /// Words of a group of eight columns.
+    const fn column(self) -> usize {
+        8 * self.rows
+    }
+
+    const fn columns(self) -> usize {
+        self.words / 8
+    }
+}
+
+impl Lift {
+    /// The part of all digits, and the quotient, of one row in one group of columns.
+    fn column(&self, row: usize, pieces: Pieces, group: usize) -> Vec<&[u64]> {
+        let limbs = self.conversion.sources().len() + 1;
+        let row = &self.words[row * limbs * self.degree..][..limbs * self.degree];
+        let slice = |limb| &row[limb * self.degree + group * pieces.column()..][..pieces.column()];
+        (0..limbs).map(slice).collect()
+    }
+
+    /// The weights of a target limb, if it is not copied.
+    fn weights(&self, limb: usize) -> Option<&[u64]> {
+        match &self.conversion.targets()[limb] {
+            Target::Copy(_) => None,
+            Target::Sum(weights) => Some(weights),
+        }
+    }
+}
+
+impl CpuBackend {
+    /// The digits and quotients that convert each of the bases `from` of `x` (evaluations) to `to`.
+    fn lifts(&self, t: &Tables, x: &Block, from: &[Basis], to: Basis) -> Result<Vec<Lift>> {
+        let degree = x.shape.degree;
+        let lift = |&basis: &Basis| {
+            Ok(Lift {
+                conversion: t.conversion(basis, to),
+                words: self
+                    .pool
+                    .take(x.shape.rows * (basis.limbs() + 1) * degree)?,
+                degree,
+            })
+        };
+        let mut lifts = from.iter().map(lift).collect::<Result<Vec<_>>>()?;
+        let mut inverses = Vec::new();
+        for (lift, &basis) in lifts.iter_mut().zip(from) {
+            let at = positions(basis, x.shape.basis);
+            let primes = t.primes(basis);
+            let sources = lift.conversion.sources();
+            for (row, words) in lift
+                .words
+                .chunks_exact_mut((at.len() + 1) * degree)
+                .enumerate()
+            {
+                for (i, out) in words.chunks_exact_mut(degree).take(at.len()).enumerate() {
+                    inverses.push((primes[i], x.limb(row, at[i]), sources[i].inverse.value, out));
+                }
+            }
+        }
+        let words = inverses.len() * degree;
+        let failed = std::sync::Mutex::new(None);
+        self.for_each(words, inverses, |(prime, x, factor, out)| {
+            match self.pool.take(degree) {
+                Ok(mut copy) => {
+                    copy.copy_from_slice(x);
+                    prime.intt_to_columns(&mut copy, factor, out);
+                }
+                Err(error) => keep(&failed, error),
+            }
+        });
+        first(failed)?;
+        let mut quotients = Vec::new();
+        for lift in &mut lifts {
+            let sources = lift.conversion.sources().len();
+            for row in lift.words.chunks_exact_mut((sources + 1) * degree) {
+                let (digits, quotient) = row.split_at_mut(sources * degree);
+                let digits: &[u64] = digits;
+                let step = degree.min(4096);
+                for (i, out) in quotient.chunks_mut(step).enumerate() {
+                    quotients.push((&lift.conversion, digits, i * step, out));
+                }
+            }
+        }
+        self.for_each(words, quotients, |(conversion, digits, start, out)| {
+            let slices = digits
+                .chunks_exact(degree)
+                .map(|y| &y[start..start + out.len()]);
+            conversion.quotient(&slices.collect::<Vec<_>>(), out);
+        });
+        Ok(lifts)
+    }
+
+    /// See [`ckks_math::backend::SwitchKernels::decompose`].
+    pub(crate) fn decompose_in_pieces(
+        &self,
+        t: &Tables,
+        pieces: Pieces,
+        x: &Block,
+        digit_size: usize,
+        to: Basis,
+    ) -> Result<Block> {
+        let (rows, degree) = (x.shape.rows, x.shape.degree);
+        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), digit_size), to)?;
+        let primes = t.primes(to);
+        let mut out = self.block(t, lifts.len() * rows, to)?;
+        let words = out.words.len();
+        let mut tasks = Vec::new();
+        for (i, row) in out.words.chunks_exact_mut(to.limbs() * degree).enumerate() {
+            for (part, limbs) in row.chunks_mut(TOGETHER * degree).enumerate() {
+                tasks.push((i / rows, i % rows, part * TOGETHER, limbs));
+            }
+        }
+        self.for_each(words, tasks, |(digit, row, first, limbs)| {
+            let lift = &lifts[digit];
+            let mut targets: Vec<_> = limbs.chunks_exact_mut(degree).collect();
+            fill_columns(lift, pieces, row, &primes[first..], first, &mut targets);
+            for (limb, out) in (first..).zip(targets) {
+                if lift.weights(limb).is_none() {
+                    out.copy_from_slice(x.limb(row, limb));
+                    continue;
+                }
+                for (block, out) in out.chunks_exact_mut(pieces.words).enumerate() {
+                    primes[limb].ntt_block(block, out);
+                }
+            }
+        });
+        Ok(out)
+    }
+
+    /// `round(x / D)` over `kept`, `D` the product of the primes of `dropped`.
+    pub(crate) fn divide_in_pieces(
+        &self,
+        t: &Tables,
+        pieces: Pieces,
+        x: &Block,
+        dropped: Basis,
+        kept: Basis,
+    ) -> Result<Block> {
+        let rows = x.shape.rows;
+        let lifts = self.lifts(t, x, &[dropped], kept)?;
+        let at = positions(kept, x.shape.basis);
+        let primes = t.primes(kept);
+        let inverse = |m: Modulus| {
+            let moduli = t.ring.moduli(dropped);
+            m.shoup(m.inv(moduli.fold(1, |product, d| m.mul(product, m.reduce(d.value())))))
+        };
+        let inverses: Vec<_> = primes.iter().map(|p| inverse(p.modulus())).collect();
+        let mut out = self.block(t, rows, kept)?;
+        let words = out.words.len();
+        let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
+        self.for_each(
+            words,
+            tasks,
+            |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
+                for row in 0..rows {
+                    let mut targets: Vec<_> =
+                        limbs.iter_mut().map(|outs| &mut *outs[row]).collect();
+                    fill_columns(
+                        &lifts[0],
+                        pieces,
+                        row,
+                        &primes[first..],
+                        first,
+                        &mut targets,
+                    );
+                }
+                for (limb, outs) in (first..).zip(&mut limbs) {
+                    for block in 0..pieces.rows {
+                        let range = block * pieces.words..(block + 1) * pieces.words;
+                        for (row, out) in outs.iter_mut().enumerate() {
+                            let (x, out) = (
+                                &x.limb(row, at[limb])[range.clone()],
+                                &mut out[range.clone()],
+                            );
+                            primes[limb].ntt_block(block, out);
+                            primes[limb].subtract_from_and_scale(out, x, inverses[limb]);
+                        }
+                    }
+                }
+            },
+        );
+        Ok(out)
+    }
+
+    /// The inner product of the digits of `x` with a key, without writing the digits out.
+    pub(crate) fn dot_in_pieces(
+        &self,
+        t: &Tables,
+        pieces: Pieces,
+        x: &Block,
+        key: &SwitchKey,
+        to: Basis,
+    ) -> Result<Block> {
+        let (rows, degree) = (x.shape.rows, x.shape.degree);
+        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), key.digit_size), to)?;
+        let primes = t.primes(to);
+        let at = positions(to, key.basis);
+        let mut out = self.block(t, 2 * rows, to)?;
+        let words = lifts.len() * out.words.len();
+        let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
+        let failed = std::sync::Mutex::new(None);
+        self.for_each(
+            words,
+            tasks,
+            |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
+                let polynomials = lifts.len() * rows;
+                let mut memory = match self.pool.take(limbs.len() * polynomials * degree) {
+                    Ok(memory) => memory,
+                    Err(error) => return keep(&failed, error),
+                };
+                let mut lifted: Vec<Vec<_>> = (memory.chunks_exact_mut(polynomials * degree))
+                    .map(|limb| limb.chunks_exact_mut(degree).collect())
+                    .collect();
+                for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
+                    let mut targets: Vec<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
+                    fill_columns(
+                        lift,
+                        pieces,
+                        i % rows,
+                        &primes[first..],
+                        first,
+                        &mut targets,
+                    );
+                }
+                for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
+                    let (prime, key) = (primes[limb], key.limb(at[limb]));
+                    for block in 0..pieces.rows {
+                        let range = block * pieces.words..(block + 1) * pieces.words;
+                        let mut xs = Vec::with_capacity(polynomials);
+                        for (i, lifted) in lifted.iter_mut().enumerate() {
+                            if lifts[i / rows].weights(limb).is_some() {
+                                prime.ntt_block(block, &mut lifted[range.clone()]);
+                                xs.push(&lifted[range.clone()]);
+                            } else {
+                                xs.push(&x.limb(i % rows, limb)[range.clone()]);
+                            }
+                        }
+                        let mut outs: Vec<_> =
+                            outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
+                        let stride = 2 * key.digits;
+                        let key = KeyLimb {
+                            words: &key.words[stride * range.start..stride * range.end],
+                            digits: key.digits,
+                        };
+                        prime.dot(&mut outs, &xs, None, key);
+                    }
+                }
+            },
+        );
+        first(failed)?;
+        Ok(out)
+    }
+
+    /// Splits limbs into tasks of at most [`TOGETHER`] polynomials (at least one limb), small
+    /// enough for each thread to get some. Each comes with its first limb.
+    fn groups_of_limbs<T>(&self, rows: usize, limbs: Vec<T>) -> Vec<(usize, Vec<T>)> {
+        let share = limbs.len().div_ceil(2 * self.threads());
+        let size = (TOGETHER / rows.max(1)).min(share).max(1);
+        let count = limbs.len();
+        let mut rest = limbs.into_iter();
+        let group = |first| (first, rest.by_ref().take(size).collect());
+        (0..count).step_by(size).map(group).collect()
+    }
+}
+
+/// Converts one row to the target limbs from `first` on and does the first pass of their
+/// transforms. Limbs that the source has are left alone.
+fn fill_columns(
+    lift: &Lift,
+    pieces: Pieces,
+    row: usize,
+    primes: &[&Prime],
+    first: usize,
+    targets: &mut [&mut [u64]],
+) {
+    let mut columns = vec![0; pieces.column()];
+    for group in 0..pieces.columns() {
+        let digits = lift.column(row, pieces, group);
+        for (k, (out, prime)) in targets.iter_mut().zip(primes).enumerate() {
+            if let Some(weights) = lift.weights(first + k) {
+                prime.linear(&mut columns, &digits, weights);
+                prime.ntt_column(group, &mut columns, out);
+            }
+        }
+    }
+}
+
+fn digit_bases(l: usize, digit_size: usize) -> Vec<Basis> {
+    let digit = |lo| Basis::digit(lo, (lo + digit_size).min(l));
+    (0..l).step_by(digit_size).map(digit).collect()
+}
+
+type Failure = std::sync::Mutex<Option<ckks_math::Error>>;
+
+fn keep(failed: &Failure, error: ckks_math::Error) {
+    *failed
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+}
+
+fn first(failed: Failure) -> Result<()> {
+    let failed = failed
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    failed.map_or(Ok(()), Err)
+}

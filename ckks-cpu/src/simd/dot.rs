@@ -1,0 +1,77 @@
+//! Inner products with switching keys, and the moves of automorphisms.
+
+use super::arith::{LAZY, Narrow, Q, V, add_high, add_low, load, store};
+use crate::kernels::{KeyLimb, PATTERN_BITS, Permutation};
+use std::arch::x86_64::*;
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+fn arrange(words: V, pattern: u64) -> V {
+    // Lane k takes the word with index bits 3k..3k+3 of the pattern; higher bits are ignored.
+    let shifts = _mm512_set_epi64(21, 18, 15, 12, 9, 6, 3, 0);
+    let lanes = _mm512_srlv_epi64(_mm512_set1_epi64(pattern as i64), shifts);
+    _mm512_permutexvar_epi64(lanes, words)
+}
+
+/// `out <- x` permuted.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn permute(permutation: &Permutation, out: &mut [u64], x: &[u64]) {
+    let x = x.as_chunks::<8>().0;
+    let runs = out.as_chunks_mut::<8>().0.iter_mut();
+    for (out, &entry) in runs.zip(permutation.entries()) {
+        store(
+            out,
+            arrange(load(&x[(entry >> PATTERN_BITS) as usize]), entry),
+        );
+    }
+}
+
+/// See [`crate::kernels::Prime::dot`].
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn dot(
+    n: &Narrow,
+    outs: &mut [&mut [u64]],
+    xs: &[&[u64]],
+    permutation: Option<&Permutation>,
+    key: KeyLimb<'_>,
+) {
+    let q = Q::new(n);
+    let (out_b, out_a) = outs.split_at_mut(outs.len() / 2);
+    let rows = out_b.len();
+    if rows == 0 {
+        return;
+    }
+    let digits = xs.len() / rows;
+    let zero = _mm512_setzero_si512();
+    for (i, run) in key.words.chunks_exact(16 * key.digits).enumerate() {
+        let entry = permutation.map_or((i as u64) << PATTERN_BITS, |p| p.entries()[i]);
+        let from = 8 * (entry >> PATTERN_BITS) as usize;
+        let pairs = &run.as_chunks::<8>().0[..2 * digits];
+        for r in 0..rows {
+            let (mut b, mut a) = ([zero; 2], [zero; 2]);
+            for (d, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
+                if d % LAZY == 0 && d > 0 {
+                    b = [zero, q.reduce(b[0], b[1])];
+                    a = [zero, q.reduce(a[0], a[1])];
+                }
+                let words = &xs[d * rows + r][from..from + 8];
+                let mut x = load(&words.as_chunks::<8>().0[0]);
+                if permutation.is_some() {
+                    x = arrange(x, entry);
+                }
+                let (key_b, key_a) = (load(&pair[0]), load(&pair[1]));
+                b = [add_high(b[0], x, key_b), add_low(b[1], x, key_b)];
+                a = [add_high(a[0], x, key_a), add_low(a[1], x, key_a)];
+            }
+            let at = 8 * i..8 * i + 8;
+            store(
+                &mut out_b[r][at.clone()].as_chunks_mut::<8>().0[0],
+                q.reduce(b[0], b[1]),
+            );
+            store(
+                &mut out_a[r][at].as_chunks_mut::<8>().0[0],
+                q.reduce(a[0], a[1]),
+            );
+        }
+    }
+}

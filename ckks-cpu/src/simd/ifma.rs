@@ -1,0 +1,121 @@
+//! The kernels as safe methods of the proof that their instructions exist.
+
+use super::arith::{Narrow, narrow_shoup};
+use super::ntt::IfmaNtt;
+use super::{dot, elementwise, fold, linear, ntt};
+use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
+use ckks_math::arith::{Modulus, Shoup};
+use ckks_math::backend::Pointwise;
+
+/// Proof that AVX-512 F, DQ, VL and IFMA exist on this machine.
+#[derive(Clone, Copy)]
+pub struct Ifma(());
+
+/// Calls a kernel whose instructions `self` proves to exist.
+macro_rules! call {
+    ($kernel:expr) => {
+        // SAFETY: `Ifma` is only made by `detect`, after the features that the kernel enables
+        // were found.
+        unsafe { $kernel }
+    };
+}
+
+impl Ifma {
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512ifma")
+            && is_x86_feature_detected!("avx512vl"))
+        .then_some(Self(()))
+    }
+
+    pub fn narrow(self, m: Modulus) -> Narrow {
+        Narrow::new(m)
+    }
+
+    pub fn transform(self, m: Modulus, t: &Twiddles) -> IfmaNtt {
+        IfmaNtt::new(m, t)
+    }
+
+    pub fn ntt(self, t: &IfmaNtt, x: &mut [u64]) {
+        if let Some(w) = t.fold() {
+            call!(fold::fold(t.modulus(), w, x));
+        }
+        call!(ntt::forward(t, x));
+    }
+
+    pub fn intt(self, t: &IfmaNtt, x: &mut [u64]) {
+        call!(ntt::inverse(t, x));
+        if let Some(w) = t.fold() {
+            call!(fold::unfold(t.modulus(), w, x));
+        }
+    }
+
+    pub fn intt_to_columns(self, t: &IfmaNtt, x: &mut [u64], factor: u64, out: &mut [u64]) {
+        call!(ntt::inverse_to_columns(t, x, factor, out));
+    }
+
+    pub fn ntt_column(self, t: &IfmaNtt, group: usize, columns: &mut [u64], x: &mut [u64]) {
+        call!(ntt::forward_one_column(t, group, columns, x));
+    }
+
+    pub fn ntt_block(self, t: &IfmaNtt, block: usize, x: &mut [u64]) {
+        call!(ntt::forward_one_block(t, block, x));
+    }
+
+    pub fn pointwise(self, n: &Narrow, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
+        call!(elementwise::binary(n, op, out, x, y));
+    }
+
+    pub fn pointwise_assign(self, n: &Narrow, op: Pointwise, x: &mut [u64], y: &[u64]) {
+        call!(elementwise::binary_assign(n, op, x, y));
+    }
+
+    pub fn multiply_accumulate(self, n: &Narrow, acc: &mut [u64], x: &[u64], y: &[u64]) {
+        call!(elementwise::multiply_accumulate(n, acc, x, y));
+    }
+
+    pub fn scale(self, n: &Narrow, x: &mut [u64], c: Shoup) {
+        call!(elementwise::scale(n, x, narrow_shoup(c)));
+    }
+
+    pub fn offset(self, n: &Narrow, x: &mut [u64], c: u64) {
+        call!(elementwise::offset(n, x, c));
+    }
+
+    pub fn subtract_from_and_scale(self, n: &Narrow, out: &mut [u64], x: &[u64], c: Shoup) {
+        call!(elementwise::subtract_from_and_scale(
+            n,
+            out,
+            x,
+            narrow_shoup(c)
+        ));
+    }
+
+    pub fn linear(self, n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+        call!(linear::linear(n, out, xs, weights));
+    }
+
+    pub fn permute(self, permutation: &Permutation, out: &mut [u64], x: &[u64]) {
+        call!(dot::permute(permutation, out, x));
+    }
+
+    pub fn dot(
+        self,
+        n: &Narrow,
+        outs: &mut [&mut [u64]],
+        xs: &[&[u64]],
+        permutation: Option<&Permutation>,
+        key: KeyLimb<'_>,
+    ) {
+        call!(dot::dot(n, outs, xs, permutation, key));
+    }
+
+    pub fn scale_into(self, n: &Narrow, out: &mut [u64], x: &[u64], c: Shoup) {
+        call!(elementwise::scale_into(n, out, x, narrow_shoup(c)));
+    }
+
+    pub fn quotient(self, sources: &[Source], digits: &[&[u64]], out: &mut [u64]) {
+        call!(linear::quotient(sources, digits, out));
+    }
+}

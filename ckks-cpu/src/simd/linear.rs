@@ -1,0 +1,69 @@
+//! Sums of scaled slices, and the quotient of base conversion.
+
+use super::arith::{LAZY, Narrow, Q, V, add_high, add_low, load, splat, store};
+use crate::kernels::Source;
+use std::arch::x86_64::*;
+
+/// Registers of words summed together: enough independent chains to hide latency.
+const WIDE: usize = 4;
+
+/// `out <- sum_i weights[i] xs[i] mod q`, words of `xs` below `2^50`.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn linear(n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+    let q = Q::new(n);
+    let (wide, rest) = out.as_chunks_mut::<{ 8 * WIDE }>();
+    let start = wide.len() * 8 * WIDE;
+    for (i, out) in wide.iter_mut().enumerate() {
+        let sums = sum::<WIDE>(&q, i * 8 * WIDE, xs, weights);
+        for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+            store(out, sum);
+        }
+    }
+    for (i, out) in rest.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let [only] = sum::<1>(&q, start + 8 * i, xs, weights);
+        store(out, only);
+    }
+}
+
+/// The sums at words `at..at + 8 W`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+fn sum<const W: usize>(q: &Q, at: usize, xs: &[&[u64]], weights: &[u64]) -> [V; W] {
+    let zero = _mm512_setzero_si512();
+    let mut low = [zero; W];
+    for (xs, weights) in xs.chunks(LAZY).zip(weights.chunks(LAZY)) {
+        let mut high = [zero; W];
+        for (x, &w) in xs.iter().zip(weights) {
+            let w = splat(w);
+            let words = x[at..at + 8 * W].as_chunks::<8>().0;
+            for k in 0..W {
+                let x = load(&words[k]);
+                low[k] = add_low(low[k], x, w);
+                high[k] = add_high(high[k], x, w);
+            }
+        }
+        for k in 0..W {
+            low[k] = q.reduce(high[k], low[k]);
+        }
+    }
+    low
+}
+
+/// The quotient `v` of base conversion from its digits, see
+/// [`ckks_math::backend::RingKernels::base_convert`].
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn quotient(sources: &[Source], digits: &[&[u64]], out: &mut [u64]) {
+    for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let mut sum = splat(1 << 27);
+        for (source, digits) in sources.iter().zip(digits) {
+            let digit = load(&digits.as_chunks::<8>().0[i]);
+            // One of the shifts is by 0.
+            let right = splat(source.shift.max(0) as u64);
+            let left = splat((-source.shift).max(0) as u64);
+            let z = _mm512_sllv_epi64(_mm512_srlv_epi64(digit, right), left);
+            let part = _mm512_srli_epi64::<32>(_mm512_mul_epu32(z, splat(source.ratio)));
+            sum = _mm512_add_epi64(sum, part);
+        }
+        store(out, _mm512_srli_epi64::<28>(sum));
+    }
+}

@@ -1,0 +1,293 @@
+//! Same bits whatever the kernels, the threads, and the fusing of derived operations.
+
+mod common;
+
+use ckks_cpu::{Block, CpuBackend, KernelChoice, Tables, available_kernels};
+use ckks_math::backend::{
+    Basis, Device, GemmKernels, Pointwise, RingKernels, RingKind, RingSpec, SwitchKernels,
+    SwitchKeyData, derived,
+};
+use common::{KINDS, SplitMix, open, residues, ring};
+
+/// How residues are drawn.
+#[derive(Clone, Copy, Debug)]
+enum Draw {
+    Random,
+    Largest,
+    Zero,
+}
+
+fn draw(ring: &RingSpec, rows: usize, basis: Basis, how: Draw, rng: &mut SplitMix) -> Vec<u64> {
+    let mut words = residues(ring, rows, basis, rng);
+    let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();
+    for (i, limb) in words.chunks_mut(ring.degree()).enumerate() {
+        match how {
+            Draw::Random => {}
+            Draw::Largest => limb.fill(moduli[i % moduli.len()] - 1),
+            Draw::Zero => limb.fill(0),
+        }
+    }
+    words
+}
+
+struct Case<'a> {
+    backend: &'a CpuBackend,
+    tables: Tables,
+    out: Vec<(&'static str, Vec<u64>)>,
+}
+
+impl Case<'_> {
+    fn keep(&mut self, name: &'static str, x: &Block) {
+        self.out.push((
+            name,
+            self.backend.download(&self.tables, x).expect("download"),
+        ));
+    }
+}
+
+/// The results of every kernel on a ring with 5 moduli and 2 special ones.
+fn everything(backend: &CpuBackend, ring: &RingSpec, how: Draw) -> Vec<(&'static str, Vec<u64>)> {
+    let mut rng = SplitMix(11);
+    let tables = backend.tables(ring).expect("tables");
+    let mut case = Case {
+        backend,
+        tables,
+        out: Vec::new(),
+    };
+    let (full, top) = (Basis::qp(5, 2), Basis::q(5));
+    let mut upload = |rows: usize, basis: Basis| {
+        let words = draw(ring, rows, basis, how, &mut rng);
+        backend
+            .upload(&case.tables, rows, basis, &words)
+            .expect("upload")
+    };
+    let (x, y) = (upload(2, full), upload(2, full));
+    let digits = upload(6, Basis::qp(5, 2));
+    let low = upload(2, top);
+    let (b, a) = (upload(3, full), upload(3, full));
+    let t = &case.tables;
+    let [b, a] = [b, a].map(|half| backend.download(t, &half).expect("download"));
+    let data = SwitchKeyData {
+        basis: full,
+        digit_size: 2,
+        b: &b,
+        a: &a,
+    };
+    let key = backend.load_switch_key(t, &data).expect("key");
+    let constants: Vec<u64> = ring.moduli(full).map(|m| m.value() - 1).collect();
+    let galois = ring.galois_rotation(5);
+    let matrix = backend
+        .load_matrix(t, 3, 2, &[1, -2, i64::MAX, i64::MIN, 0, 7])
+        .expect("matrix");
+    let copy = || backend.duplicate(t, &x).expect("copy");
+    let mut results = Vec::new();
+    let mut transformed = copy();
+    backend.ntt(t, &mut transformed).expect("ntt");
+    results.push(("ntt", transformed));
+    let mut transformed = copy();
+    backend.intt(t, &mut transformed).expect("intt");
+    results.push(("intt", transformed));
+    for (name, op) in [
+        ("add", Pointwise::Add),
+        ("sub", Pointwise::Sub),
+        ("mul", Pointwise::Mul),
+    ] {
+        results.push((name, backend.pointwise(t, op, &x, &y).expect("op")));
+        let mut assigned = copy();
+        backend
+            .pointwise_assign(t, op, &mut assigned, &y)
+            .expect("op");
+        results.push((name, assigned));
+    }
+    let mut acc = copy();
+    backend
+        .multiply_accumulate(t, &mut acc, &y, &x)
+        .expect("mac");
+    results.push(("multiply_accumulate", acc));
+    let mut scaled = copy();
+    backend
+        .scale_limbs(t, &mut scaled, &constants)
+        .expect("scale");
+    backend
+        .offset_limbs(t, &mut scaled, 1..2, &constants)
+        .expect("offset");
+    results.push(("scale, offset", scaled));
+    let many: Vec<_> = (0..40).map(|i| if i % 2 == 0 { &x } else { &y }).collect();
+    let weights = vec![constants.clone(); 40];
+    results.push((
+        "combine",
+        backend.combine(t, full, &many, &weights).expect("combine"),
+    ));
+    results.push((
+        "automorphism",
+        backend.automorphism(t, &x, galois).expect("automorphism"),
+    ));
+    for (from, to) in [(Basis::p(2), top), (Basis::digit(2, 5), full), (top, full)] {
+        let source = backend.restrict(t, &x, 0..2, from).expect("restrict");
+        results.push((
+            "base_convert",
+            backend.base_convert(t, &source, to).expect("convert"),
+        ));
+    }
+    results.push(("dot_key", backend.dot_key(t, &digits, &key).expect("dot")));
+    let turned = backend
+        .dot_key_turned(t, &digits, galois, &key)
+        .expect("dot");
+    results.push(("dot_key_turned", turned));
+    results.push(("gemm", backend.gemm(t, &matrix, &x).expect("gemm")));
+    results.push((
+        "decompose",
+        backend.decompose(t, &low, 2, 2).expect("decompose"),
+    ));
+    results.push(("mod_down", backend.mod_down(t, &x).expect("mod_down")));
+    results.push(("rescale", backend.rescale(t, &low, 2).expect("rescale")));
+    results.push((
+        "key_switch",
+        backend.key_switch(t, &low, &key).expect("key_switch"),
+    ));
+    for (name, result) in results {
+        case.keep(name, &result);
+    }
+    case.out
+}
+
+fn assert_equal(
+    wanted: &[(&'static str, Vec<u64>)],
+    got: &[(&'static str, Vec<u64>)],
+    context: &str,
+) {
+    assert_eq!(wanted.len(), got.len());
+    for ((name, wanted), (_, got)) in wanted.iter().zip(got) {
+        let differing = wanted.iter().zip(got).position(|(a, b)| a != b);
+        assert_eq!(
+            (wanted.len(), differing),
+            (got.len(), None),
+            "{name}, {context}"
+        );
+    }
+}
+
+/// Primes of 30 to 50 bits use vector kernels where they exist, 60 bits never: all sizes of rings,
+/// and the extremes of residues.
+#[test]
+fn kernels_and_threads_agree_bit_for_bit() {
+    for kind in KINDS {
+        for log_n in [4, 6, 7, 8, 9, 10, 11, 12, 13, 16] {
+            for (q_bits, p_bits) in [
+                ([30, 36, 41, 50, 49], [50, 50]),
+                ([60, 50, 33, 47, 45], [49, 60]),
+            ] {
+                let ring = ring(kind, log_n, &q_bits, &p_bits);
+                let draws: &[Draw] = match log_n {
+                    6 | 10 => &[Draw::Random, Draw::Largest, Draw::Zero],
+                    _ => &[Draw::Random],
+                };
+                for &how in draws {
+                    let wanted = everything(&open(KernelChoice::Reference, 2), &ring, how);
+                    for kernels in available_kernels() {
+                        let got = everything(&open(kernels, 1), &ring, how);
+                        let context = format!("{kind:?} 2^{log_n} {how:?} {kernels:?}");
+                        assert_equal(&wanted, &got, &context);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The larger transforms, for which the naive definition is too slow.
+#[test]
+fn transforms_of_all_sizes_agree() {
+    let mut rng = SplitMix(12);
+    for kind in KINDS {
+        for log_n in 1..=17 {
+            let ring = ring(kind, log_n, &[log_n.max(20) + 10, 50, 50, 60], &[]);
+            let words = residues(&ring, 1, Basis::q(4), &mut rng);
+            let [wanted, got] = [KernelChoice::Reference, KernelChoice::Auto].map(|kernels| {
+                let backend = open(kernels, 2);
+                let t = backend.tables(&ring).expect("tables");
+                let mut x = backend.upload(&t, 1, Basis::q(4), &words).expect("upload");
+                backend.ntt(&t, &mut x).expect("ntt");
+                let values = backend.download(&t, &x).expect("download");
+                backend.intt(&t, &mut x).expect("intt");
+                assert!(backend.download(&t, &x).expect("download") == words);
+                values
+            });
+            assert!(wanted == got, "{kind:?} 2^{log_n}");
+        }
+    }
+}
+
+/// Fused operations against the derived bodies, over levels, digit sizes and rows.
+#[test]
+fn overrides_equal_derived_bodies() {
+    let mut rng = SplitMix(13);
+    let ring = ring(
+        RingKind::Standard,
+        10,
+        &[45, 40, 50, 41, 42, 43, 44, 46],
+        &[50, 49, 48],
+    );
+    for backend in available_kernels().into_iter().map(|k| open(k, 2)) {
+        let t = backend.tables(&ring).expect("tables");
+        let full = Basis::qp(8, 3);
+        let same = |op: &str, a: ckks_math::Result<Block>, b: ckks_math::Result<Block>| {
+            let [a, b] = [a, b].map(|x| x.expect("an operation"));
+            assert_eq!(backend.shape(&a), backend.shape(&b));
+            let [a, b] = [a, b].map(|x| backend.download(&t, &x).expect("download"));
+            assert!(a == b, "{op}");
+        };
+        for digit_size in [1, 3, 8] {
+            let count = 8_usize.div_ceil(digit_size);
+            let (b, a) = (
+                residues(&ring, count, full, &mut rng),
+                residues(&ring, count, full, &mut rng),
+            );
+            let data = SwitchKeyData {
+                basis: full,
+                digit_size,
+                b: &b,
+                a: &a,
+            };
+            let key = backend.load_switch_key(&t, &data).expect("key");
+            for (l, rows) in [(1, 1), (4, 5), (7, 2), (8, 1)] {
+                let mut random = |rows: usize, basis: Basis| {
+                    let words = residues(&ring, rows, basis, &mut rng);
+                    backend.upload(&t, rows, basis, &words).expect("upload")
+                };
+                let x = random(rows, Basis::q(l));
+                let decomposed =
+                    derived::decompose(&backend, &t, &x, digit_size, 3).expect("digits");
+                let galois = ring.galois_rotation(-2);
+                same(
+                    "dot_key_turned",
+                    backend.dot_key_turned(&t, &decomposed, galois, &key),
+                    derived::dot_key_turned(&backend, &t, &decomposed, galois, &key),
+                );
+                same(
+                    "decompose",
+                    backend.decompose(&t, &x, digit_size, 3),
+                    Ok(decomposed),
+                );
+                same(
+                    "key_switch",
+                    backend.key_switch(&t, &x, &key),
+                    derived::key_switch(&backend, &t, &x, &key),
+                );
+                for primes in 1..l {
+                    same(
+                        "rescale",
+                        backend.rescale(&t, &x, primes),
+                        derived::rescale(&backend, &t, &x, primes),
+                    );
+                }
+                let x = random(rows, Basis::qp(l, 3));
+                same(
+                    "mod_down",
+                    backend.mod_down(&t, &x),
+                    derived::mod_down(&backend, &t, &x),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Ring kernels of the dry run.
+
+use super::check;
+use super::counts::{Kernel, Operation, Tally};
+use super::device::{Block, Domain, DryRun};
+use crate::backend::{Basis, Pointwise, RingKernels, RingSpec, Shape, derived};
+use crate::error::{Error, Result};
+use std::ops::Range;
+
+impl DryRun {
+    fn transform(&self, kernel: Kernel, t: &RingSpec, shape: Shape) {
+        let limbs = (shape.rows * shape.basis.limbs()) as u64;
+        let butterflies = (t.degree() / 2) as u64 * u64::from(t.log_degree());
+        let bytes = self.bytes(shape.words());
+        self.record(
+            kernel,
+            Tally {
+                calls: 1,
+                polynomials: shape.rows as u64,
+                limbs,
+                steps: limbs * butterflies,
+                bytes_read: bytes,
+                bytes_written: bytes,
+            },
+        );
+    }
+
+    /// Work of `x op y` with a result of the shape of `x`: `y` is read once, whatever its rows.
+    fn record_binary(&self, kernel: Kernel, x: Shape, y_rows: usize, reads_of_x: u64) {
+        let row = self.bytes(x.basis.limbs() * x.degree);
+        self.record(
+            kernel,
+            Tally {
+                calls: 1,
+                polynomials: x.rows as u64,
+                limbs: (x.rows * x.basis.limbs()) as u64,
+                steps: x.words() as u64,
+                bytes_read: row * (reads_of_x * x.rows as u64 + y_rows as u64),
+                bytes_written: row * x.rows as u64,
+            },
+        );
+    }
+}
+
+const fn kernel_of(op: Pointwise) -> Kernel {
+    match op {
+        Pointwise::Add | Pointwise::Sub => Kernel::Add,
+        Pointwise::Mul => Kernel::Multiply,
+    }
+}
+
+impl RingKernels for DryRun {
+    fn ntt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
+        check::block_of_ring("ntt", t, x)?;
+        check::domain("ntt", x, Domain::Coefficients)?;
+        x.domain = Domain::Evaluations;
+        self.transform(Kernel::Ntt, t, x.shape);
+        Ok(())
+    }
+
+    fn intt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
+        check::block_of_ring("intt", t, x)?;
+        check::domain("intt", x, Domain::Evaluations)?;
+        x.domain = Domain::Coefficients;
+        self.transform(Kernel::Intt, t, x.shape);
+        Ok(())
+    }
+
+    fn pointwise(&self, t: &RingSpec, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
+        check::block_of_ring("pointwise", t, x)?;
+        let domain = check::operands("pointwise", x, y)?;
+        let out = self.block(t, x.shape.rows, x.shape.basis, domain)?;
+        self.record_binary(kernel_of(op), x.shape, y.shape.rows, 1);
+        Ok(out)
+    }
+
+    fn pointwise_assign(
+        &self,
+        t: &RingSpec,
+        op: Pointwise,
+        x: &mut Block,
+        y: &Block,
+    ) -> Result<()> {
+        check::block_of_ring("pointwise_assign", t, x)?;
+        x.domain = check::operands("pointwise_assign", x, y)?;
+        self.record_binary(kernel_of(op), x.shape, y.shape.rows, 1);
+        Ok(())
+    }
+
+    fn multiply_accumulate(
+        &self,
+        t: &RingSpec,
+        acc: &mut Block,
+        x: &Block,
+        y: &Block,
+    ) -> Result<()> {
+        let op = "multiply_accumulate";
+        check::block_of_ring(op, t, acc)?;
+        if x.shape.rows != acc.shape.rows {
+            return Err(Error::ShapeMismatch {
+                op,
+                left: acc.shape,
+                right: x.shape,
+            });
+        }
+        let product = check::operands(op, acc, x)?;
+        let other = check::operands(op, acc, y)?;
+        acc.domain = check::common_domain(op, product, other)?;
+        self.record_binary(Kernel::MultiplyAccumulate, acc.shape, y.shape.rows, 2);
+        Ok(())
+    }
+
+    fn scale_limbs(&self, t: &RingSpec, x: &mut Block, constants: &[u64]) -> Result<()> {
+        check::block_of_ring("scale_limbs", t, x)?;
+        check::constants("scale_limbs", t, x.shape.basis, constants)?;
+        self.record_limbs(Kernel::ScaleLimbs, x.shape, 1, 1, 1);
+        Ok(())
+    }
+
+    fn offset_limbs(
+        &self,
+        t: &RingSpec,
+        x: &mut Block,
+        rows: Range<usize>,
+        constants: &[u64],
+    ) -> Result<()> {
+        check::block_of_ring("offset_limbs", t, x)?;
+        check::rows("offset_limbs", x.shape, &rows)?;
+        check::constants("offset_limbs", t, x.shape.basis, constants)?;
+        let touched = Shape {
+            rows: rows.len(),
+            ..x.shape
+        };
+        self.record_limbs(Kernel::OffsetLimbs, touched, 1, 1, 1);
+        Ok(())
+    }
+
+    fn combine(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        xs: &[&Block],
+        constants: &[Vec<u64>],
+    ) -> Result<Block> {
+        let op = "combine";
+        check::basis_of_ring(op, t, basis)?;
+        let Some(first) = xs.first() else {
+            return check::invalid(op, "no blocks: give at least one");
+        };
+        if constants.len() != xs.len() {
+            let (found, blocks) = (constants.len(), xs.len());
+            return check::invalid(
+                op,
+                format!("{found} lists of constants for {blocks} blocks"),
+            );
+        }
+        let mut domain = Domain::Either;
+        for (x, c) in xs.iter().zip(constants) {
+            check::block_of_ring(op, t, x)?;
+            check::contains(op, x.shape.basis, basis)?;
+            check::constants(op, t, basis, c)?;
+            domain = check::common_domain(op, domain, x.domain)?;
+            if x.shape.rows != first.shape.rows {
+                return Err(Error::ShapeMismatch {
+                    op,
+                    left: first.shape,
+                    right: x.shape,
+                });
+            }
+        }
+        let out = self.block(t, first.shape.rows, basis, domain)?;
+        let terms = xs.len() as u64;
+        let bytes = self.bytes(out.shape.words());
+        self.record(
+            Kernel::Combine,
+            Tally {
+                calls: 1,
+                polynomials: out.shape.rows as u64,
+                limbs: terms * (out.shape.rows * basis.limbs()) as u64,
+                steps: terms * out.shape.words() as u64,
+                bytes_read: terms * bytes,
+                bytes_written: bytes,
+            },
+        );
+        Ok(out)
+    }
+
+    fn automorphism(&self, t: &RingSpec, x: &Block, galois: u64) -> Result<Block> {
+        check::block_of_ring("automorphism", t, x)?;
+        check::domain("automorphism", x, Domain::Evaluations)?;
+        check::galois("automorphism", t, galois)?;
+        let out = self.block(t, x.shape.rows, x.shape.basis, Domain::Evaluations)?;
+        self.record_limbs(Kernel::Automorphism, x.shape, 1, 1, 1);
+        Ok(out)
+    }
+
+    fn restrict(&self, t: &RingSpec, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        check::block_of_ring("restrict", t, x)?;
+        check::basis_of_ring("restrict", t, basis)?;
+        check::rows("restrict", x.shape, &rows)?;
+        check::contains("restrict", x.shape.basis, basis)?;
+        let out = self.block(t, rows.len(), basis, x.domain)?;
+        self.record_limbs(Kernel::Restrict, out.shape, 1, 1, 1);
+        Ok(out)
+    }
+
+    fn stack(&self, t: &RingSpec, xs: &[&Block]) -> Result<Block> {
+        let Some(first) = xs.first() else {
+            return check::invalid("stack", "no blocks: give at least one");
+        };
+        let (mut rows, mut domain) = (0, Domain::Either);
+        for x in xs {
+            check::block_of_ring("stack", t, x)?;
+            check::same_basis("stack", x.shape.basis, first.shape.basis)?;
+            domain = check::common_domain("stack", domain, x.domain)?;
+            rows += x.shape.rows;
+        }
+        let out = self.block(t, rows, first.shape.basis, domain)?;
+        self.record_limbs(Kernel::Stack, out.shape, 1, 1, 1);
+        Ok(out)
+    }
+
+    fn base_convert(&self, t: &RingSpec, x: &Block, to: Basis) -> Result<Block> {
+        check::block_of_ring("base_convert", t, x)?;
+        check::basis_of_ring("base_convert", t, to)?;
+        check::domain("base_convert", x, Domain::Coefficients)?;
+        let out = self.block(t, x.shape.rows, to, Domain::Coefficients)?;
+        let total = t.q().len();
+        let held: Vec<usize> = x.shape.basis.prime_indices(total).collect();
+        let new = to
+            .prime_indices(total)
+            .filter(|i| !held.contains(i))
+            .count();
+        let pairs = (x.shape.rows * held.len() * new) as u64;
+        self.record(
+            Kernel::BaseConvert,
+            Tally {
+                calls: 1,
+                polynomials: x.shape.rows as u64,
+                limbs: pairs,
+                steps: pairs * t.degree() as u64,
+                bytes_read: self.bytes(x.shape.words()),
+                bytes_written: self.bytes(out.shape.words()),
+            },
+        );
+        Ok(out)
+    }
+
+    fn add_rows(&self, t: &RingSpec, x: &mut Block, first: usize, y: &Block) -> Result<()> {
+        check::block_of_ring("add_rows", t, x)?;
+        check::contains("add_rows", y.shape.basis, x.shape.basis)?;
+        check::rows("add_rows", x.shape, &(first..first + y.shape.rows))?;
+        self.record_operation(Operation::AddRows, y.shape.rows);
+        derived::add_rows(self, t, x, first, y)
+    }
+
+    fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
+        check::block_of_ring("tensor", t, x)?;
+        check::domain("tensor", x, Domain::Evaluations)?;
+        check::domain("tensor", y, Domain::Evaluations)?;
+        if x.shape != y.shape || x.shape.rows % 2 == 1 {
+            return Err(Error::ShapeMismatch {
+                op: "tensor",
+                left: x.shape,
+                right: y.shape,
+            });
+        }
+        self.record_operation(Operation::Tensor, x.shape.rows);
+        derived::tensor(self, t, x, y)
+    }
+
+    /// Counts what the default body does without making the residues.
+    fn embed(&self, t: &RingSpec, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
+        if !m.is_power_of_two() || m > t.degree() || !coefficients.len().is_multiple_of(m) {
+            return check::invalid(
+                "embed",
+                format!(
+                    "{} coefficients in rows of {m}, which is to be a power of two at most {}",
+                    coefficients.len(),
+                    t.degree()
+                ),
+            );
+        }
+        let rows = coefficients.len() / m;
+        self.record_operation(Operation::Embed, rows);
+        let mut block = self.upload_shape(t, rows, basis)?;
+        self.ntt(t, &mut block)?;
+        Ok(block)
+    }
+}

@@ -1,0 +1,156 @@
+//! Times every workload and writes records: `cargo xtask bench`.
+
+use ckks_math::Params;
+use ckks_math::backend::Device as _;
+use clap::Parser;
+use he_bench::compare::{Comparison, duration};
+use he_bench::measure::{Budget, Samples};
+use he_bench::record::{self, Origin, Record, RecordFile};
+use he_bench::workload::{self, Body, Filter, Group, Harness};
+use he_bench::{Error, Result, select, sets};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Times the library's operations.
+///
+/// Without --params: the scheme on N = 2^16, log Q about 1380, five digits, in 60-bit and in
+/// 49-bit primes; bootstrapping on n16-boot.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Arguments {
+    /// Take few samples: all benchmarks in a few minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Write the records to this file, as a JSON array.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Threads of the backend; without it, one for each core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Only the benchmark of this id, or those below this path (such as `ntt`).
+    #[arg(long, value_name = "ID")]
+    filter: Option<String>,
+    /// Only this parameter set: a preset, or n16-deep-w49.
+    #[arg(long, value_name = "NAME")]
+    params: Option<String>,
+    /// The backend: cpu, cuda or wgpu.
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    backend: String,
+    /// List the ids and stop.
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// Measure nothing: compare two files of records.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], exclusive = true)]
+    compare: Option<Vec<PathBuf>>,
+}
+
+/// Takes samples within a budget and keeps the records.
+struct Recorder {
+    filter: Filter,
+    budget: Budget,
+    threads: usize,
+    backend: String,
+    origin: Origin,
+    records: Vec<Record>,
+}
+
+impl Harness for Recorder {
+    fn wants(&self, id: &str) -> bool {
+        self.filter.admits(id)
+    }
+
+    fn time(&mut self, id: &'static str, params: &Params, body: &mut Body<'_>) -> Result<()> {
+        let samples = Samples::take(self.budget, body)?;
+        let (threads, backend) = (self.threads, &self.backend);
+        let record = Record::new(id, params.name(), threads, backend, &samples, &self.origin);
+        println!(
+            "{:30} {:14} {:>10} median {:>10} min {:>5} samples",
+            record.id,
+            record.params,
+            duration(record.median_ns),
+            duration(record.min_ns),
+            record.samples
+        );
+        self.records.push(record);
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        workload::IDS.iter().for_each(|id| println!("{id}"));
+        return Ok(());
+    }
+    if let Some([old, new]) = arguments.compare.as_deref() {
+        println!(
+            "{}",
+            Comparison::new(&record::read(old)?, &record::read(new)?)
+        );
+        return Ok(());
+    }
+    let filter = Filter::new(arguments.filter.as_deref())?;
+    let backend = select::open(&arguments.backend, arguments.threads)?;
+    let plan = plan(arguments.params.as_deref(), &backend)?;
+    let mut recorder = Recorder {
+        filter,
+        budget: if arguments.quick {
+            Budget::QUICK
+        } else {
+            Budget::FULL
+        },
+        threads: backend.threads(),
+        backend: backend.name(),
+        origin: Origin::here(),
+        records: Vec::new(),
+    };
+    let file = arguments
+        .json
+        .as_deref()
+        .map(RecordFile::create)
+        .transpose()?;
+    println!(
+        "{}, {}, commit {}",
+        recorder.backend, recorder.origin.cpu, recorder.origin.commit
+    );
+    for (params, group) in &plan {
+        workload::run(&backend, params, *group, &mut recorder)?;
+    }
+    if recorder.records.is_empty() {
+        return Err(Error::NothingToRun {
+            filter: arguments.filter.clone().unwrap_or_default(),
+            params: arguments.params.clone().unwrap_or_default(),
+        });
+    }
+    file.map_or(Ok(()), |file| file.write(&recorder.records))
+}
+
+/// Parameter sets with what runs on them: the defaults, or all that one set admits.
+fn plan(only: Option<&str>, backend: &ckks_cpu::CpuBackend) -> Result<Vec<(Params, Group)>> {
+    let check = |name: &str| sets::literal(name)?.check(backend.limits());
+    let mut plan = Vec::new();
+    if let Some(name) = only {
+        let params = check(name)?;
+        plan.push((params.clone(), Group::Scheme));
+        if params.literal().bootstrap.is_some() {
+            plan.push((params, Group::Bootstrap));
+        }
+        return Ok(plan);
+    }
+    for name in sets::SCHEME {
+        plan.push((check(name)?, Group::Scheme));
+    }
+    for name in sets::BOOTSTRAP {
+        plan.push((check(name)?, Group::Bootstrap));
+    }
+    Ok(plan)
+}

@@ -1,0 +1,69 @@
+//! What can go wrong around a measurement.
+
+use std::path::PathBuf;
+
+/// Result of the crate's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of measuring, of records and of their comparison.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The scheme or the backend refused.
+    #[error(transparent)]
+    Scheme(#[from] ckks_math::Error),
+    /// A filter that no benchmark answers to.
+    #[error("no benchmark is named {filter:?} or lies below it: choose one of {}", known.join(", "))]
+    UnknownId {
+        /// The filter given.
+        filter: String,
+        /// All ids.
+        known: Vec<&'static str>,
+    },
+    /// A known benchmark that the parameter set has nothing to run for.
+    #[error(
+        "{filter} does not run on {params}: bootstrapping needs a preset with `boot` in its name"
+    )]
+    NothingToRun {
+        /// The filter given.
+        filter: String,
+        /// The parameter sets asked for.
+        params: String,
+    },
+    /// An unknown backend.
+    #[error("no backend named {name:?}: choose one of {}", known.join(", "))]
+    UnknownBackend {
+        /// The name given.
+        name: String,
+        /// All backends.
+        known: &'static [&'static str],
+    },
+    /// An argument out of range.
+    #[error("{what} = {value}: {way_out}")]
+    Argument {
+        /// The argument.
+        what: &'static str,
+        /// The value given.
+        value: String,
+        /// What to give instead.
+        way_out: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file that does not hold records.
+    #[error("{} holds no benchmark records ({source}): make one with `cargo xtask bench --json`", path.display())]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}

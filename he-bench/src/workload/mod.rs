@@ -1,0 +1,96 @@
+//! What is timed: each workload has an id and runs on a parameter set and a backend.
+//!
+//! | id | one run |
+//! |---|---|
+//! | `ntt/forward`, `ntt/inverse` | one polynomial, one prime |
+//! | `key_switch` | one polynomial at the top level |
+//! | `multiply_relinearise_rescale` | one product of ciphertexts at the top level |
+//! | `rotate`, `rotate_hoisted_8` | one rotation; rotations by 1 to 8 that share a decomposition |
+//! | `rescale` | one ciphertext at the top level |
+//! | `encode_encrypt` | all slots, under the public key, at the top level |
+//! | `decrypt_decode` | all slots, at the top level |
+//! | `keygen/rotation_8` | eight rotation keys for the top level, made and loaded |
+//! | `half_boot` | ModRaise, CoeffsToSlots, EvalMod: all slots, real |
+//! | `bootstrap`, `bootstrap/complex` | a refresh of all slots: real, complex |
+
+mod bootstrap;
+mod filter;
+mod scheme;
+
+pub use filter::Filter;
+
+use crate::error::Result;
+use ckks_math::Params;
+use ckks_math::backend::Backend;
+
+/// All ids, in the order they run.
+pub const IDS: &[&str] = &[
+    "ntt/forward",
+    "ntt/inverse",
+    "key_switch",
+    "multiply_relinearise_rescale",
+    "rotate",
+    "rotate_hoisted_8",
+    "rescale",
+    "encode_encrypt",
+    "decrypt_decode",
+    "keygen/rotation_8",
+    "half_boot",
+    "bootstrap",
+    "bootstrap/complex",
+];
+
+/// Which ids a parameter set is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Kernels and operations of the scheme.
+    Scheme,
+    /// Bootstrapping; needs a set made for it.
+    Bootstrap,
+}
+
+/// The body of a workload: one run, finished when it returns.
+pub type Body<'b> = dyn FnMut() -> ckks_math::Result<()> + 'b;
+
+/// Takes times of bodies, one after the other.
+pub trait Harness {
+    /// Whether a workload is asked for: what is not is not prepared either.
+    fn wants(&self, id: &str) -> bool;
+
+    /// Times a body; returns its error.
+    fn time(&mut self, id: &'static str, params: &Params, body: &mut Body<'_>) -> Result<()>;
+}
+
+/// Runs those workloads of a group that the harness wants.
+///
+/// Keys and messages come from fixed seeds and are dropped at the end, so that groups do not add
+/// up in memory.
+pub fn run<B: Backend>(
+    backend: &B,
+    params: &Params,
+    group: Group,
+    harness: &mut impl Harness,
+) -> Result<()> {
+    match group {
+        Group::Scheme => scheme::run(backend, params, harness),
+        Group::Bootstrap => bootstrap::run(backend, params, harness),
+    }
+}
+
+/// The ids of a group.
+pub fn ids_of(group: Group) -> impl Iterator<Item = &'static str> {
+    let bootstraps = |id: &str| id == "half_boot" || id.starts_with("bootstrap");
+    IDS.iter()
+        .copied()
+        .filter(move |id| bootstraps(id) == (group == Group::Bootstrap))
+}
+
+/// `count` values in `[-1, 1]` without structure that an encoder could profit from.
+fn message(count: usize) -> Vec<f64> {
+    (0..count)
+        .map(|i| ((i * 7919 + 13) % 1009) as f64 / 504.5 - 1.0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! Linear maps on ciphertexts.
+//!
+//! A [`PreparedMap`] holds the plan of one or several maps of the same input with compact
+//! diagonals ([`diagonal`]): encoded ones of a whole model would not fit any memory. Applying it
+//! encodes the diagonals for the level at hand ([`PreparedMap::encode`]), so that the result is at
+//! exactly the canonical scale of the level below, and evaluates the baby and giant steps with
+//! double hoisting [Bossuat-Mouchet-Troncoso-Hubaux 2021, Alg. 6]:
+//!
+//! ```text
+//! one input        all babies of all maps from one decomposition, giants summed before P is divided out
+//! several inputs   for each input the inner sums of all giant steps (babies shared as above),
+//!                  added up over the inputs, then one rotation for each giant step
+//! ```
+
+use std::collections::BTreeMap;
+
+use ckks_math::backend::Backend;
+use ckks_math::encoding::Complex64;
+use ckks_math::evaluator::{EncodedTransform, TransformPlan};
+use ckks_math::{Ciphertext, Context, Evaluator};
+
+use crate::bsgs::{BsgsPlan, CostModel, MapPlan};
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::linear_map::LinearMap;
+use crate::packed::{Packed, join};
+
+pub mod diagonal;
+#[cfg(test)]
+mod tests;
+
+use diagonal::Diagonal;
+
+/// One or several maps of the same input, planned and stored compactly.
+#[derive(Debug, Clone)]
+pub struct PreparedMap {
+    input: Layout,
+    maps: Vec<Prepared>,
+}
+
+/// One map: the part of a [`MapPlan`] with compact diagonals.
+#[derive(Debug, Clone)]
+struct Prepared {
+    output: Layout,
+    period: usize,
+    outputs: Vec<Vec<Giant>>,
+    folds: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Giant {
+    amount: usize,
+    /// For each input ciphertext the baby amounts with their diagonals.
+    products: BTreeMap<usize, Vec<(usize, Diagonal)>>,
+}
+
+impl PreparedMap {
+    /// Plans one map between two layouts.
+    ///
+    /// Fails when the map was built for other numbers of ciphertexts.
+    pub fn new(
+        map: &LinearMap,
+        input: &Layout,
+        output: &Layout,
+        model: &CostModel,
+    ) -> Result<PreparedMap> {
+        Self::fused(&[(map, output)], input, model)
+    }
+
+    /// Plans several maps of the same input, each with its output layout, which share baby steps.
+    pub fn fused(
+        maps: &[(&LinearMap, &Layout)],
+        input: &Layout,
+        model: &CostModel,
+    ) -> Result<PreparedMap> {
+        let linear: Vec<&LinearMap> = maps.iter().map(|(map, _)| *map).collect();
+        let plan = BsgsPlan::fused(&linear, model)?;
+        let outputs: Vec<Layout> = maps.iter().map(|(_, output)| (*output).clone()).collect();
+        Self::from_plan(&plan, input, &outputs)
+    }
+
+    /// Stores a plan compactly, with one output layout for each of its maps.
+    ///
+    /// Fails when the layouts do not have the numbers of ciphertexts of the plan.
+    pub fn from_plan(plan: &BsgsPlan, input: &Layout, outputs: &[Layout]) -> Result<PreparedMap> {
+        check_count("inputs", plan.babies.len(), input.ciphertexts())?;
+        check_count("outputs", plan.maps.len(), outputs.len())?;
+        let pairs = plan.maps.iter().zip(outputs);
+        let maps = pairs
+            .map(|(map, output)| Prepared::new(map, plan, output))
+            .collect::<Result<_>>()?;
+        let input = input.clone();
+        Ok(PreparedMap { input, maps })
+    }
+
+    /// The layout of the input.
+    pub fn input(&self) -> &Layout {
+        &self.input
+    }
+
+    /// The layouts of the outputs, one for each map.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Layout> {
+        self.maps.iter().map(|map| &map.output)
+    }
+
+    /// Bytes of the stored diagonals.
+    pub fn bytes(&self) -> usize {
+        let giants = self.maps.iter().flat_map(|m| &m.outputs).flatten();
+        let products = giants.flat_map(|g| g.products.values()).flatten();
+        products.map(|(_, diagonal)| diagonal.bytes()).sum()
+    }
+
+    /// The maps of a tensor, in order: one level, each result at the canonical scale of the level
+    /// below.
+    pub fn apply_all<B: Backend>(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Packed<B>,
+    ) -> Result<Vec<Packed<B>>> {
+        self.apply_scaled(ev, x, 1.0)
+    }
+
+    /// `factor` times the maps of a tensor, at no further cost: the factor is encoded into the
+    /// diagonals.
+    pub fn apply_scaled<B: Backend>(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Packed<B>,
+        factor: f64,
+    ) -> Result<Vec<Packed<B>>> {
+        self.encode(ev.context(), x.level(), x.scale(), factor, false)?
+            .apply_all(ev, x)
+    }
+
+    /// The only map of a tensor, as [`PreparedMap::apply_all`].
+    pub fn apply<B: Backend>(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
+        only(self.apply_all(ev, x)?)
+    }
+
+    /// Encodes all diagonals times `factor` for operands at a level and scale.
+    ///
+    /// With `resident` they stay on the device, at `8 N limbs` bytes a diagonal; without, the host
+    /// holds `8 N` bytes a diagonal and every use transforms them.
+    pub fn encode<B: Backend>(
+        &self,
+        context: &Context<B>,
+        level: usize,
+        scale: f64,
+        factor: f64,
+        resident: bool,
+    ) -> Result<EncodedMap<'_, B>> {
+        let params = context.params();
+        if level == 0 || level > params.max_level() {
+            return Err(ckks_math::Error::LevelExhausted {
+                op: "linear map",
+                need: 1,
+                have: level.min(params.max_level()),
+            }
+            .into());
+        }
+        let own = params.scale_at(level - 1) * params.group_modulus(level) / scale;
+        let single = self.input.ciphertexts() == 1;
+        let mut transforms = Vec::new();
+        for input in 0..self.input.ciphertexts() {
+            let mut of_input = Vec::new();
+            for (key, plan) in self.transform_plans(input, single, factor) {
+                let encoded = EncodedTransform::new(context, &plan, level, own, resident)?;
+                of_input.push((key, encoded));
+            }
+            transforms.push(of_input);
+        }
+        Ok(EncodedMap {
+            map: self,
+            level,
+            target: params.scale_at(level - 1),
+            transforms,
+        })
+    }
+
+    /// What the evaluator does with one input ciphertext: a transform for each output if it is
+    /// the only input, else the inner sum of each giant step.
+    fn transform_plans(
+        &self,
+        input: usize,
+        single: bool,
+        factor: f64,
+    ) -> Vec<(Target, TransformPlan)> {
+        let mut plans = Vec::new();
+        for (map, prepared) in self.maps.iter().enumerate() {
+            for (output, giants) in prepared.outputs.iter().enumerate() {
+                let mut steps = Vec::new();
+                for (giant, step) in giants.iter().enumerate() {
+                    let Some(products) = step.products.get(&input) else {
+                        continue;
+                    };
+                    let expand = |(baby, diagonal): &(usize, Diagonal)| {
+                        let values = diagonal.values();
+                        let values = values.map(|v| Complex64::new(v * factor, 0.0));
+                        (*baby, values.collect::<Vec<_>>())
+                    };
+                    let terms: Vec<_> = products.iter().map(expand).collect();
+                    let amount = if single { step.amount } else { 0 };
+                    steps.push((Target { map, output, giant }, (amount, terms)));
+                }
+                let slots = prepared.period;
+                if single {
+                    if let Some((target, _)) = steps.first() {
+                        let target = *target;
+                        let giants = steps.into_iter().map(|(_, step)| step).collect();
+                        plans.push((target, TransformPlan { slots, giants }));
+                    }
+                } else {
+                    plans.extend(steps.into_iter().map(|(target, step)| {
+                        let giants = vec![step];
+                        (target, TransformPlan { slots, giants })
+                    }));
+                }
+            }
+        }
+        plans
+    }
+}
+
+/// Which sum a transform contributes to; with a single input `giant` is without meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    map: usize,
+    output: usize,
+    giant: usize,
+}
+
+impl Prepared {
+    fn new(map: &MapPlan, plan: &BsgsPlan, output: &Layout) -> Result<Prepared> {
+        check_count("output ciphertexts", map.outputs.len(), output.ciphertexts())?;
+        let giant = |giant: &crate::bsgs::Giant| {
+            let mut products: BTreeMap<usize, Vec<(usize, Diagonal)>> = BTreeMap::new();
+            for product in &giant.products {
+                let baby = plan.babies[product.input][product.baby];
+                let diagonal = Diagonal::new(&product.diagonal);
+                products.entry(product.input).or_default().push((baby, diagonal));
+            }
+            Giant {
+                amount: giant.amount,
+                products,
+            }
+        };
+        let outputs = map.outputs.iter();
+        Ok(Prepared {
+            output: output.clone(),
+            period: map.period,
+            outputs: outputs.map(|giants| giants.iter().map(giant).collect()).collect(),
+            folds: map.folds.clone(),
+        })
+    }
+}
+
+/// A prepared map encoded for operands at one level and scale.
+pub struct EncodedMap<'m, B: Backend> {
+    map: &'m PreparedMap,
+    level: usize,
+    /// The scale of the results.
+    target: f64,
+    /// For each input ciphertext its transforms.
+    transforms: Vec<Vec<(Target, EncodedTransform<B>)>>,
+}
+
+impl<B: Backend> EncodedMap<'_, B> {
+    /// The maps of a tensor at the level encoded for, in order; see [`PreparedMap::apply_all`].
+    pub fn apply_all(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Vec<Packed<B>>> {
+        if !x.layout().fields().eq(self.map.input.fields())
+            || x.layout().log_slots() != self.map.input.log_slots()
+        {
+            return Err(Error::LayoutMismatch {
+                op: "linear map",
+                left: x.layout().to_string(),
+                right: self.map.input.to_string(),
+            });
+        }
+        if x.level() != self.level {
+            return Err(ckks_math::Error::LevelMismatch {
+                op: "linear map",
+                found: x.level(),
+                expected: self.level,
+            }
+            .into());
+        }
+        let mut sums = self.inner_sums(ev, x)?;
+        let mut results = Vec::with_capacity(self.map.maps.len());
+        for (map, prepared) in self.map.maps.iter().enumerate() {
+            let parts = (0..prepared.outputs.len())
+                .map(|output| self.output(ev, &mut sums, map, output))
+                .collect::<Result<Vec<_>>>()?;
+            let mut batch = ev.rescale(&join(ev, parts)?)?.with_scale(self.target);
+            for &fold in &prepared.folds {
+                batch = ev.add(&batch, &ev.rotate(&batch, fold as i64)?)?;
+            }
+            results.push(Packed::new(prepared.output.clone(), batch)?);
+        }
+        Ok(results)
+    }
+
+    /// The only map of a tensor.
+    pub fn apply(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
+        only(self.apply_all(ev, x)?)
+    }
+
+    /// The transforms of all inputs, those with the same target added up.
+    fn inner_sums(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Packed<B>,
+    ) -> Result<BTreeMap<Target, Ciphertext<B>>> {
+        let mut sums: BTreeMap<Target, Ciphertext<B>> = BTreeMap::new();
+        for (x, transforms) in ev.split(x.batch())?.iter().zip(&self.transforms) {
+            if transforms.is_empty() {
+                continue;
+            }
+            let encoded: Vec<_> = transforms.iter().map(|(_, t)| t).collect();
+            let results = ev.transform_many(x, &encoded)?;
+            for ((target, _), result) in transforms.iter().zip(results) {
+                let sum = match sums.remove(target) {
+                    Some(sum) => ev.add(&sum, &result)?,
+                    None => result,
+                };
+                sums.insert(*target, sum);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// One output ciphertext before rescaling: its inner sums rotated by their giant steps.
+    fn output(
+        &self,
+        ev: &Evaluator<B>,
+        sums: &mut BTreeMap<Target, Ciphertext<B>>,
+        map: usize,
+        output: usize,
+    ) -> Result<Ciphertext<B>> {
+        let prepared = &self.map.maps[map];
+        let single = self.transforms.len() == 1;
+        let mut total: Option<Ciphertext<B>> = None;
+        for (giant, step) in prepared.outputs[output].iter().enumerate() {
+            let Some(sum) = sums.remove(&Target { map, output, giant }) else {
+                continue;
+            };
+            let turned = match single {
+                true => sum,
+                false => ev.rotate(&sum, step.amount as i64)?,
+            };
+            total = Some(match total {
+                Some(total) => ev.add(&total, &turned)?,
+                None => turned,
+            });
+        }
+        match total {
+            Some(total) => Ok(total),
+            None => {
+                let params = ev.context().params();
+                let scale = self.target * params.group_modulus(self.level);
+                let zeros = ev.zeros(prepared.period, self.level, 1)?;
+                Ok(zeros.with_scale(scale))
+            }
+        }
+    }
+}
+
+/// The single result of a list.
+fn only<T>(mut results: Vec<T>) -> Result<T> {
+    check_count("maps", 1, results.len())?;
+    Ok(results.swap_remove(0))
+}
+
+fn check_count(what: &'static str, need: usize, got: usize) -> Result<()> {
+    if need != got {
+        return Err(Error::Count {
+            op: "prepared map",
+            what,
+            need,
+            got,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Calibration files: beside the model, else in the user's cache directory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::fitting::Accuracy;
+use crate::error::{Error, Result};
+use crate::model::{Circuit, Llama, Site};
+
+/// Format of the file; files of another are refused.
+pub const VERSION: u32 = 1;
+/// Name of the file in a model directory.
+pub const FILE: &str = "calibration.json";
+
+/// Everything that an encrypted run needs to know about a model besides its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`VERSION`] at the time of writing.
+    pub version: u32,
+    /// Hash of the weights, see [`crate::checkpoint::Weights::fingerprint`], in hexadecimal.
+    pub fingerprint: String,
+    /// Longest text, in tokens, for which the ranges hold.
+    pub positions: usize,
+    /// Number of texts seen.
+    pub texts: usize,
+    /// What was asked of the polynomials.
+    pub accuracy: Accuracy,
+    /// Bound on the magnitude of each tensor, margin included.
+    pub bounds: BTreeMap<Site, f64>,
+    /// The polynomials.
+    pub circuit: Circuit,
+}
+
+impl Calibration {
+    /// Parses the text of a calibration file and checks that it was made for `llama`; `path` is
+    /// named in errors.
+    pub fn parse(bytes: &[u8], path: &Path, llama: &Llama) -> Result<Self> {
+        let calibration: Self = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+            path: path.to_path_buf(),
+            what: "calibration file",
+            source,
+        })?;
+        let stale = |expected, found| Error::StaleCalibration {
+            path: path.to_path_buf(),
+            expected,
+            found,
+        };
+        if calibration.version != VERSION {
+            let (expected, found) = (VERSION, calibration.version);
+            return Err(stale(format!("format {expected}"), format!("format {found}")));
+        }
+        let expected = fingerprint(llama);
+        if calibration.fingerprint != expected {
+            let found = calibration.fingerprint;
+            return Err(stale(format!("weights {expected}"), format!("weights {found}")));
+        }
+        let (expected, found) = (llama.config.layers, calibration.circuit.layers.len());
+        if expected != found {
+            return Err(stale(format!("{expected} layers"), format!("{found} layers")));
+        }
+        Ok(calibration)
+    }
+
+    /// The calibration stored for `llama`, beside the model or in the cache; `None` when there is
+    /// none. Fails on a stale or damaged file.
+    pub fn load(llama: &Llama, directory: Option<&Path>) -> Result<Option<(Self, PathBuf)>> {
+        for path in places(llama, directory) {
+            match std::fs::read(&path) {
+                Ok(bytes) => return Ok(Some((Self::parse(&bytes, &path, llama)?, path))),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => (),
+                Err(e) => return Err(Error::read(&path)(e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the file beside the model, or into the cache when that fails; returns where.
+    pub fn store(&self, llama: &Llama, directory: Option<&Path>) -> Result<PathBuf> {
+        let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
+        let mut failure = None;
+        for path in places(llama, directory) {
+            let parent = path.parent().unwrap_or(Path::new("."));
+            let written =
+                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, &text));
+            match written {
+                Ok(()) => return Ok(path),
+                Err(e) => failure = Some(Error::write(&path)(e)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::Write {
+            path: FILE.into(),
+            source: std::io::Error::other("neither a model directory nor $HOME is known"),
+        }))
+    }
+}
+
+/// The fingerprint of a model as it is written in files.
+pub fn fingerprint(llama: &Llama) -> String {
+    format!("{:016x}", llama.fingerprint)
+}
+
+fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    let name = format!("{}.{FILE}", fingerprint(llama));
+    let beside = directory.map(|d| d.join(FILE));
+    beside.into_iter().chain(cache.map(|c| c.join("he-llama").join(name))).collect()
+}

@@ -1,0 +1,96 @@
+//! Files and cargo runs of the workspace.
+
+use crate::Outcome;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The crates, in the order of their dependencies.
+pub const CRATES: [&str; 8] = [
+    "ckks-math",
+    "ckks-cpu",
+    "ckks-gpu-cuda",
+    "ckks-gpu-wgpu",
+    "he-linalg",
+    "he-llama",
+    "he-bench",
+    "xtask",
+];
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent()
+        .expect("this crate lies in the workspace")
+        .into()
+}
+
+/// The cargo that runs this program.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command to its end; fails when it fails.
+pub fn run(command: &mut Command) -> Outcome {
+    let status = command
+        .status()
+        .map_err(|e| format!("cannot run {command:?}: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} failed: {status}"))
+    }
+}
+
+/// Runs a program of he-bench from the caller's directory, where its files are meant.
+pub fn he_bench(program: &str, options: &[OsString]) -> Outcome {
+    let manifest = root().join("Cargo.toml");
+    let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
+    let fixed = [
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "he-bench",
+        "--bin",
+        program,
+    ];
+    let mut command = cargo(&fixed);
+    command
+        .current_dir(here)
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--")
+        .args(options);
+    run(&mut command)
+}
+
+/// A Rust file of the workspace.
+pub struct RustFile {
+    /// Path from the root.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// All Rust files below a directory of the workspace, by path.
+pub fn rust_files(directory: &str) -> Result<Vec<RustFile>, String> {
+    let mut files = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(path) = open.pop() {
+        let failed = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
+        if path.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(failed)? {
+                open.push(entry.map_err(failed)?.path());
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).map_err(failed)?;
+            let path = path.strip_prefix(root()).unwrap_or(&path).into();
+            files.push(RustFile { path, text });
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
