@@ -128,3 +128,27 @@ fn arithmetic_matches_plaintext() {
         worst(&read(y), &want)
     );
 }
+#[test]
+fn refresh_restores_levels() {
+    for slots in [64, 1 << 10] {
+        let mut s = setup(literal(11), 9);
+        let level = 5;
+        let x = ramp(slots);
+        let scale = s.context.params().scale_at(level);
+        let ct = s.encryptor.encrypt(&s.context.encode(&x, level, scale).unwrap()).unwrap();
+        let options = BootstrapOptions::default();
+        let boot = Bootstrapper::new(&s.context, slots, options).unwrap();
+        let requests =
+            ckks_math::bootstrap::refresh_requests(s.context.params(), slots, options, false)
+                .unwrap();
+        let generator = KeyGenerator::new(&s.context, &s.secret).unwrap();
+        let keys: EvaluationKeys<_> = generator.evaluation_keys(requests).unwrap();
+        let ev = Evaluator::new(s.context.clone(), Arc::new(keys));
+        let y = boot.refresh(&ev, &ct).unwrap();
+        assert_eq!(y.level(), boot.output_level());
+        let got = s.context.decode(&s.decryptor.decrypt(&y).unwrap()[0]).unwrap();
+        let error = worst(&got, &x);
+        println!("{slots} slots: level {} error 2^{:.1}", y.level(), error.log2());
+        assert!(error < 1e-5, "{error}");
+    }
+}

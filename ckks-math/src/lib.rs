@@ -18,6 +18,8 @@ pub mod arith;
 pub mod backend;
 pub mod bootstrap;
 pub mod ciphertext;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod context;
 pub mod encoding;
 pub mod encrypt;

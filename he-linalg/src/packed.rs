@@ -298,7 +298,8 @@ impl<B: Backend> Packed<B> {
         self.map_batch(self.disturbed(), |x| ev.polynomial(x, series))
     }
 
-    /// The same tensor at a lower level.
+    /// The same tensor at a lower level and its present scale, which linear maps and polynomials
+    /// take as it is; for sums and products see [`Packed::align_to`].
     pub fn drop_to(&self, ev: &Evaluator<B>, level: usize) -> Result<Packed<B>> {
         self.map_batch(self.layout.padding(), |x| ev.drop_to(x, level))
     }
@@ -399,8 +400,13 @@ mod tests {
             check(x.negate(ev), top, &zip(|a, _| -a));
             check(x.mul_constant(ev, 0.3), top - 1, &zip(|a, _| 0.3 * a));
             check(x.add_constant(ev, 0.3), top, &zip(|a, _| 0.3 + a));
-            check(x.drop_to(ev, 1), 1, &a);
             check(x.align_to(ev, 1), 1, &a);
+            // Dropping keeps the scale; a product brings operands of different levels together.
+            let low = x.drop_to(ev, 1).expect("below the top");
+            assert_eq!((low.level(), low.scale()), (1, x.scale()));
+            f.check_slots(&low, &layout.pack_array(&a).expect("length"), TOLERANCE);
+            let lower = x.align_to(ev, 2).expect("below the top");
+            check(lower.mul(ev, &y), 1, &zip(|a, b| a * b));
             let mixed = x.mul(ev, &y).and_then(|product| product.add(ev, &x));
             check(mixed, top - 1, &zip(|a, b| a * b + a));
             let index = |i: &[usize]| (i[0] as f64 - i[1] as f64) / 5.0;

@@ -1,21 +1,25 @@
 //! Llama inference on encrypted prompts.
 //!
-//! * [`config`], [`checkpoint`], [`tokenizer`], [`source`]: a model from Hugging Face files.
+//! * [`config`], [`checkpoint`], [`tokenizer`], [`source`], [`embedded`]: a model from Hugging Face
+//!   files, or the one built in.
 //! * [`model`]: one description of the computation, and the machines that run it.
 //! * [`calibrate`]: ranges, degrees and softmax schedules, found on text and stored by the model.
 //! * [`sampling`], [`metrics`]: choosing a token, and how far two rows of logits are apart.
+//! * [`simulate`]: text from the simulated twin.
 //! * [`cli`]: the command line.
 
 #![forbid(unsafe_code)]
 
 pub mod calibrate;
 pub mod checkpoint;
-
+pub mod cli;
 pub mod config;
+pub mod embedded;
 pub mod error;
 pub mod metrics;
 pub mod model;
 pub mod sampling;
+pub mod simulate;
 pub mod source;
 pub mod tokenizer;
 

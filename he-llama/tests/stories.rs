@@ -13,11 +13,14 @@ use serde_json::Value;
 #[test]
 fn embedded_try() {
     let source = Source::open(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/shakespeare")).expect("m");
+    for positions in [24, 32, 64] { for bits in [12.0_f64, 14.0, 16.0] {
     let start = std::time::Instant::now();
+    let accuracy = he_llama::calibrate::Accuracy { error: (-bits).exp2(), margin: 0.15 };
     let (calibration, summary) =
-        calibrate(&source, builtin_text(), &Options::default(), &mut |_| ()).expect("calibrates");
-    println!("calibrated in {:?}: {summary:?}", start.elapsed());
+        calibrate(&source, builtin_text(), &Options { positions, accuracy, ..Options::default() }, &mut |_| ()).expect("calibrates");
+    println!("{positions} {bits} calibrated in {:?}: {summary:?}", start.elapsed());
     describe(&source, &calibration);
+    } }
 }
 
 fn data() -> Option<(Source, Vec<Value>)> {

@@ -19,7 +19,7 @@ impl<B: Backend> Bootstrapper<B> {
         // sin(2 pi e)/(2 pi) = e - (2 pi)^2/6 e^3: for messages z = e * ratio in [-1, 1] the cubic
         // coefficient is c, and (1 + 3c/4) z - c z^3 is within c/4 of z.
         let cubic = (2.0 * std::f64::consts::PI / ratio).powi(2) / 6.0;
-        let wanted = params.scale_at(out) * ratio / (1.0 + 0.75 * cubic);
+        let wanted = params.scale_at(out) * ratio * (1.0 + 0.75 * cubic);
         let last = params.group_modulus(out + 1);
         // The rest of the way to the canonical scale is a power of two, multiplied exactly.
         let shift = (wanted / last).log2().round();

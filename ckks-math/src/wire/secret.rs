@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::keys::SecretKey;
 use crate::params::Params;
 use crate::sampling::Seed;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use zeroize::Zeroizing;
 
 /// Writes a secret key's seed: 72 bytes **that nobody but the owner may see**.
@@ -33,9 +33,11 @@ pub fn read_secret_key(params: &Params, input: &mut impl Read) -> Result<SecretK
     frame.take(seed.as_mut())?;
     frame.finish()?;
     // One more byte than there may be.
-    match input.read(&mut [0]) {
-        Ok(0) => SecretKey::from_seed(params, Seed::from_bytes(*seed)),
-        Ok(_) => Err(Kind::SecretKey.fault(WireFault::Trailing { bytes: 1 })),
+    match input.read_exact(&mut [0]) {
+        Err(end) if end.kind() == ErrorKind::UnexpectedEof => {
+            SecretKey::from_seed(params, Seed::from_bytes(*seed))
+        }
+        Ok(()) => Err(Kind::SecretKey.fault(WireFault::Trailing { bytes: 1 })),
         Err(source) => Err(Kind::SecretKey.fault(WireFault::Io {
             action: "reading",
             source,

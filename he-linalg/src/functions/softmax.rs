@@ -250,8 +250,9 @@ mod tests {
         let mut f = Fixture::new(16, 4);
         let layout = Layout::new(4, &[Field::new(Axis::KEY, 4)]).expect("valid");
         let exponential = fit_exp(-1.0, 1.0, 20.0).expect("reachable");
-        let last = fit_inv((4.0 * (-4.0_f64).exp(), 4.0 * 4.0_f64.exp()), 6.0);
-        let rounds = [Round::Square, Round::Normalise(last.expect("reachable"))];
+        // The sum below is 41.5.
+        let last = fit_inv((20.0, 80.0), 8.0).expect("reachable");
+        let rounds = [Round::Square, Round::Normalise(last)];
         let plan = Softmax::new(&layout, Axis::KEY, &exponential, &rounds, None).expect("valid");
         assert_eq!(plan.exponential.unit_factor(), 1.0);
         // The scores are 4 times the argument, so this is softmax(4 v).
@@ -260,7 +261,7 @@ mod tests {
         let y = plan.apply_scaled(&f.ev, &x, 0.0).expect("levels");
         let total: f64 = v.iter().map(|v| (4.0 * v).exp()).sum();
         let want: Vec<f64> = v.iter().map(|v| (4.0 * v).exp() / total).collect();
-        f.check(&y, f.level - plan.levels(), &want, 2.0_f64.powi(-6));
+        f.check(&y, f.level - plan.levels(), &want, 2.0_f64.powi(-8) + 2.0_f64.powi(-16));
         let open = Softmax::new(&layout, Axis::KEY, &exponential, &rounds[..1], None);
         assert!(matches!(open, Err(Error::Argument { .. })));
     }

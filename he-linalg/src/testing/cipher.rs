@@ -32,7 +32,9 @@ impl Fixture {
     /// A ring of degree 2^10 with `levels` levels of 40 bits, and keys for all rotations of
     /// vectors of up to `2^log_slots` slots.
     pub fn new(levels: usize, log_slots: u32) -> Fixture {
-        let mut level_bits = vec![49];
+        // The base fills one digit of key switching, so that keys of the top serve every level
+        // with the same special primes.
+        let mut level_bits = vec![200];
         level_bits.extend(std::iter::repeat_n(40, levels));
         let literal = ParamsLiteral {
             name: "linear algebra tests".into(),

@@ -1,0 +1,69 @@
+//! `he-llama calibrate`.
+
+use crate::calibrate::{Options, builtin_text};
+use crate::cli::args::CalibrateArgs;
+use crate::cli::output;
+use crate::error::{Error, Result};
+use crate::model::attention::{Round, Softmax};
+use crate::model::ledger::Ledger;
+use crate::model::{Function, LayerFunctions};
+
+pub fn run(args: &CalibrateArgs) -> Result<()> {
+    if !(16..=100_000).contains(&args.windows) {
+        let (found, expected) = (args.windows.to_string(), "from 16 to 100000");
+        return Err(Error::Argument { name: "windows", found, expected });
+    }
+    let source = output::open(args.model.as_deref())?;
+    let text = match &args.text {
+        Some(path) => std::fs::read_to_string(path).map_err(Error::read(path))?,
+        None => builtin_text().to_owned(),
+    };
+    let (positions, windows) = (args.positions, args.windows);
+    let options = Options { positions, windows, ..Options::default() };
+    let (calibration, summary) = output::calibrate_with_bar(&source, &text, &options, args.quiet)?;
+    let path = calibration.store(&source.llama, source.directory.as_deref())?;
+    if args.quiet {
+        return Ok(());
+    }
+    let levels = Ledger::of(&source.llama, &calibration.circuit).per_layer(&source.llama.config);
+    for (i, (functions, levels)) in calibration.circuit.layers.iter().zip(&levels).enumerate() {
+        println!("layer {i}: {levels} levels");
+        describe(functions);
+    }
+    println!("held out {} of {} windows:", summary.held_out, summary.held_out + summary.windows);
+    println!("  largest logit error of the polynomials  {:.2e}", summary.max_logit_error);
+    println!("  same likeliest token                    {:.1} %", 100.0 * summary.top1_agreement);
+    for (site, escape) in &summary.escapes {
+        println!("  warning: {} values escaped at {site}: use more text", escape.count);
+    }
+    println!("for texts of up to {} tokens, stored in {}", calibration.positions, path.display());
+    Ok(())
+}
+
+fn describe(functions: &LayerFunctions) {
+    let Softmax { exponential, rounds, last, .. } = &functions.softmax;
+    line("norm before attention", &functions.attention_norm);
+    line("softmax exponential", exponential);
+    for round in rounds {
+        match round {
+            Round::Square => println!("  softmax squaring"),
+            Round::Normalise(f) => line("softmax normalisation", f),
+        }
+    }
+    line("softmax last", last);
+    line("norm before MLP", &functions.mlp_norm);
+    line("SiLU", &functions.silu);
+}
+
+fn line(name: &str, f: &Function) {
+    match &f.fit {
+        None => println!("  {name:24} exact, by the client"),
+        Some(fit) => println!(
+            "  {name:24} degree {:3} on [{:.4}, {:.4}], error {:.1e}",
+            fit.degree(),
+            fit.lo,
+            fit.hi,
+            fit.error
+        ),
+    }
+}

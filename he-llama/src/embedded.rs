@@ -1,0 +1,49 @@
+//! The default model, part of the program: a small Llama trained on Shakespeare's plays.
+
+use std::path::Path;
+
+use crate::checkpoint::Weights;
+use crate::config::Config;
+use crate::error::Result;
+use crate::model::Llama;
+use crate::source::Source;
+use crate::tokenizer::Tokenizer;
+
+const CONFIG: &[u8] = include_bytes!("../../assets/shakespeare/config.json");
+const WEIGHTS: &[u8] = include_bytes!("../../assets/shakespeare/model.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("../../assets/shakespeare/tokenizer.json");
+
+/// The prompt used when none is given.
+pub const PROMPT: &str = "ROMEO:\nIf I profane with my unworthiest hand";
+
+/// The embedded model.
+pub fn source() -> Result<Source> {
+    let place = Path::new("(embedded model)");
+    let config = Config::parse(CONFIG, place)?;
+    let weights = Weights::parse(WEIGHTS, place, &config)?;
+    let tokenizer = Tokenizer::parse(TOKENIZER, place)?;
+    Ok(Source { llama: Llama::new(config, weights), tokenizer, directory: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Circuit, Exact, Twin};
+
+    /// The prompt fits, and its likelihood under the model is far above chance: less than three quarters
+    /// of the `ln(vocabulary)` nats per token of a model that knows nothing.
+    #[test]
+    fn the_embedded_model_has_learnt_its_corpus() {
+        let source = source().expect("the embedded files are complete");
+        let ids = source.prompt(PROMPT, 8).expect("fits");
+        let circuit = Circuit::exact(&source.llama.config);
+        let mut twin = Twin::new(&source.llama, &circuit, Exact);
+        let mut nats = 0.0;
+        for pair in ids.windows(2) {
+            let logits = twin.advance(&pair[..1]).expect("fits");
+            nats -= crate::metrics::log_softmax(&logits)[pair[1] as usize];
+        }
+        let mean = nats / (ids.len() - 1) as f64;
+        assert!(mean < 0.75 * (source.llama.config.vocabulary as f64).ln(), "{mean} nats");
+    }
+}
