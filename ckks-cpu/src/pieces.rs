@@ -20,7 +20,7 @@ use ckks_math::arith::Modulus;
 use ckks_math::backend::Basis;
 use std::sync::Arc;
 
-/// Polynomials worked on together: about 2 MiB at `N = 2^16`.
+/// Target limbs worked on together.
 const TOGETHER: usize = 4;
 
 /// How the transforms of a ring come apart.
@@ -298,11 +298,11 @@ impl CpuBackend {
         Ok(out)
     }
 
-    /// Splits limbs into tasks of at most [`TOGETHER`] polynomials (at least one limb), small
-    /// enough for each thread to get some. Each comes with its first limb.
+    /// Splits limbs into tasks of at most [`TOGETHER`], of fewer where there are many rows, and
+    /// small enough for each thread to get some. Each comes with its first limb.
     fn groups_of_limbs<T>(&self, rows: usize, limbs: Vec<T>) -> Vec<(usize, Vec<T>)> {
         let share = limbs.len().div_ceil(2 * self.threads());
-        let size = (TOGETHER / rows.max(1)).min(share).max(1);
+        let size = (4 * TOGETHER / rows.max(1)).min(share).clamp(1, TOGETHER);
         let count = limbs.len();
         let mut rest = limbs.into_iter();
         let group = |first| (first, rest.by_ref().take(size).collect());
@@ -320,14 +320,25 @@ fn fill_columns(
     first: usize,
     targets: &mut [&mut [u64]],
 ) {
-    let mut columns = vec![0; pieces.column()];
+    let (mut summed, mut weights, mut outs) = (Vec::new(), Vec::new(), Vec::new());
+    for ((limb, out), prime) in (first..).zip(targets).zip(primes) {
+        if let Some(w) = lift.weights(limb) {
+            summed.push(*prime);
+            weights.push(w);
+            outs.push(out);
+        }
+    }
+    let mut columns = vec![0; summed.len() * pieces.column()];
     for group in 0..pieces.columns() {
-        let digits = lift.column(row, pieces, group);
-        for (k, (out, prime)) in targets.iter_mut().zip(primes).enumerate() {
-            if let Some(weights) = lift.weights(first + k) {
-                prime.linear(&mut columns, &digits, weights);
-                prime.ntt_column(group, &mut columns, out);
-            }
+        Prime::linear_each(
+            &summed,
+            &mut columns,
+            &lift.column(row, pieces, group),
+            &weights,
+        );
+        let columns = columns.chunks_exact_mut(pieces.column());
+        for ((columns, out), prime) in columns.zip(&mut outs).zip(&summed) {
+            prime.ntt_column(group, columns, out);
         }
     }
 }

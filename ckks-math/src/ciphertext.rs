@@ -107,6 +107,21 @@ impl<B: Backend> Ciphertext<B> {
         })
     }
 
+    /// The same ciphertext read as holding `slots` slots, where the caller knows that the slot
+    /// vector repeats with that period (after a sum over its slowest axis, say).
+    ///
+    /// Fails when `slots` is not a power of two at most the present number.
+    pub fn with_period(&self, slots: usize) -> crate::Result<Self> {
+        if !slots.is_power_of_two() || slots > self.slots {
+            return Err(crate::Error::SlotMismatch {
+                op: "with_period",
+                found: slots,
+                expected: self.slots,
+            });
+        }
+        Ok(Self { slots, ..self.clone() })
+    }
+
     /// The same data under another scale: multiplies the message by `old / new` for free.
     pub fn with_scale(&self, scale: f64) -> Self {
         Self {

@@ -93,6 +93,21 @@ fn row(old: &Record, new: &Record) -> Row {
     }
 }
 
+/// Records as rows of a Markdown table, as BENCHMARKS.md has them.
+pub fn table(records: &[Record]) -> String {
+    let mut text = String::from("| id | set | threads | median | min | spread | samples |\n");
+    text.push_str("|---|---|---|---|---|---|---|\n");
+    for r in records {
+        let (median, min) = (duration(r.median_ns), duration(r.min_ns));
+        let (id, params, threads, samples) = (&r.id, &r.params, r.threads, r.samples);
+        let spread = 100.0 * r.spread();
+        text.push_str(&format!(
+            "| `{id}` | `{params}` | {threads} | {median} | {min} | {spread:.1} % | {samples} |\n"
+        ));
+    }
+    text
+}
+
 /// A time in the unit that reads best.
 pub fn duration(ns: u64) -> String {
     let ns = ns as f64;
@@ -187,6 +202,19 @@ mod tests {
             .map(|r| r.change)
             .collect();
         assert_eq!(changes, [Change::Same, Change::Slower, Change::Faster]);
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_record() {
+        let text = table(&[record("a", 1_500_000, 30_000), record("b", 999, 0)]);
+        let rows: Vec<_> = text.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| `a` | `set` | 1 | 1.50 ms | 1.47 ms | 4.0 % | 9 |",
+                "| `b` | `set` | 1 | 999 ns | 999 ns | 0.0 % | 9 |"
+            ]
+        );
     }
 
     #[test]

@@ -231,13 +231,20 @@ struct Target {
 
 impl Prepared {
     fn new(map: &MapPlan, plan: &BsgsPlan, output: &Layout) -> Result<Prepared> {
-        check_count("output ciphertexts", map.outputs.len(), output.ciphertexts())?;
+        check_count(
+            "output ciphertexts",
+            map.outputs.len(),
+            output.ciphertexts(),
+        )?;
         let giant = |giant: &crate::bsgs::Giant| {
             let mut products: BTreeMap<usize, Vec<(usize, Diagonal)>> = BTreeMap::new();
             for product in &giant.products {
                 let baby = plan.babies[product.input][product.baby];
                 let diagonal = Diagonal::new(&product.diagonal);
-                products.entry(product.input).or_default().push((baby, diagonal));
+                products
+                    .entry(product.input)
+                    .or_default()
+                    .push((baby, diagonal));
             }
             Giant {
                 amount: giant.amount,
@@ -248,7 +255,9 @@ impl Prepared {
         Ok(Prepared {
             output: output.clone(),
             period: map.period,
-            outputs: outputs.map(|giants| giants.iter().map(giant).collect()).collect(),
+            outputs: outputs
+                .map(|giants| giants.iter().map(giant).collect())
+                .collect(),
             folds: map.folds.clone(),
         })
     }

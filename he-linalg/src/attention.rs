@@ -119,8 +119,9 @@ mod tests {
             let scores = |h: usize, j: usize| -> f64 {
                 (0..DIMS).map(|d| q[d * HEADS + h] * k[at(d, h, j)]).sum()
             };
-            let want: Vec<f64> =
-                (0..HEADS * KEYS).map(|i| scores(i / KEYS, i % KEYS)).collect();
+            let want: Vec<f64> = (0..HEADS * KEYS)
+                .map(|i| scores(i / KEYS, i % KEYS))
+                .collect();
 
             let options = SumOptions::default();
             let contraction =
@@ -136,8 +137,9 @@ mod tests {
             let mix = |d: usize, h: usize| -> f64 {
                 (0..KEYS).map(|j| scores(h, j) * v[at(d, h, j)]).sum()
             };
-            let want: Vec<f64> =
-                (0..DIMS * HEADS).map(|i| mix(i / HEADS, i % HEADS)).collect();
+            let want: Vec<f64> = (0..DIMS * HEADS)
+                .map(|i| mix(i / HEADS, i % HEADS))
+                .collect();
             f.check(&out, 0, &want, 10.0 * TOLERANCE);
         }
     }
@@ -146,20 +148,27 @@ mod tests {
     fn causal_attention_by_offsets() {
         let mut f = Fixture::new(2, 6);
         let tokens = 4;
-        let (token, offset) = (Field::new(Axis::TOKEN, tokens), Field::new(Axis::OFFSET, tokens));
+        let (token, offset) = (
+            Field::new(Axis::TOKEN, tokens),
+            Field::new(Axis::OFFSET, tokens),
+        );
         let dim = Field::new(Axis::DIM, DIMS);
         for log_slots in [6, 5, 4] {
             let layout = |fields: &[Field]| Layout::new(log_slots, fields).expect("valid");
             let (q, query) = f.random(&layout(&[token, dim]), 98);
             let (k, keys) = f.random(&layout(&[token, dim, offset]), 99);
-            let contraction = Contraction::scores(query.layout(), keys.layout(), SumOptions::default());
+            let contraction =
+                Contraction::scores(query.layout(), keys.layout(), SumOptions::default());
             let contraction = contraction.expect("lies over");
             let s = contraction.apply(&f.ev, &query, &keys).expect("keys");
             let score = |o: usize, t: usize| -> f64 {
-                (0..DIMS).map(|d| q[d * tokens + t] * k[(o * DIMS + d) * tokens + t]).sum()
+                (0..DIMS)
+                    .map(|d| q[d * tokens + t] * k[(o * DIMS + d) * tokens + t])
+                    .sum()
             };
-            let want: Vec<f64> =
-                (0..tokens * tokens).map(|i| score(i / tokens, i % tokens)).collect();
+            let want: Vec<f64> = (0..tokens * tokens)
+                .map(|i| score(i / tokens, i % tokens))
+                .collect();
             f.check(&s, 2 - contraction.levels(), &want, 10.0 * TOLERANCE);
         }
     }

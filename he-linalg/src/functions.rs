@@ -22,4 +22,4 @@ pub use argmax::{Argmax, Refresh};
 pub use compare::Sign;
 pub use fit::{Fit, fit_exp, fit_inv, fit_inv_sqrt, fit_silu};
 pub use norm::InverseRms;
-pub use softmax::{Round, Softmax};
+pub use softmax::{Mask, Round, Softmax};

@@ -143,7 +143,9 @@ impl Layout {
 
     /// Whether every slot holds an entry or a copy of one: there is no padding.
     pub fn is_full(&self) -> bool {
-        self.placed.iter().all(|p| p.field.len == p.field.capacity())
+        self.placed
+            .iter()
+            .all(|p| p.field.len == p.field.capacity())
             && (self.bits <= self.log_slots
                 || self.ciphertexts() == 1 << (self.bits - self.log_slots))
     }

@@ -38,7 +38,14 @@
 //!
 //! Products of two ciphertexts (scores, attention outputs, norms) are slot-wise products followed
 //! by a sum over an axis, which [`ReducePlan`] plans: without a level if the axis stands at the
-//! top of the period or counts ciphertexts, with one mask otherwise.
+//! top of the period or counts ciphertexts, with one mask otherwise. [`Contraction`] is the product
+//! with the sum.
+//!
+//! # On ciphertexts
+//!
+//! [`Packed`] is a layout with the batch of its ciphertexts; [`PreparedMap`] applies linear maps,
+//! [`ReducePlan::apply`] sums, [`functions`] non-linear functions. All are generic over the
+//! backend. Results are at exactly the canonical scale of their level wherever a level is used.
 
 #![forbid(unsafe_code)]
 

@@ -5,8 +5,8 @@
 //! the ciphertexts by using the same ciphertext again:
 //!
 //! ```text
-//! [replica 4][head 2][dim 8]  over  [key 4][head 2][dim 8]  gives  [key 4][head 2][dim 8]
-//!            [head 2][dim 8]  over  [key 4][head 2][dim 8]  gives  [key 4][head 2][dim 8]
+//! [dim 8][head 2][replica 4]  over  [dim 8][head 2][key 4]  gives  [dim 8][head 2][key 4]
+//!        [head 2][key 4]      over  [dim 8][head 2][key 4]  gives  [dim 8][head 2][key 4]
 //! ```
 
 use std::collections::VecDeque;
@@ -51,9 +51,9 @@ impl Overlay {
 
     /// The layout of a product: padding is zero where that of a factor is.
     pub(crate) fn product(&self) -> Layout {
-        let [left, right] = self.sides;
-        let zero = left.0 && right.0 || left.0 && left.1 || right.0 && right.1;
-        self.padded(zero)
+        let both = self.sides.iter().all(|&(zero, _)| zero);
+        let one = self.sides.iter().any(|&(zero, all)| zero && all);
+        self.padded(both || one)
     }
 
     /// The layout of a sum: padding is zero where that of both terms is.
@@ -68,9 +68,14 @@ impl Overlay {
 
     /// For each ciphertext of the common layout the one of `layout` that it reads.
     pub(crate) fn sources(&self, layout: &Layout) -> Vec<usize> {
-        let bits = layout.placed().last().map_or(0, |p| p.shift + p.field.log_size);
+        let bits = layout
+            .placed()
+            .last()
+            .map_or(0, |p| p.shift + p.field.log_size);
         let own = 1usize << bits.saturating_sub(layout.log_slots());
-        (0..self.common.ciphertexts()).map(|c| c & (own - 1)).collect()
+        (0..self.common.ciphertexts())
+            .map(|c| c & (own - 1))
+            .collect()
     }
 }
 

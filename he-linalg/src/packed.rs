@@ -2,8 +2,13 @@
 //!
 //! The ciphertexts of a [`Packed`] tensor form one batch, so that every element-wise operation is
 //! one call of the backend whatever the number of ciphertexts. Two tensors meet slot by slot when
-//! their layouts lay over each other ([`crate::overlay`]): the same axis in the same bits, or
-//! copies in one where the other has an axis.
+//! their layouts lie over each other: the same axis in the same bits, or copies in one where the
+//! other has an axis.
+//!
+//! ```text
+//! [dim 8][head 2][replica 4]  over  [dim 8][head 2][key 4]  gives  [dim 8][head 2][key 4]
+//! [head 2][key 4]             over  [dim 8][head 2][key 4]  gives  [dim 8][head 2][key 4]
+//! ```
 
 use ckks_math::backend::Backend;
 use ckks_math::polyval::Chebyshev;
@@ -481,14 +486,23 @@ mod tests {
         let (_, x) = f.random(&one, 76);
         let (_, y) = f.random(&several, 77);
         let result = x.add(&f.ev, &y).map(|_| ());
-        let mismatch = Error::SlotMismatch { input: 6, output: 4 };
+        let mismatch = Error::SlotMismatch {
+            input: 6,
+            output: 4,
+        };
         assert_eq!(result, Err(mismatch));
         assert!(matches!(x.read_as(several), Err(Error::Count { .. })));
-        assert!(matches!(x.mul_vectors(&f.ev, &[]), Err(Error::Count { .. })));
+        assert!(matches!(
+            x.mul_vectors(&f.ev, &[]),
+            Err(Error::Count { .. })
+        ));
         let spent = x.square(&f.ev).and_then(|y| y.square(&f.ev));
         let Err(Error::Scheme(error)) = spent else {
             panic!("two squares on one level")
         };
-        assert!(matches!(error.inner(), ckks_math::Error::LevelExhausted { .. }));
+        assert!(matches!(
+            error.inner(),
+            ckks_math::Error::LevelExhausted { .. }
+        ));
     }
 }

@@ -98,7 +98,10 @@ fn weight_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let plain = |name: &str| Path::new(name).file_name().is_some_and(|f| f == name);
     if let Some(bad) = names.iter().find(|name| !plain(name)) {
         let reason = format!("shard {bad:?} is not a plain file name");
-        return Err(Error::Weights { path: index, reason });
+        return Err(Error::Weights {
+            path: index,
+            reason,
+        });
     }
     Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
@@ -115,22 +118,40 @@ struct Tensors {
 
 impl Tensors {
     fn add(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
-        let damaged = |reason: String| Error::Weights { path: path.to_path_buf(), reason };
+        let damaged = |reason: String| Error::Weights {
+            path: path.to_path_buf(),
+            reason,
+        };
         let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         for (name, view) in file.tensors() {
             let data = view.data();
             let values = match view.dtype() {
                 Dtype::F32 => words(data).map(f32::from_le_bytes).collect(),
-                Dtype::F16 => words(data).map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-                Dtype::BF16 => words(data).map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+                Dtype::F16 => words(data)
+                    .map(|b| f16::from_le_bytes(b).to_f32())
+                    .collect(),
+                Dtype::BF16 => words(data)
+                    .map(|b| bf16::from_le_bytes(b).to_f32())
+                    .collect(),
                 // Checkpoints carry integer buffers (rotary tables, masks) that no layer reads.
                 other if !name.ends_with(".weight") => {
                     tracing::debug!(name, ?other, "skipped");
                     continue;
                 }
-                other => return Err(Error::NumberFormat { name, found: format!("{other:?}") }),
+                other => {
+                    return Err(Error::NumberFormat {
+                        name,
+                        found: format!("{other:?}"),
+                    });
+                }
             };
-            self.by_name.insert(name, Stored { shape: view.shape().to_vec(), values });
+            self.by_name.insert(
+                name,
+                Stored {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            );
         }
         Ok(())
     }
@@ -138,15 +159,26 @@ impl Tensors {
     fn take(&mut self, name: &str, expected: &[usize], hash: &mut u64) -> Result<Vec<f32>> {
         let name = || name.to_owned();
         let Some(stored) = self.by_name.remove(&name()) else {
-            return Err(Error::MissingTensor { name: name(), expected: expected.to_vec() });
+            return Err(Error::MissingTensor {
+                name: name(),
+                expected: expected.to_vec(),
+            });
         };
         if stored.shape != expected {
             let (expected, found) = (expected.to_vec(), stored.shape);
-            return Err(Error::Shape { name: name(), expected, found });
+            return Err(Error::Shape {
+                name: name(),
+                expected,
+                found,
+            });
         }
         if let Some(index) = stored.values.iter().position(|v| !v.is_finite()) {
             let value = f64::from(stored.values[index]);
-            return Err(Error::NotFinite { name: name(), index, value });
+            return Err(Error::NotFinite {
+                name: name(),
+                index,
+                value,
+            });
         }
         for v in &stored.values {
             fnv1a(hash, u64::from(v.to_bits()));
@@ -161,7 +193,14 @@ impl Tensors {
 
     fn assemble(mut self, c: &Config) -> Result<Weights> {
         let mut hash = 0xcbf2_9ce4_8422_2325;
-        for size in [c.hidden, c.intermediate, c.layers, c.heads, c.kv_heads, c.head_dim] {
+        for size in [
+            c.hidden,
+            c.intermediate,
+            c.layers,
+            c.heads,
+            c.kv_heads,
+            c.head_dim,
+        ] {
             fnv1a(&mut hash, size as u64);
         }
         for number in [c.norm_epsilon, c.rope_theta] {
@@ -171,16 +210,23 @@ impl Tensors {
             fnv1a(&mut hash, f.to_bits());
         }
         let h = &mut hash;
-        let embedding =
-            self.matrix("model.embed_tokens.weight", [c.vocabulary, c.hidden], h)?;
-        let layers = (0..c.layers).map(|l| self.layer(l, c, h)).collect::<Result<_>>()?;
+        let embedding = self.matrix("model.embed_tokens.weight", [c.vocabulary, c.hidden], h)?;
+        let layers = (0..c.layers)
+            .map(|l| self.layer(l, c, h))
+            .collect::<Result<_>>()?;
         let norm = self.take("model.norm.weight", &[c.hidden], h)?;
         let head = if c.tied {
             None
         } else {
             Some(self.matrix("lm_head.weight", [c.vocabulary, c.hidden], h)?)
         };
-        Ok(Weights { embedding, layers, norm, head, fingerprint: hash })
+        Ok(Weights {
+            embedding,
+            layers,
+            norm,
+            head,
+            fingerprint: hash,
+        })
     }
 
     fn layer(&mut self, layer: usize, c: &Config, h: &mut u64) -> Result<LayerWeights> {
@@ -201,7 +247,8 @@ impl Tensors {
 }
 
 fn words<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> {
-    data.chunks_exact(N).map(|c| c.try_into().expect("chunks_exact yields N bytes"))
+    data.chunks_exact(N)
+        .map(|c| c.try_into().expect("chunks_exact yields N bytes"))
 }
 
 fn fnv1a(hash: &mut u64, word: u64) {

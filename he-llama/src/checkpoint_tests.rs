@@ -40,8 +40,12 @@ fn file(dtype: Dtype, shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
         .map(|(_, shape)| {
             let values = (0..shape.iter().product::<usize>()).map(|i| (i % 31) as f32 / 8.0);
             match dtype {
-                Dtype::F16 => values.flat_map(|v| f16::from_f32(v).to_le_bytes()).collect(),
-                Dtype::BF16 => values.flat_map(|v| bf16::from_f32(v).to_le_bytes()).collect(),
+                Dtype::F16 => values
+                    .flat_map(|v| f16::from_f32(v).to_le_bytes())
+                    .collect(),
+                Dtype::BF16 => values
+                    .flat_map(|v| bf16::from_f32(v).to_le_bytes())
+                    .collect(),
                 _ => values.flat_map(f32::to_le_bytes).collect(),
             }
         })
@@ -50,7 +54,10 @@ fn file(dtype: Dtype, shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
         .iter()
         .zip(&data)
         .map(|((name, shape), bytes)| {
-            (name.as_str(), TensorView::new(dtype, shape.clone(), bytes).expect("sizes agree"))
+            (
+                name.as_str(),
+                TensorView::new(dtype, shape.clone(), bytes).expect("sizes agree"),
+            )
         })
         .collect();
     safetensors::serialize(views, None).expect("serializable")
@@ -74,7 +81,11 @@ fn a_wrong_shape_names_tensor_expected_and_found() {
     let mut wrong = shapes();
     wrong[8].1 = vec![6, 5];
     match parse(&file(Dtype::F32, &wrong)) {
-        Err(Error::Shape { name, expected, found }) => {
+        Err(Error::Shape {
+            name,
+            expected,
+            found,
+        }) => {
             assert!(name.contains("gate_proj"));
             assert_eq!((expected, found), (vec![6, 4], vec![6, 5]));
         }
@@ -86,7 +97,10 @@ fn a_wrong_shape_names_tensor_expected_and_found() {
 fn truncation_at_any_place_is_an_error() {
     let bytes = file(Dtype::F32, &shapes());
     for cut in [0, 3, 8, 40, bytes.len() / 2, bytes.len() - 1] {
-        assert!(matches!(parse(&bytes[..cut]), Err(Error::Weights { .. })), "cut at {cut}");
+        assert!(
+            matches!(parse(&bytes[..cut]), Err(Error::Weights { .. })),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -106,7 +120,10 @@ fn shards_equal_one_file_and_the_fingerprint_follows_the_weights() {
     for (i, part) in all.chunks(4).enumerate() {
         let name = format!("model-{i}.safetensors");
         std::fs::write(directory.join(&name), file(Dtype::F32, part)).expect("writable");
-        map.extend(part.iter().map(|(tensor, _)| (tensor.clone(), name.clone().into())));
+        map.extend(
+            part.iter()
+                .map(|(tensor, _)| (tensor.clone(), name.clone().into())),
+        );
     }
     let index = serde_json::json!({ "weight_map": map }).to_string();
     std::fs::write(directory.join(INDEX), index).expect("writable");
@@ -117,6 +134,8 @@ fn shards_equal_one_file_and_the_fingerprint_follows_the_weights() {
 
     std::fs::remove_file(directory.join("model-1.safetensors")).expect("was written");
     let missing = Weights::read(&directory, &config());
-    assert!(matches!(missing, Err(Error::Read { path, .. }) if path.ends_with("model-1.safetensors")));
+    assert!(
+        matches!(missing, Err(Error::Read { path, .. }) if path.ends_with("model-1.safetensors"))
+    );
     std::fs::remove_dir_all(&directory).expect("was created");
 }

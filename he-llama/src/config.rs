@@ -101,7 +101,10 @@ impl Config {
         let rope = raw.rope_parameters.as_ref();
         let theta = raw
             .rope_theta
-            .or_else(|| rope.and_then(|r| r.get("rope_theta")).and_then(Value::as_f64))
+            .or_else(|| {
+                rope.and_then(|r| r.get("rope_theta"))
+                    .and_then(Value::as_f64)
+            })
             .unwrap_or(10_000.0);
         let scaling = rope_scaling(raw.rope_scaling.as_ref().or(rope), path)?;
         let heads = raw.num_attention_heads;
@@ -111,7 +114,9 @@ impl Config {
             layers: raw.num_hidden_layers,
             heads,
             kv_heads: raw.num_key_value_heads.unwrap_or(heads),
-            head_dim: raw.head_dim.unwrap_or_else(|| raw.hidden_size / heads.max(1)),
+            head_dim: raw
+                .head_dim
+                .unwrap_or_else(|| raw.hidden_size / heads.max(1)),
             vocabulary: raw.vocab_size,
             positions: raw.max_position_embeddings,
             norm_epsilon: raw.rms_norm_eps,
@@ -149,7 +154,10 @@ impl Config {
             return Err(Error::Config { reason });
         }
         if !self.head_dim.is_multiple_of(2) {
-            let reason = format!("head_dim {} is odd, rotary embedding needs pairs", self.head_dim);
+            let reason = format!(
+                "head_dim {} is odd, rotary embedding needs pairs",
+                self.head_dim
+            );
             return Err(Error::Config { reason });
         }
         let positive = |x: f64| x.is_finite() && x > 0.0;
@@ -207,16 +215,31 @@ impl Raw {
                 [] => format!("absent with model_type {:?}", self.model_type),
                 names => format!("{names:?}"),
             };
-            return Err(Error::Unsupported { field: "architectures", found, supported: LLAMA });
+            return Err(Error::Unsupported {
+                field: "architectures",
+                found,
+                supported: LLAMA,
+            });
         }
         if let Some(act) = self.hidden_act.as_deref().filter(|act| *act != "silu") {
             let found = format!("{act:?}");
-            return Err(Error::Unsupported { field: "hidden_act", found, supported: "\"silu\"" });
+            return Err(Error::Unsupported {
+                field: "hidden_act",
+                found,
+                supported: "\"silu\"",
+            });
         }
-        for (field, set) in [("attention_bias", self.attention_bias), ("mlp_bias", self.mlp_bias)] {
+        for (field, set) in [
+            ("attention_bias", self.attention_bias),
+            ("mlp_bias", self.mlp_bias),
+        ] {
             if set {
                 let found = "true".into();
-                return Err(Error::Unsupported { field, found, supported: "false" });
+                return Err(Error::Unsupported {
+                    field,
+                    found,
+                    supported: "false",
+                });
             }
         }
         Ok(())
@@ -224,8 +247,13 @@ impl Raw {
 }
 
 fn rope_scaling(value: Option<&Value>, path: &Path) -> Result<Option<RopeScaling>> {
-    let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(None) };
-    let kind = value.get("rope_type").or_else(|| value.get("type")).and_then(Value::as_str);
+    let Some(value) = value.filter(|v| !v.is_null()) else {
+        return Ok(None);
+    };
+    let kind = value
+        .get("rope_type")
+        .or_else(|| value.get("type"))
+        .and_then(Value::as_str);
     match kind {
         None | Some("default") => Ok(None),
         Some("llama3") => {
@@ -334,7 +362,9 @@ mod tests {
         let without = c.rope_frequencies();
         assert_eq!(with[0], without[0]);
         assert_eq!(with[63], without[63] / 8.0);
-        let between = (0..64).filter(|&i| with[i] < without[i] && with[i] > without[i] / 8.0).count();
+        let between = (0..64)
+            .filter(|&i| with[i] < without[i] && with[i] > without[i] / 8.0)
+            .count();
         assert!(between > 0);
     }
 }

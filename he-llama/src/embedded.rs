@@ -22,7 +22,11 @@ pub fn source() -> Result<Source> {
     let config = Config::parse(CONFIG, place)?;
     let weights = Weights::parse(WEIGHTS, place, &config)?;
     let tokenizer = Tokenizer::parse(TOKENIZER, place)?;
-    Ok(Source { llama: Llama::new(config, weights), tokenizer, directory: None })
+    Ok(Source {
+        llama: Llama::new(config, weights),
+        tokenizer,
+        directory: None,
+    })
 }
 
 #[cfg(test)]
@@ -44,6 +48,9 @@ mod tests {
             nats -= crate::metrics::log_softmax(&logits)[pair[1] as usize];
         }
         let mean = nats / (ids.len() - 1) as f64;
-        assert!(mean < 0.75 * (source.llama.config.vocabulary as f64).ln(), "{mean} nats");
+        assert!(
+            mean < 0.75 * (source.llama.config.vocabulary as f64).ln(),
+            "{mean} nats"
+        );
     }
 }

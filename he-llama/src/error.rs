@@ -147,7 +147,9 @@ pub enum Error {
         value: f64,
     },
     /// A polynomial could not be fitted.
-    #[error("no polynomial of {function} on [{lo}, {hi}] reaches {wanted:.1e}: best is {found:.1e} at degree {degree}")]
+    #[error(
+        "no polynomial of {function} on [{lo}, {hi}] reaches {wanted:.1e}: best is {found:.1e} at degree {degree}"
+    )]
     Fit {
         /// Name of the function.
         function: String,
@@ -181,7 +183,9 @@ pub enum Error {
         site: String,
     },
     /// A calibration file of other weights or of another version.
-    #[error("{path} was made for {found}, this model is {expected}: delete it or run `he-llama calibrate`")]
+    #[error(
+        "{path} was made for {found}, this model is {expected}: delete it or run `he-llama calibrate`"
+    )]
     StaleCalibration {
         /// The file.
         path: PathBuf,

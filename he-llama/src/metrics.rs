@@ -19,14 +19,25 @@ impl Agreement {
     pub fn of(reference: &[f64], found: &[f64]) -> Result<Self> {
         if reference.len() != found.len() {
             let (index, len) = (reference.len().min(found.len()), reference.len());
-            return Err(Error::Logits { index, len, value: f64::NAN });
+            return Err(Error::Logits {
+                index,
+                len,
+                value: f64::NAN,
+            });
         }
         let top1 = argmax(reference)? == argmax(found)?;
-        let max_logit_error =
-            reference.iter().zip(found).map(|(r, f)| (r - f).abs()).fold(0.0, f64::max);
+        let max_logit_error = reference
+            .iter()
+            .zip(found)
+            .map(|(r, f)| (r - f).abs())
+            .fold(0.0, f64::max);
         let (p, q) = (log_softmax(reference), log_softmax(found));
         let kl: f64 = p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum();
-        Ok(Self { top1, max_logit_error, kl: kl.max(0.0) })
+        Ok(Self {
+            top1,
+            max_logit_error,
+            kl: kl.max(0.0),
+        })
     }
 }
 

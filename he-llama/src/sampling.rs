@@ -16,7 +16,11 @@ pub struct Sampler {
 impl Sampler {
     /// The largest logit wins; of equal ones the first.
     pub fn greedy() -> Self {
-        Self { temperature: 0.0, top_p: 1.0, rng: ChaCha20Rng::seed_from_u64(0) }
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            rng: ChaCha20Rng::seed_from_u64(0),
+        }
     }
 
     /// Draws from the softmax of `logits / temperature`, cut to the smallest set of tokens with
@@ -26,13 +30,25 @@ impl Sampler {
     pub fn new(temperature: f64, top_p: f64, seed: u64) -> Result<Self> {
         if !(temperature.is_finite() && temperature >= 0.0) {
             let (found, expected) = (temperature.to_string(), "a finite number, at least 0");
-            return Err(Error::Argument { name: "temperature", found, expected });
+            return Err(Error::Argument {
+                name: "temperature",
+                found,
+                expected,
+            });
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
             let (found, expected) = (top_p.to_string(), "above 0 and at most 1");
-            return Err(Error::Argument { name: "top-p", found, expected });
+            return Err(Error::Argument {
+                name: "top-p",
+                found,
+                expected,
+            });
         }
-        Ok(Self { temperature, top_p, rng: ChaCha20Rng::seed_from_u64(seed) })
+        Ok(Self {
+            temperature,
+            top_p,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+        })
     }
 
     /// The next token. Fails on no logits and on logits that are not finite.
@@ -79,7 +95,11 @@ pub(crate) fn uniform(rng: &mut ChaCha20Rng) -> f64 {
 pub fn argmax(logits: &[f64]) -> Result<usize> {
     let len = logits.len();
     if let Some(index) = logits.iter().position(|z| !z.is_finite()) {
-        return Err(Error::Logits { index, len, value: logits[index] });
+        return Err(Error::Logits {
+            index,
+            len,
+            value: logits[index],
+        });
     }
     let mut best = 0;
     for (i, z) in logits.iter().enumerate() {
@@ -87,7 +107,15 @@ pub fn argmax(logits: &[f64]) -> Result<usize> {
             best = i;
         }
     }
-    if len == 0 { Err(Error::Logits { index: 0, len, value: f64::NAN }) } else { Ok(best) }
+    if len == 0 {
+        Err(Error::Logits {
+            index: 0,
+            len,
+            value: f64::NAN,
+        })
+    } else {
+        Ok(best)
+    }
 }
 
 #[cfg(test)]
@@ -96,17 +124,33 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_the_largest() {
-        assert_eq!(Sampler::greedy().choose(&[1.0, 3.0, 3.0]).expect("finite"), 1);
+        assert_eq!(
+            Sampler::greedy().choose(&[1.0, 3.0, 3.0]).expect("finite"),
+            1
+        );
     }
 
     #[test]
     fn values_out_of_range_are_named() {
-        for (t, p) in [(-1.0, 0.5), (f64::NAN, 0.5), (f64::INFINITY, 1.0), (1.0, 0.0), (1.0, 1.5)] {
-            assert!(matches!(Sampler::new(t, p, 0), Err(Error::Argument { .. })), "{t} {p}");
+        for (t, p) in [
+            (-1.0, 0.5),
+            (f64::NAN, 0.5),
+            (f64::INFINITY, 1.0),
+            (1.0, 0.0),
+            (1.0, 1.5),
+        ] {
+            assert!(
+                matches!(Sampler::new(t, p, 0), Err(Error::Argument { .. })),
+                "{t} {p}"
+            );
         }
         assert!(matches!(
             Sampler::greedy().choose(&[0.0, f64::NAN]),
-            Err(Error::Logits { index: 1, len: 2, .. })
+            Err(Error::Logits {
+                index: 1,
+                len: 2,
+                ..
+            })
         ));
         assert!(Sampler::greedy().choose(&[]).is_err());
     }
@@ -127,7 +171,10 @@ mod tests {
             assert!((got - want).abs() < 0.018, "{got} {want}");
         }
         // The nucleus of 0.6 is tokens 1 and 0, with 5/7 and 2/7.
-        for (got, want) in frequencies(0.6).iter().zip([2.0 / 7.0, 5.0 / 7.0, 0.0, 0.0]) {
+        for (got, want) in frequencies(0.6)
+            .iter()
+            .zip([2.0 / 7.0, 5.0 / 7.0, 0.0, 0.0])
+        {
             assert!((got - want).abs() < 0.018, "{got} {want}");
         }
     }
@@ -136,7 +183,9 @@ mod tests {
     fn the_seed_decides() {
         let draw = |seed| -> Vec<u32> {
             let mut s = Sampler::new(1.5, 1.0, seed).expect("valid");
-            (0..32).map(|_| s.choose(&[0.0; 64]).expect("finite")).collect()
+            (0..32)
+                .map(|_| s.choose(&[0.0; 64]).expect("finite"))
+                .collect()
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));

@@ -36,7 +36,10 @@ impl Run {
     /// The worst over all steps of logit error and divergence, and the share of equal tokens.
     pub fn worst(&self) -> (f64, f64, f64) {
         let most = |f: fn(&Agreement) -> f64| {
-            self.steps.iter().map(|s| f(&s.agreement)).fold(0.0, f64::max)
+            self.steps
+                .iter()
+                .map(|s| f(&s.agreement))
+                .fold(0.0, f64::max)
         };
         let equal = self.steps.iter().filter(|s| s.agreement.top1).count();
         let share = equal as f64 / self.steps.len().max(1) as f64;
@@ -83,7 +86,12 @@ pub fn simulate(
     let limit = calibration.positions;
     if prompt.len() + tokens > limit {
         let of = "of the calibration: run `he-llama calibrate` with --positions";
-        return Err(Error::ContextExceeded { prompt: prompt.len(), tokens, limit, of });
+        return Err(Error::ContextExceeded {
+            prompt: prompt.len(),
+            tokens,
+            limit,
+            of,
+        });
     }
     let llama = &source.llama;
     let circuit = Circuit::exact(&llama.config);
@@ -108,5 +116,8 @@ pub fn simulate(
         }
         next = vec![step.id];
     }
-    Ok(Run { steps, escapes: twin.into_policy().escapes().clone() })
+    Ok(Run {
+        steps,
+        escapes: twin.into_policy().escapes().clone(),
+    })
 }

@@ -25,7 +25,11 @@ impl Source {
         let tokenizer = Tokenizer::read(&directory.join("tokenizer.json"))?;
         let weights = Weights::read(directory, &config)?;
         let directory = Some(directory.to_path_buf());
-        Ok(Self { llama: Llama::new(config, weights), tokenizer, directory })
+        Ok(Self {
+            llama: Llama::new(config, weights),
+            tokenizer,
+            directory,
+        })
     }
 
     /// Tokens of a prompt.
@@ -34,7 +38,11 @@ impl Source {
     pub fn prompt(&self, text: &str, tokens: usize) -> Result<Vec<u32>> {
         if tokens == 0 {
             let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::Argument { name: "tokens", found, expected });
+            return Err(Error::Argument {
+                name: "tokens",
+                found,
+                expected,
+            });
         }
         let ids = self.tokenizer.encode(text)?;
         let limit = self.llama.config.positions;
@@ -42,8 +50,16 @@ impl Source {
             return Err(Error::EmptyPrompt);
         }
         if ids.len() + tokens > limit {
-            let (prompt, of) = (ids.len(), "of the model: shorten the prompt or ask for fewer");
-            return Err(Error::ContextExceeded { prompt, tokens, limit, of });
+            let (prompt, of) = (
+                ids.len(),
+                "of the model: shorten the prompt or ask for fewer",
+            );
+            return Err(Error::ContextExceeded {
+                prompt,
+                tokens,
+                limit,
+                of,
+            });
         }
         Ok(ids)
     }

@@ -18,8 +18,10 @@ impl Tokenizer {
 
     /// Parses the text of a `tokenizer.json`; `path` is named in errors.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::Tokenizer { path: path.to_path_buf(), reason: e.to_string() })?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::Tokenizer {
+            path: path.to_path_buf(),
+            reason: e.to_string(),
+        })?;
         Ok(Self { inner })
     }
 
@@ -47,12 +49,19 @@ impl Tokenizer {
     /// A decoder of the tokens that follow `prompt`, one at a time.
     pub fn stream<'a>(&'a self, prompt: &[u32]) -> Result<Stream<'a>> {
         let shown = self.decode(prompt)?;
-        Ok(Stream { tokenizer: self, ids: prompt.to_vec(), shown: settled(&shown).to_owned() })
+        Ok(Stream {
+            tokenizer: self,
+            ids: prompt.to_vec(),
+            shown: settled(&shown).to_owned(),
+        })
     }
 }
 
-fn failed(e: tokenizers::Error) -> Error {
-    Error::Tokenizer { path: "tokenizer.json".into(), reason: e.to_string() }
+fn failed(e: impl std::fmt::Display) -> Error {
+    Error::Tokenizer {
+        path: "tokenizer.json".into(),
+        reason: e.to_string(),
+    }
 }
 
 /// Decodes token by token. What [`Stream::push`] and [`Stream::finish`] return, concatenated, is
@@ -81,7 +90,9 @@ impl Stream<'_> {
     }
 
     fn advance(&mut self, text: &str) -> String {
-        let Some(new) = text.strip_prefix(self.shown.as_str()) else { return String::new() };
+        let Some(new) = text.strip_prefix(self.shown.as_str()) else {
+            return String::new();
+        };
         let new = new.to_owned();
         self.shown.push_str(&new);
         new

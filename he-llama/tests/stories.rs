@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use he_llama::Error;
 use he_llama::calibrate::{Calibration, Options, builtin_text, calibrate};
 use he_llama::metrics::Agreement;
 use he_llama::model::ledger::Ledger;
@@ -9,19 +10,6 @@ use he_llama::model::{Circuit, Exact, NoiseModel, Policy, Simulated, Twin};
 use he_llama::sampling::argmax;
 use he_llama::source::Source;
 use serde_json::Value;
-
-#[test]
-fn embedded_try() {
-    let source = Source::open(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/shakespeare")).expect("m");
-    for positions in [24, 32, 64] { for bits in [12.0_f64, 14.0, 16.0] {
-    let start = std::time::Instant::now();
-    let accuracy = he_llama::calibrate::Accuracy { error: (-bits).exp2(), margin: 0.15 };
-    let (calibration, summary) =
-        calibrate(&source, builtin_text(), &Options { positions, accuracy, ..Options::default() }, &mut |_| ()).expect("calibrates");
-    println!("{positions} {bits} calibrated in {:?}: {summary:?}", start.elapsed());
-    describe(&source, &calibration);
-    } }
-}
 
 fn data() -> Option<(Source, Vec<Value>)> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/stories260K");
@@ -32,20 +20,38 @@ fn data() -> Option<(Source, Vec<Value>)> {
     let source = Source::open(&directory).expect("a complete model");
     let text = std::fs::read(directory.join("reference.json")).expect("readable");
     let mut reference: Value = serde_json::from_slice(&text).expect("json");
-    let prompts = reference["prompts"].take().as_array().expect("a list").clone();
+    let prompts = reference["prompts"]
+        .take()
+        .as_array()
+        .expect("a list")
+        .clone();
     Some((source, prompts))
 }
 
 fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().expect("a list").iter().map(|v| v.as_u64().expect("id") as u32).collect()
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| v.as_u64().expect("id") as u32)
+        .collect()
 }
 
 fn logits(value: &Value) -> Vec<f64> {
-    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("number")).collect()
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| v.as_f64().expect("number"))
+        .collect()
 }
 
 /// Greedy tokens behind the prompt, and the logits of the first.
-fn greedy<P: Policy>(twin: &mut Twin<'_, P>, prompt: &[u32], tokens: usize) -> (Vec<u32>, Vec<f64>) {
+fn greedy<P: Policy>(
+    twin: &mut Twin<'_, P>,
+    prompt: &[u32],
+    tokens: usize,
+) -> (Vec<u32>, Vec<f64>) {
     let mut z = twin.advance(prompt).expect("fits");
     let first = z.clone();
     let mut out = vec![argmax(&z).expect("finite") as u32];
@@ -59,11 +65,16 @@ fn greedy<P: Policy>(twin: &mut Twin<'_, P>, prompt: &[u32], tokens: usize) -> (
 /// Both are f64 in another order of sums: 1e-9 would do, the file keeps all digits.
 #[test]
 fn the_exact_twin_gives_the_reference_ids_logits_and_tokens() {
-    let Some((source, prompts)) = data() else { return };
+    let Some((source, prompts)) = data() else {
+        return;
+    };
     let circuit = Circuit::exact(&source.llama.config);
     for p in &prompts {
         let name = p["name"].as_str().expect("a name");
-        let prompt = source.tokenizer.encode(p["text"].as_str().expect("text")).expect("text");
+        let prompt = source
+            .tokenizer
+            .encode(p["text"].as_str().expect("text"))
+            .expect("text");
         assert_eq!(prompt, ids(&p["ids"]), "{name}");
         let mut twin = Twin::new(&source.llama, &circuit, Exact);
         let want = ids(&p["greedy_ids"]);
@@ -73,56 +84,78 @@ fn the_exact_twin_gives_the_reference_ids_logits_and_tokens() {
         assert_eq!(tokens, want, "{name}");
 
         let mut stream = source.tokenizer.stream(&prompt).expect("ids");
-        let mut text: String = tokens.iter().map(|t| stream.push(*t).expect("id")).collect();
+        let mut text: String = tokens
+            .iter()
+            .map(|t| stream.push(*t).expect("id"))
+            .collect();
         text.push_str(&stream.finish().expect("ids"));
-        let all = source.tokenizer.decode(&[prompt, tokens].concat()).expect("ids");
+        let all = source
+            .tokenizer
+            .decode(&[prompt, tokens].concat())
+            .expect("ids");
         assert!(all.ends_with(&text), "{name}: {text:?} {all:?}");
         assert_eq!(all, p["full_text"].as_str().expect("text"), "{name}");
     }
 }
 
-/// Polynomials, and 20 bits at every place where a bootstrap may be: greedy tokens equal, logits
-/// within 0.02 (the model's logits lie in [-22, 25]).
+/// Polynomials, and noise of 2^-20 and 2^-18 of each range at every place where a bootstrap may be:
+/// greedy tokens equal, logits within 0.02 (they lie in [-22, 25]). Noise alone of 2^-18 at every
+/// tensor was measured to move them by up to 0.012.
 #[test]
 fn the_simulated_twin_keeps_tokens_and_logits() {
-    let Some((source, prompts)) = data() else { return };
-    let start = std::time::Instant::now();
+    let Some((source, prompts)) = data() else {
+        return;
+    };
     let (calibration, summary) =
         calibrate(&source, builtin_text(), &Options::default(), &mut |_| ()).expect("calibrates");
-    println!("calibrated in {:?}: {summary:?}", start.elapsed());
-    describe(&source, &calibration);
-    for bits in [f64::INFINITY, 20.0, 18.0] {
-        for name in ["once", "sad_boy", "newline", "zoo", "dialog", "empty", "bytes", "lily_dog"] {
-            let p = prompts.iter().find(|p| p["name"] == name).expect("a prompt");
-            let noise = NoiseModel { refresh_bits: bits, operation_bits: bits + 8.0, seed: 1 };
+    assert!(summary.escapes.is_empty(), "{summary:?}");
+    assert!(summary.max_logit_error < 0.01, "{summary:?}");
+    let levels = Ledger::of(&source.llama, &calibration.circuit);
+    println!(
+        "{summary:?}, levels {:?}",
+        levels.per_layer(&source.llama.config)
+    );
+    for bits in [20.0, 18.0] {
+        for name in ["once", "sad_boy", "newline"] {
+            let p = prompts
+                .iter()
+                .find(|p| p["name"] == name)
+                .expect("a prompt");
+            let noise = NoiseModel {
+                refresh_bits: bits,
+                operation_bits: bits + 8.0,
+                seed: 1,
+            };
             let policy = Simulated::new(&calibration.bounds, noise);
             let mut twin = Twin::new(&source.llama, &calibration.circuit, policy);
             let (tokens, first) = greedy(&mut twin, &ids(&p["ids"]), 8);
             let agreement = Agreement::of(&logits(&p["last_logits"]), &first).expect("finite");
-            let equal = tokens == ids(&p["greedy_ids"])[..8];
-            println!("{bits} bits, {name}: {agreement:?} tokens {equal} {:?}", twin.policy().escapes());
+            println!("{name}, {bits} bits: {agreement:?}");
+            assert_eq!(tokens, ids(&p["greedy_ids"])[..8], "{name}, {bits} bits");
+            assert!(
+                agreement.max_logit_error < 0.02,
+                "{name}, {bits} bits: {agreement:?}"
+            );
+            assert!(
+                twin.policy().escapes().values().all(|e| e.count < 4),
+                "{name}"
+            );
         }
     }
+    assert_calibration_is_bound_to_its_weights(source, &calibration);
 }
 
-fn describe(source: &Source, calibration: &Calibration) {
-    let ledger = Ledger::of(&source.llama, &calibration.circuit);
-    println!("levels {:?}, candidates {}", ledger.per_layer(&source.llama.config), ledger.candidates);
-    for (i, l) in calibration.circuit.layers.iter().enumerate() {
-        let show = |name: &str, f: &he_llama::model::Function| match &f.fit {
-            Some(fit) => format!(
-                "{name} d{} [{:.3}, {:.3}] r{:.1} 2^{:.1}", fit.degree(), fit.lo, fit.hi, fit.hi / fit.lo, fit.error.log2()
-            ),
-            None => format!("{name} exact"),
-        };
-        println!("layer {i}: {} | {} | {}", show("n1", &l.attention_norm), show("n2", &l.mlp_norm), show("silu", &l.silu));
-        println!("   {} ", show("exp", &l.softmax.exponential));
-        for r in &l.softmax.rounds {
-            match r {
-                he_llama::model::attention::Round::Square => println!("   square"),
-                he_llama::model::attention::Round::Normalise(f) => println!("   {}", show("norm", f)),
-            }
-        }
-        println!("   {}", show("last", &l.softmax.last));
-    }
+fn assert_calibration_is_bound_to_its_weights(mut source: Source, calibration: &Calibration) {
+    let text = serde_json::to_vec(calibration).expect("serializable");
+    let path = PathBuf::from("calibration.json");
+    let read = Calibration::parse(&text, &path, &source.llama).expect("its own file");
+    assert_eq!(&read, calibration);
+    source.llama.fingerprint ^= 1;
+    let stale = Calibration::parse(&text, &path, &source.llama);
+    assert!(
+        matches!(stale, Err(Error::StaleCalibration { .. })),
+        "{stale:?}"
+    );
+    let cut = Calibration::parse(&text[..text.len() / 2], &path, &source.llama);
+    assert!(matches!(cut, Err(Error::Json { .. })), "{cut:?}");
 }

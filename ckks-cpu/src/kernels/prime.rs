@@ -166,6 +166,30 @@ impl Prime {
         }
     }
 
+    /// [`Prime::linear`] modulo several primes, one result after the other in `out`.
+    pub fn linear_each(primes: &[&Self], out: &mut [u64], xs: &[&[u64]], weights: &[&[u64]]) {
+        let width = out.len() / primes.len().max(1);
+        let group = simd::TARGETS * width;
+        let groups = primes
+            .chunks(simd::TARGETS)
+            .zip(weights.chunks(simd::TARGETS));
+        for ((primes, weights), out) in groups.zip(out.chunks_mut(group.max(1))) {
+            if let (&[a, b, c, d], &[u, v, w, x]) = (primes, weights)
+                && let (Some((ifma, a)), Some((_, b)), Some((_, c)), Some((_, d))) =
+                    (&a.ifma, &b.ifma, &c.ifma, &d.ifma)
+                && Ifma::takes_many(xs.len(), width)
+            {
+                ifma.linear_many([a, b, c, d], out, xs, [u, v, w, x]);
+                continue;
+            }
+            for ((prime, weights), out) in
+                primes.iter().zip(weights).zip(out.chunks_exact_mut(width))
+            {
+                prime.linear(out, xs, weights);
+            }
+        }
+    }
+
     /// As [`Prime::linear`] with words of `xs` of any size below `2^61`.
     pub fn linear_wide(&self, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
         linear::linear(self.modulus, out, xs, weights);

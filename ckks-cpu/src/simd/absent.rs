@@ -5,6 +5,9 @@ use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Pointwise;
 
+/// Primes that are summed together.
+pub const TARGETS: usize = 4;
+
 /// Proof that the instructions exist: never, here.
 #[derive(Clone, Copy)]
 pub enum Ifma {}
@@ -71,6 +74,20 @@ impl Ifma {
     }
 
     pub fn linear(self, _: &Narrow, _: &mut [u64], _: &[&[u64]], _: &[u64]) {
+        match self {}
+    }
+
+    pub const fn takes_many(_: usize, _: usize) -> bool {
+        false
+    }
+
+    pub fn linear_many(
+        self,
+        _: [&Narrow; TARGETS],
+        _: &mut [u64],
+        _: &[&[u64]],
+        _: [&[u64]; TARGETS],
+    ) {
         match self {}
     }
 

@@ -13,6 +13,13 @@ fn arrange(words: V, pattern: u64) -> V {
     _mm512_permutexvar_epi64(lanes, words)
 }
 
+/// Words to fetch ahead of the key being read: keys come from memory, often in short pieces, so
+/// that the hardware's own prefetch starts anew for each.
+const AHEAD: usize = 2048;
+
+/// Runs to fetch ahead where an automorphism moves them.
+const RUNS_AHEAD: usize = 12;
+
 /// `out <- x` permuted.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
 pub fn permute(permutation: &Permutation, out: &mut [u64], x: &[u64]) {
@@ -47,6 +54,15 @@ pub fn dot(
         let entry = permutation.map_or((i as u64) << PATTERN_BITS, |p| p.entries()[i]);
         let from = 8 * (entry >> PATTERN_BITS) as usize;
         let pairs = &run.as_chunks::<8>().0[..2 * digits];
+        for pair in pairs {
+            _mm_prefetch::<_MM_HINT_T0>(pair.as_ptr().wrapping_add(AHEAD).cast());
+        }
+        if let Some(&next) = permutation.and_then(|p| p.entries().get(i + RUNS_AHEAD)) {
+            let next = 8 * (next >> PATTERN_BITS) as usize;
+            for x in xs {
+                _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(next).cast());
+            }
+        }
         for r in 0..rows {
             let (mut b, mut a) = ([zero; 2], [zero; 2]);
             for (d, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {

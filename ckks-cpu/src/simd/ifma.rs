@@ -1,6 +1,7 @@
 //! The kernels as safe methods of the proof that their instructions exist.
 
-use super::arith::{Narrow, narrow_shoup};
+use super::arith::{LAZY, Narrow, narrow_shoup};
+use super::linear::TARGETS;
 use super::ntt::IfmaNtt;
 use super::{dot, elementwise, fold, linear, ntt};
 use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
@@ -94,6 +95,21 @@ impl Ifma {
 
     pub fn linear(self, n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
         call!(linear::linear(n, out, xs, weights));
+    }
+
+    /// Whether [`Ifma::linear_many`] takes this many slices of this many words.
+    pub const fn takes_many(slices: usize, width: usize) -> bool {
+        slices <= LAZY && width.is_multiple_of(16)
+    }
+
+    pub fn linear_many(
+        self,
+        n: [&Narrow; TARGETS],
+        out: &mut [u64],
+        xs: &[&[u64]],
+        weights: [&[u64]; TARGETS],
+    ) {
+        call!(linear::linear_many(n, out, xs, weights));
     }
 
     pub fn permute(self, permutation: &Permutation, out: &mut [u64], x: &[u64]) {

@@ -7,6 +7,10 @@ use std::arch::x86_64::*;
 /// Registers of words summed together: enough independent chains to hide latency.
 const WIDE: usize = 4;
 
+/// Primes of [`linear_many`], and registers of words for each.
+pub const TARGETS: usize = 4;
+const PAIR: usize = 2;
+
 /// `out <- sum_i weights[i] xs[i] mod q`, words of `xs` below `2^50`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
 pub fn linear(n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
@@ -22,6 +26,46 @@ pub fn linear(n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
     for (i, out) in rest.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let [only] = sum::<1>(&q, start + 8 * i, xs, weights);
         store(out, only);
+    }
+}
+
+/// Sums modulo [`TARGETS`] primes at once, each word of `xs` read once for all; at most [`LAZY`]
+/// of them. `out` holds the results one after the other.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn linear_many(
+    n: [&Narrow; TARGETS],
+    out: &mut [u64],
+    xs: &[&[u64]],
+    weights: [&[u64]; TARGETS],
+) {
+    assert!(xs.len() <= LAZY && weights.iter().all(|w| w.len() == xs.len()));
+    let zero = _mm512_setzero_si512();
+    let q = n.map(|n| Q::new(n));
+    let width = out.len() / TARGETS;
+    for at in (0..width).step_by(8 * PAIR) {
+        let mut low = [[zero; PAIR]; TARGETS];
+        let mut high = [[zero; PAIR]; TARGETS];
+        for (i, x) in xs.iter().enumerate() {
+            let words = x[at..at + 8 * PAIR].as_chunks::<8>().0;
+            for words in words {
+                // Callers go on with the words behind these slices.
+                _mm_prefetch::<_MM_HINT_T1>(words.as_ptr().wrapping_add(width).cast());
+            }
+            let x: [V; PAIR] = [load(&words[0]), load(&words[1])];
+            for t in 0..TARGETS {
+                let w = splat(weights[t][i]);
+                for k in 0..PAIR {
+                    low[t][k] = add_low(low[t][k], x[k], w);
+                    high[t][k] = add_high(high[t][k], x[k], w);
+                }
+            }
+        }
+        for (t, out) in out.chunks_exact_mut(width).enumerate() {
+            let out = out[at..at + 8 * PAIR].as_chunks_mut::<8>().0;
+            for k in 0..PAIR {
+                store(&mut out[k], q[t].reduce(high[t][k], low[t][k]));
+            }
+        }
     }
 }
 

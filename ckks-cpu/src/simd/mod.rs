@@ -8,6 +8,8 @@ mod absent;
 #[cfg(target_arch = "x86_64")]
 mod arith;
 #[cfg(target_arch = "x86_64")]
+mod butterfly;
+#[cfg(target_arch = "x86_64")]
 mod dot;
 #[cfg(target_arch = "x86_64")]
 mod elementwise;
@@ -19,11 +21,13 @@ mod ifma;
 mod linear;
 #[cfg(target_arch = "x86_64")]
 mod ntt;
+#[cfg(target_arch = "x86_64")]
+mod passes;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub use absent::{Ifma, IfmaNtt, Narrow};
+pub use absent::{Ifma, IfmaNtt, Narrow, TARGETS};
 #[cfg(target_arch = "x86_64")]
-pub use {arith::Narrow, ifma::Ifma, ntt::IfmaNtt};
+pub use {arith::Narrow, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt};
 
 /// Longest prime of the vector kernels: residues stay below `4q < 2^52` between reductions.
 pub const MAX_BITS: u32 = 50;

@@ -146,7 +146,8 @@ pub fn message() -> Vec<f64> {
     vec![0.5, -0.25, 0.125, -1.0]
 }
 
-/// One object of every kind: its name, its bytes, and a reader that writes what it has read.
+/// One object of every kind: its name, its bytes, and a reader that writes what it has read,
+/// followed by the bytes that it has left unread.
 pub struct Sample {
     pub name: &'static str,
     pub bytes: Vec<u8>,
@@ -173,8 +174,8 @@ pub fn samples(s: &Setup) -> Vec<Sample> {
             reread: |s, bytes| {
                 let limits = s.context.backend().limits();
                 let mut input = bytes;
-                read_params_insecure_for_tests(&limits, bytes.len() as u64, &mut input)?
-                    .to_bytes(&limits)
+                let read = read_params_insecure_for_tests(&limits, bytes.len() as u64, &mut input)?;
+                Ok([&read.to_bytes(&limits)?, input].concat())
             },
         },
         Sample {
@@ -234,7 +235,7 @@ fn reread_key_set(s: &Setup, bytes: &[u8]) -> Result<Vec<u8>> {
         writer.push(&key?)?;
     }
     writer.finish()?;
-    Ok(out)
+    Ok([&out[..], input].concat())
 }
 
 /// CRC-32 of IEEE 802.3, bit by bit.

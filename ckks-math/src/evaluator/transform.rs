@@ -2,7 +2,7 @@
 //! [Bossuat-Mouchet-Troncoso-Hubaux 2021, Alg. 6].
 
 use super::Evaluator;
-use crate::backend::{Backend, Basis, Pointwise};
+use crate::backend::{Backend, Basis, Pointwise, RingKind};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::{Complex64, IntegerCoeffs};
@@ -100,7 +100,7 @@ impl<B: Backend> EncodedTransform<B> {
                 let terms = terms
                     .iter()
                     .map(|(baby, values)| {
-                        let integers = context.encoder().encode_complex(values, scale, bits)?;
+                        let integers = encode_diagonal(context, values, scale, bits)?;
                         let diagonal = if resident {
                             Diagonal::Device(context.lift(&integers, basis, plan.slots)?)
                         } else {
@@ -119,6 +119,22 @@ impl<B: Backend> EncodedTransform<B> {
             giants,
         })
     }
+}
+
+/// Diagonals are real on the conjugate-invariant ring, whose slots are.
+fn encode_diagonal<B: Backend>(
+    context: &Context<B>,
+    values: &[Complex64],
+    scale: f64,
+    bits: u32,
+) -> Result<IntegerCoeffs> {
+    Ok(match context.params().ring().kind() {
+        RingKind::Standard => context.encoder().encode_complex(values, scale, bits)?,
+        RingKind::ConjugateInvariant => {
+            let real: Vec<f64> = values.iter().map(|v| v.re).collect();
+            context.encoder().encode_real(&real, scale, bits)?
+        }
+    })
 }
 
 /// A sum under construction: rows over `Q`, and rows over `QP` still to be divided by `P`.

@@ -57,13 +57,57 @@ impl<B: Backend> Evaluator<B> {
         plan: &Plan,
         scale: f64,
     ) -> Result<Ciphertext<B>> {
+        self.walk(u, plan, Weight::None, scale)
+    }
+
+    /// `p(u) * mask`, slot by slot: the mask is merged into the coefficients and costs no level.
+    ///
+    /// One encoding for each coefficient; `mask.len()` is a power of two.
+    pub fn polynomial_masked(
+        &self,
+        u: &Ciphertext<B>,
+        plan: &Plan,
+        mask: &[f64],
+        scale: f64,
+    ) -> Result<Ciphertext<B>> {
+        self.walk(u, plan, Weight::Mask(mask), scale)
+    }
+
+    /// `p(u) * factor`, for a plan made by [`Plan::with_factor`] with a `late` of at least the
+    /// number of levels that the factor is below `u`.
+    pub fn polynomial_times(
+        &self,
+        u: &Ciphertext<B>,
+        plan: &Plan,
+        factor: &Ciphertext<B>,
+        scale: f64,
+    ) -> Result<Ciphertext<B>> {
+        let late = plan.factor().unwrap_or(0) as usize;
+        if factor.level + late < u.level {
+            return Err(Error::LevelMismatch {
+                op: "polynomial_times (make the plan for a later factor)",
+                found: factor.level,
+                expected: u.level - late,
+            });
+        }
+        self.walk(u, plan, Weight::Factor(factor), scale)
+    }
+
+    fn walk(
+        &self,
+        u: &Ciphertext<B>,
+        plan: &Plan,
+        weight: Weight<'_, B>,
+        scale: f64,
+    ) -> Result<Ciphertext<B>> {
         let depth = plan.depth() as usize;
         if u.level < depth {
-            return Err(Error::LevelExhausted {
-                op: "polynomial",
-                need: depth,
-                have: u.level,
-            });
+            return Err(Error::LevelExhausted { op: "polynomial", need: depth, have: u.level });
+        }
+        if matches!(weight, Weight::Factor(_)) != plan.factor().is_some() {
+            return Err(Error::InvalidParameters(
+                "a plan with a factor needs the factor, and one without takes none".into(),
+            ));
         }
         let mut powers: Powers<B> = BTreeMap::from([(1, u.clone())]);
         for power in plan.powers() {
@@ -81,7 +125,7 @@ impl<B: Backend> Evaluator<B> {
             };
             powers.insert(power.index, self.rescale(&doubled)?);
         }
-        self.node(plan.root(), u, &powers, scale)
+        self.node(plan.root(), u, &powers, weight, scale)
     }
 
     /// A node at its level, exactly at `scale`: one sum of products and scalar multiples, one
@@ -91,6 +135,7 @@ impl<B: Backend> Evaluator<B> {
         node: &Node,
         u: &Ciphertext<B>,
         powers: &Powers<B>,
+        weight: Weight<'_, B>,
         scale: f64,
     ) -> Result<Ciphertext<B>> {
         let level = u.level + 1 - node.level() as usize;
@@ -98,9 +143,13 @@ impl<B: Backend> Evaluator<B> {
         let (products, leaf) = node.sum();
         let mut sum: Option<Ciphertext<B>> = None;
         for (giant, quotient) in products {
-            let giant = self.drop_to(&powers[&giant], level)?;
-            let quotient = self.node(quotient, u, powers, wide / giant.scale)?;
-            let product = self.multiply_without_relinearisation(&quotient, &giant)?;
+            let (multiplier, weight) = match weight {
+                Weight::Factor(factor) if giant == 0 => (factor, Weight::None),
+                _ => (&powers[&giant], weight),
+            };
+            let multiplier = self.drop_to(multiplier, level)?;
+            let quotient = self.node(quotient, u, powers, weight, wide / multiplier.scale)?;
+            let product = self.multiply_without_relinearisation(&quotient, &multiplier)?;
             let product = product.with_scale(wide);
             sum = Some(match sum {
                 None => product,
@@ -108,10 +157,37 @@ impl<B: Backend> Evaluator<B> {
             });
         }
         let sum = sum.map(|s| self.relinearize(&s)).transpose()?;
+        let total = match weight {
+            Weight::Mask(mask) => self.masked_leaf(sum, leaf, u, powers, mask, level, wide)?,
+            Weight::None => self.leaf(sum, leaf, u, powers, None, level, wide)?,
+            Weight::Factor(factor) => {
+                self.leaf(sum, leaf, u, powers, Some(factor), level, wide)?
+            }
+        };
+        Ok(self.rescale(&total)?.with_scale(scale))
+    }
+
+    /// `sum + sum_i c_i T_i`, or `sum + c_0 factor`, at `level` and scale `wide`, in one pass.
+    #[expect(clippy::too_many_arguments, reason = "the state of one step of the walk")]
+    fn leaf(
+        &self,
+        sum: Option<Ciphertext<B>>,
+        leaf: &[f64],
+        u: &Ciphertext<B>,
+        powers: &Powers<B>,
+        factor: Option<&Ciphertext<B>>,
+        level: usize,
+        wide: f64,
+    ) -> Result<Ciphertext<B>> {
         let (mut terms, mut factors) = (Vec::new(), Vec::new());
-        for (i, &c) in leaf.iter().enumerate().skip(1).filter(|&(_, &c)| c != 0.0) {
-            terms.push(&powers[&i]);
-            factors.push((c * wide / powers[&i].scale).round());
+        for (i, &c) in leaf.iter().enumerate().filter(|&(_, &c)| c != 0.0) {
+            let term = match (i, factor) {
+                (0, None) => continue,
+                (0, Some(factor)) => factor,
+                _ => &powers[&i],
+            };
+            terms.push(term);
+            factors.push((c * wide / term.scale).round());
         }
         if let Some(sum) = &sum {
             terms.push(sum);
@@ -122,10 +198,55 @@ impl<B: Backend> Evaluator<B> {
             terms.push(u);
             factors.push(0.0);
         }
-        let mut total = self.combine_integers(level, &terms, &factors, wide)?;
-        if let Some(&c) = leaf.first().filter(|&&c| c != 0.0) {
-            total = self.add_constant(&total, c)?;
+        let total = self.combine_integers(level, &terms, &factors, wide)?;
+        match leaf.first().filter(|&&c| c != 0.0 && factor.is_none()) {
+            Some(&c) => self.add_constant(&total, c),
+            None => Ok(total),
         }
-        Ok(self.rescale(&total)?.with_scale(scale))
+    }
+
+    /// `sum + sum_i c_i T_i mask`, at `level` and scale `wide`.
+    #[expect(clippy::too_many_arguments, reason = "the state of one step of the walk")]
+    fn masked_leaf(
+        &self,
+        sum: Option<Ciphertext<B>>,
+        leaf: &[f64],
+        u: &Ciphertext<B>,
+        powers: &Powers<B>,
+        mask: &[f64],
+        level: usize,
+        wide: f64,
+    ) -> Result<Ciphertext<B>> {
+        let mut total = match sum {
+            Some(sum) => sum,
+            None => self.combine_integers(level, &[u], &[0.0], wide)?,
+        };
+        for (i, &c) in leaf.iter().enumerate().filter(|&(_, &c)| c != 0.0) {
+            let values: Vec<f64> = mask.iter().map(|m| m * c).collect();
+            if i == 0 {
+                total = self.add_values(&total, &values)?;
+            } else {
+                let term = self.drop_to(&powers[&i], level)?;
+                let p = self.context().encode(&values, level, wide / term.scale)?;
+                let product = self.multiply_plain(&term, &p)?.with_scale(wide);
+                total = self.add(&total, &product)?;
+            }
+        }
+        Ok(total)
     }
 }
+
+/// What every coefficient of a polynomial is multiplied by.
+enum Weight<'w, B: Backend> {
+    None,
+    Factor(&'w Ciphertext<B>),
+    Mask(&'w [f64]),
+}
+
+impl<B: Backend> Clone for Weight<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Weight<'_, B> {}

@@ -32,6 +32,15 @@
 //! g - 1 needs T_{g-1}, then its scalar), so there the division goes on below the baby steps, with
 //! powers already there: at most log2(g) products more than the textbook count.
 //!
+//! # A factor
+//!
+//! p(u) z for a second ciphertext z costs less than p(u) and then a product ([`Plan::with_factor`]):
+//! p z = (q z) T_G + r z. If z comes `late` levels after u, a polynomial of level at most t - 1 times
+//! z has level t, which takes care of r; by induction level t admits degree 2^t - 1 - 2^late, so the
+//! depth is ceil(log2(d + 1 + 2^late)), against ceil(log2(d + 1)) + 1. A product by z is a split with
+//! the giant 0: its quotient is a plain polynomial; all other nodes stand for their polynomial times
+//! z, and their leaves are constants times z.
+//!
 //! # Scales
 //!
 //! Let q_t be the prime that the rescaling from level t - 1 to level t drops, and s the scale
@@ -76,7 +85,7 @@ pub enum Node {
     Split {
         /// Level of the result after its rescaling.
         level: u32,
-        /// G, at least 2; T_G is among the powers, at a level below `level`.
+        /// G, at least 2; T_G is among the powers, at a level below `level`. Or 0 for the factor z.
         giant: usize,
         /// Of degree at least 1, at `level` - 1.
         quotient: Box<Node>,
@@ -130,7 +139,9 @@ impl Node {
         let (products, leaf) = self.sum();
         powers.extend((2..leaf.len()).filter(|&i| leaf[i] != 0.0));
         for (giant, quotient) in products {
-            powers.insert(giant);
+            if giant > 0 {
+                powers.insert(giant);
+            }
             quotient.collect_powers(powers);
         }
     }
@@ -142,6 +153,7 @@ pub struct Plan {
     powers: Vec<Power>,
     root: Node,
     depth: u32,
+    factor: Option<u32>,
 }
 
 impl Plan {
@@ -151,25 +163,36 @@ impl Plan {
     /// Exact zeros in the coefficients are used: an odd polynomial computes no even baby step but
     /// the powers of two, an even one no odd baby step (division by an even T_G keeps the parity).
     pub fn new(polynomial: &Chebyshev) -> Self {
+        Self::build(polynomial, Terms { late: None })
+    }
+
+    /// Plan of p(u) z, for a factor z available `late` levels after u, of the depth
+    /// ceil(log2(degree + 1 + 2^late)); see the module's documentation.
+    pub fn with_factor(polynomial: &Chebyshev, late: u32) -> Self {
+        Self::build(polynomial, Terms { late: Some(late) })
+    }
+
+    fn build(polynomial: &Chebyshev, terms: Terms) -> Self {
         let degree = polynomial.degree();
         let coefficients = &polynomial.coefficients()[..=degree];
-        let depth = level_of_degree(degree);
+        let depth = terms.level_of_degree(degree);
         // Beyond a few times sqrt(degree) more baby steps never pay; powers of two always admit a
         // plan, see the module's comment.
         let limit = 8 * (degree.isqrt() + 1);
         let plan = |babies: usize| {
-            let root = build(coefficients, depth, babies)?;
+            let root = build(coefficients, depth, babies, terms)?;
             let powers = powers_for(&root);
-            Some(Plan {
-                powers,
-                root,
-                depth,
-            })
+            Some(Plan { powers, root, depth, factor: terms.late })
         };
         (2..=limit.max(2))
             .filter_map(plan)
             .min_by_key(|plan| (plan.nonscalar_mults(), plan.relinearisations()))
             .expect("two baby steps with the giants 2, 4, 8, ... reach every degree")
+    }
+
+    /// How many levels after u the factor is expected, for a plan made by [`Plan::with_factor`].
+    pub fn factor(&self) -> Option<u32> {
+        self.factor
     }
 
     /// The powers to compute, ascending in index, which is an order of evaluation.
@@ -219,9 +242,27 @@ fn evaluate_node(node: &Node, values: &BTreeMap<usize, f64>) -> f64 {
     products.sum::<f64>() + leaf
 }
 
-/// ceil(log2(degree + 1)), the level at which a polynomial of the degree is available.
-fn level_of_degree(degree: usize) -> u32 {
-    usize::BITS - degree.leading_zeros()
+/// Whether a polynomial stands alone, or times a factor available `late` levels after u.
+#[derive(Clone, Copy)]
+struct Terms {
+    late: Option<u32>,
+}
+
+impl Terms {
+    /// The level at which a polynomial of the degree is available.
+    fn level_of_degree(self, degree: usize) -> u32 {
+        let more = self.late.map_or(0, |late| 1 << late);
+        usize::BITS - (degree + more).leading_zeros()
+    }
+
+    /// Whether a leaf of this degree can be formed for a result at `level`: from constants times
+    /// powers, or for a factor from a constant times the factor.
+    fn leaf_fits(self, degree: usize, level: u32) -> bool {
+        match self.late {
+            None => degree == 0 || level_of_power(degree) < level,
+            Some(late) => degree == 0 && late < level,
+        }
+    }
 }
 
 /// ceil(log2 k), the level of T_k, k >= 1.
@@ -231,38 +272,36 @@ fn level_of_power(k: usize) -> u32 {
 
 /// Tree of a polynomial at the level, with leaves below `babies` and the giants babies * 2^j; None
 /// if those giants do not reach the level. The last coefficient must not be zero.
-fn build(coefficients: &[f64], level: u32, babies: usize) -> Option<Node> {
+fn build(coefficients: &[f64], level: u32, babies: usize, terms: Terms) -> Option<Node> {
     let degree = coefficients.iter().rposition(|&c| c != 0.0).unwrap_or(0);
     let coefficients = &coefficients[..coefficients.len().min(degree + 1)];
     let in_time = |k: usize| k == 0 || level_of_power(k) < level;
-    if degree < babies && (degree == 0 || in_time(degree)) {
-        return Some(Node::Leaf {
-            level,
-            coefficients: coefficients.to_vec(),
-        });
+    if degree < babies && terms.leaf_fits(degree, level) {
+        return Some(Node::Leaf { level, coefficients: coefficients.to_vec() });
+    }
+    let plain = Terms { late: None };
+    if terms.late.is_some_and(|late| late < level) && plain.level_of_degree(degree) < level {
+        let quotient = Box::new(build(coefficients, level - 1, babies, plain)?);
+        let remainder = Box::new(Node::Leaf { level, coefficients: Vec::new() });
+        return Some(Node::Split { level, giant: 0, quotient, remainder });
     }
     let small = (1..usize::BITS).map(|i| 1 << i).take_while(|&g| g < babies);
-    let giants = (0..usize::BITS)
-        .map_while(|j| babies.checked_shl(j))
-        .take_while(|&g| g <= degree);
+    let giants = (0..usize::BITS).map_while(|j| babies.checked_shl(j)).take_while(|&g| g <= degree);
     let giant = small
         .chain(giants)
-        .filter(|&g| g <= degree && in_time(g) && level_of_degree(degree - g) < level)
+        .filter(|&g| g <= degree && in_time(g) && terms.level_of_degree(degree - g) < level)
         .max()?;
     let (quotient, remainder) = divide(coefficients, giant);
-    let mut remainder = build(&remainder, level, babies)?;
-    if let [constant] = quotient[..] {
+    let mut remainder = build(&remainder, level, babies, terms)?;
+    if let [constant] = quotient[..]
+        && terms.late.is_none()
+    {
         // A constant times T_G is no product of ciphertexts: it belongs to the last leaf.
         add_to_leaf(&mut remainder, giant, constant);
         return Some(remainder);
     }
-    let quotient = Box::new(build(&quotient, level - 1, babies)?);
-    Some(Node::Split {
-        level,
-        giant,
-        quotient,
-        remainder: Box::new(remainder),
-    })
+    let quotient = Box::new(build(&quotient, level - 1, babies, terms)?);
+    Some(Node::Split { level, giant, quotient, remainder: Box::new(remainder) })
 }
 
 /// Adds c T_index to the last remainder.
@@ -368,6 +407,35 @@ mod tests {
                     "{parity:?} {}: {difference}",
                     p.degree()
                 );
+            }
+        });
+    }
+
+    /// With z = 1 the same walk evaluates the plan; levels follow the formula.
+    #[test]
+    fn a_factor_joins_in_time() {
+        fn check(node: &Node, late: u32, factor: bool) {
+            let (products, leaf) = node.sum();
+            if factor && !leaf.is_empty() {
+                assert!(leaf.len() == 1 && late < node.level());
+            }
+            for (giant, quotient) in products {
+                assert!(giant > 0 || late < node.level());
+                assert!(giant == 0 || level_of_power(giant) < node.level());
+                assert_eq!(quotient.level() + 1, node.level());
+                check(quotient, late, factor && giant > 0);
+            }
+        }
+        each_polynomial(|p, parity| {
+            for late in 0..3 {
+                let plan = Plan::with_factor(p, late);
+                let depth = ((p.degree() + 1 + (1 << late)) as f64).log2().ceil() as u32;
+                assert_eq!(plan.depth(), depth, "degree {} late {late}", p.degree());
+                check(plan.root(), late, true);
+                for u in [-1.0, -0.37, 0.0, 0.61, 1.0] {
+                    let difference = evaluate_clear(&plan, u) - p.eval_unit(u);
+                    assert!(difference.abs() < 1e-12, "{parity:?} {} {late}", p.degree());
+                }
             }
         });
     }

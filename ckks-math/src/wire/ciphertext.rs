@@ -196,7 +196,7 @@ fn read<B: Backend>(
 /// no reader takes.
 fn check_fields(kind: Kind, fields: Fields, params: &Params) -> Result<()> {
     let refuse = |field, found: String, admitted: String| {
-        Err(kind.fault(WireFault::field(field, found, admitted)))
+        Err(kind.fault(WireFault::field(field, &found, admitted)))
     };
     if fields.count == 0 {
         return refuse("number of ciphertexts", "0".into(), "1 or more".into());

@@ -124,7 +124,7 @@ impl WireFault {
     /// A field outside its range.
     pub(super) fn field(
         field: &'static str,
-        found: impl ToString,
+        found: &impl ToString,
         admitted: impl Into<String>,
     ) -> Self {
         Self::Field {

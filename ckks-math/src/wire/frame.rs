@@ -122,7 +122,7 @@ impl<'w, W: Write> FrameWriter<'w, W> {
     pub(super) fn put_count(&mut self, field: &'static str, value: usize) -> Result<()> {
         let short = u32::try_from(value).map_err(|_| {
             self.kind
-                .fault(WireFault::field(field, value, "less than 2^32"))
+                .fault(WireFault::field(field, &value, "less than 2^32"))
         })?;
         self.put_u32(short)
     }
@@ -280,7 +280,7 @@ impl<'r, R: Read> FrameReader<'r, R> {
             return Ok(found);
         }
         let admitted = format!("{} to {}", range.start(), range.end());
-        Err(self.fault(WireFault::field(field, found, admitted)))
+        Err(self.fault(WireFault::field(field, &found, admitted)))
     }
 
     /// Checks that the payload is used up, and its checksum.

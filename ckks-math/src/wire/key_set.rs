@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::keys::{EvaluationKeys, KeyRequest, SwitchingKey};
 use crate::params::Params;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{Read, Write};
 
 /// Length in bytes of the wire form of a set with these keys.
@@ -35,7 +35,7 @@ pub fn key_set_len(params: &Params, requests: &[KeyRequest]) -> Result<u64> {
 pub struct KeySetWriter<'a, W> {
     params: &'a Params,
     out: &'a mut W,
-    requests: std::vec::IntoIter<KeyRequest>,
+    requests: VecDeque<KeyRequest>,
 }
 
 impl<'a, W: Write> KeySetWriter<'a, W> {
@@ -57,13 +57,13 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
         Ok(Self {
             params,
             out,
-            requests: requests.to_vec().into_iter(),
+            requests: requests.iter().copied().collect(),
         })
     }
 
     /// The key to write next, `None` when the set is complete.
     pub fn next_request(&self) -> Option<KeyRequest> {
-        self.requests.as_slice().first().copied()
+        self.requests.front().copied()
     }
 
     /// Writes the next key; fails when it is not the one listed.
@@ -73,7 +73,7 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
             return Err(out_of_order(key.request(), self.next_request()));
         }
         key.write(self.params, self.out)?;
-        self.requests.next();
+        self.requests.pop_front();
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
         if let Some(missing) = self.next_request() {
             let fault = WireFault::field(
                 "key set",
-                format!("without the {} of level {}", missing.purpose, missing.level),
+                &format!("without the {} of level {}", missing.purpose, missing.level),
                 "all keys that were listed: write them before finishing",
             );
             return Err(Kind::KeySet.fault(fault));
@@ -184,11 +184,11 @@ fn once(seen: &mut BTreeSet<KeyRequest>, request: KeyRequest) -> Result<()> {
         return Ok(());
     }
     let found = format!("{} of level {}, twice", request.purpose, request.level);
-    Err(Kind::KeySet.fault(WireFault::field("list of keys", found, "each key once")))
+    Err(Kind::KeySet.fault(WireFault::field("list of keys", &found, "each key once")))
 }
 
 fn out_of_order(found: KeyRequest, expected: Option<KeyRequest>) -> crate::Error {
     let name = |r: KeyRequest| format!("{} of level {}", r.purpose, r.level);
     let admitted = expected.map_or_else(|| "no further key".into(), name);
-    Kind::KeySet.fault(WireFault::field("next key", name(found), admitted))
+    Kind::KeySet.fault(WireFault::field("next key", &name(found), admitted))
 }

@@ -109,7 +109,7 @@ impl Wire for SwitchingKey {
                 "{expected} for the {} of level {}",
                 request.purpose, request.level
             );
-            Err(frame.fault(WireFault::field(field, found, admitted)))
+            Err(frame.fault(WireFault::field(field, &found, admitted)))
         };
         agree("digit size", digit_size)?;
         agree("number of moduli", basis.q_len())?;
@@ -173,7 +173,7 @@ pub(super) fn take_request<R: Read>(
     };
     if purpose != 1 && galois != 0 {
         let admitted = format!("0 for the {}", request.purpose);
-        return Err(frame.fault(WireFault::field("Galois element", galois, admitted)));
+        return Err(frame.fault(WireFault::field("Galois element", &galois, admitted)));
     }
     check_request(frame.kind(), params, request)?;
     Ok(request)
@@ -183,18 +183,18 @@ pub(super) fn take_request<R: Read>(
 pub(super) fn check_request(kind: Kind, params: &Params, request: KeyRequest) -> Result<()> {
     if request.level > params.max_level() {
         let admitted = format!("0 to {}", params.max_level());
-        return Err(kind.fault(WireFault::field("level", request.level, admitted)));
+        return Err(kind.fault(WireFault::field("level", &request.level, admitted)));
     }
     match request.purpose {
         KeyPurpose::Galois(g) if g % 2 == 0 || g >= params.ring().root_order() => {
             let admitted = format!("odd and below {}", params.ring().root_order());
-            Err(kind.fault(WireFault::field("Galois element", g, admitted)))
+            Err(kind.fault(WireFault::field("Galois element", &g, admitted)))
         }
         KeyPurpose::ToEphemeral | KeyPurpose::FromEphemeral
             if params.literal().bootstrap.is_none() =>
         {
             let admitted = "relinearisation and Galois keys: these parameters do not bootstrap";
-            Err(kind.fault(WireFault::field("purpose", request.purpose, admitted)))
+            Err(kind.fault(WireFault::field("purpose", &request.purpose, admitted)))
         }
         _ => Ok(()),
     }

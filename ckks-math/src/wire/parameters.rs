@@ -146,7 +146,7 @@ fn read_literal(limit: u64, input: &mut impl Read) -> Result<(ParamsLiteral, u64
     let name = match String::from_utf8(name) {
         Ok(name) if !name.chars().any(char::is_control) => name,
         other => {
-            let fault = WireFault::field("name", format!("{other:?}"), "UTF-8 without controls");
+            let fault = WireFault::field("name", &format!("{other:?}"), "UTF-8 without controls");
             return Err(frame.fault(fault));
         }
     };

@@ -3,7 +3,7 @@
 use ckks_math::Params;
 use ckks_math::backend::Device as _;
 use clap::Parser;
-use he_bench::compare::{Comparison, duration};
+use he_bench::compare::{Comparison, duration, table};
 use he_bench::measure::{Budget, Samples};
 use he_bench::record::{self, Origin, Record, RecordFile};
 use he_bench::workload::{self, Body, Filter, Group, Harness};
@@ -39,6 +39,9 @@ struct Arguments {
     /// List the ids and stop.
     #[arg(long, exclusive = true)]
     list: bool,
+    /// Measure nothing: print a file of records as a Markdown table.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    table: Option<PathBuf>,
     /// Measure nothing: compare two files of records.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], exclusive = true)]
     compare: Option<Vec<PathBuf>>,
@@ -91,6 +94,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         workload::IDS.iter().for_each(|id| println!("{id}"));
         return Ok(());
     }
+    if let Some(path) = &arguments.table {
+        print!("{}", table(&record::read(path)?));
+        return Ok(());
+    }
     if let Some([old, new]) = arguments.compare.as_deref() {
         println!(
             "{}",
@@ -101,6 +108,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     let filter = Filter::new(arguments.filter.as_deref())?;
     let backend = select::open(&arguments.backend, arguments.threads)?;
     let plan = plan(arguments.params.as_deref(), &backend)?;
+    if !plan
+        .iter()
+        .any(|&(_, group)| workload::ids_of(group).any(|id| filter.admits(id)))
+    {
+        return Err(Error::NothingToRun {
+            filter: arguments.filter.clone().unwrap_or_default(),
+            params: arguments.params.clone().unwrap_or_default(),
+        });
+    }
     let mut recorder = Recorder {
         filter,
         budget: if arguments.quick {
@@ -122,16 +138,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         "{}, {}, commit {}",
         recorder.backend, recorder.origin.cpu, recorder.origin.commit
     );
-    for (params, group) in &plan {
-        workload::run(&backend, params, *group, &mut recorder)?;
-    }
-    if recorder.records.is_empty() {
-        return Err(Error::NothingToRun {
-            filter: arguments.filter.clone().unwrap_or_default(),
-            params: arguments.params.clone().unwrap_or_default(),
-        });
-    }
+    let outcome = plan
+        .iter()
+        .try_for_each(|(params, group)| workload::run(&backend, params, *group, &mut recorder));
+    // What was measured before a failure is kept.
     file.map_or(Ok(()), |file| file.write(&recorder.records))
+        .and(outcome)
 }
 
 /// Parameter sets with what runs on them: the defaults, or all that one set admits.

@@ -182,10 +182,17 @@ mod tests {
         let mut f = Fixture::new(30, 4);
         let (token, choice) = (Field::new(Axis::TOKEN, 2), Field::new(Axis::CHANNEL, 6));
         // Rows with winners at different places, the others closer together than the gap.
-        let rows = [[-0.3, 0.1, 0.45, 0.15, -0.5, 0.18], [0.0, -0.4, -0.1, -0.1, -0.35, 0.3]];
+        let rows = [
+            [-0.3, 0.1, 0.45, 0.15, -0.5, 0.18],
+            [0.0, -0.4, -0.1, -0.1, -0.35, 0.3],
+        ];
         let values: Vec<f64> = (0..12).map(|i| rows[i % 2][i / 2]).collect();
         let want: Vec<f64> = (0..12)
-            .map(|i| f64::from(u8::from((i % 2, i / 2) == (0, 2) || (i % 2, i / 2) == (1, 5))))
+            .map(|i| {
+                f64::from(u8::from(
+                    (i % 2, i / 2) == (0, 2) || (i % 2, i / 2) == (1, 5),
+                ))
+            })
             .collect();
         for log_slots in [4, 2] {
             let layout = Layout::new(log_slots, &[token, choice]).expect("valid");

@@ -203,7 +203,12 @@ mod tests {
     #[test]
     fn the_sign_is_within_its_error_outside_the_margin() {
         let mut depths = Vec::new();
-        for (margin, bits) in [(0.5, 3.0), (0.1, 10.0), (2.0_f64.powi(-7), 7.0), (0.01, 20.0)] {
+        for (margin, bits) in [
+            (0.5, 3.0),
+            (0.1, 10.0),
+            (2.0_f64.powi(-7), 7.0),
+            (0.01, 20.0),
+        ] {
             let sign = Sign::new(margin, bits).expect("reachable");
             assert!(sign.error() <= (-bits).exp2());
             for i in 0..=2000 {
@@ -235,7 +240,9 @@ mod tests {
         let spent = f.level - sign.depth();
         let pairs = || a.iter().zip(&b);
         let exact: Vec<f64> = pairs().map(|(a, b)| sign.eval(a - b)).collect();
-        let s = sign.apply(&f.ev, &x.sub(&f.ev, &y).expect("fits")).expect("levels");
+        let s = sign
+            .apply(&f.ev, &x.sub(&f.ev, &y).expect("fits"))
+            .expect("levels");
         // The steepest composition amplifies noise by at most its slope at zero.
         let slope = sign.eval(1e-6) / 1e-6;
         f.check(&s, spent, &exact, slope * TOLERANCE);

@@ -160,7 +160,13 @@ impl Fit {
 pub fn fit_inv_sqrt(window: (f64, f64), relative_bits: f64) -> Result<Fit> {
     check_positive(window.0)?;
     let f = |x: f64| 1.0 / x.sqrt();
-    Fit::least_depth("1/sqrt(x)", f, window, relative_bits, ErrorMeasure::Relative)
+    Fit::least_depth(
+        "1/sqrt(x)",
+        f,
+        window,
+        relative_bits,
+        ErrorMeasure::Relative,
+    )
 }
 
 /// `1/x` for `x` in a window above 0, with a relative error of at most `2^-relative_bits`.
@@ -173,7 +179,13 @@ pub fn fit_inv(window: (f64, f64), relative_bits: f64) -> Result<Fit> {
 /// `exp(x)` for `x` in `[lo, hi]`, with an error of at most `2^-bits` times `exp(hi)`.
 pub fn fit_exp(lo: f64, hi: f64, bits: f64) -> Result<Fit> {
     let absolute = bits - hi * std::f64::consts::LOG2_E;
-    Fit::least_depth("exp(x)", f64::exp, (lo, hi), absolute, ErrorMeasure::Absolute)
+    Fit::least_depth(
+        "exp(x)",
+        f64::exp,
+        (lo, hi),
+        absolute,
+        ErrorMeasure::Absolute,
+    )
 }
 
 /// `x / (1 + exp(-x))` for `x` in `[-range, range]`, with an absolute error of at most `2^-bits`.
@@ -205,33 +217,62 @@ mod tests {
         // Errors known from the literature: 1/sqrt on [0.1, 3] at degree 15 has 1.01e-3.
         let fit = fit_inv_sqrt((0.1, 3.0), 9.9).expect("reachable");
         assert_eq!((fit.degree(), fit.depth()), (15, 4));
-        assert_eq!(fit_inv_sqrt((0.1, 3.0), 10.0).expect("reachable").degree(), 31);
+        assert_eq!(
+            fit_inv_sqrt((0.1, 3.0), 10.0).expect("reachable").degree(),
+            31
+        );
         assert_eq!(fit_exp(-8.0, 0.0, 32.0).expect("reachable").degree(), 15);
         assert_eq!(fit_silu(8.0, 7.9).expect("reachable").degree(), 15);
         let samples = |fit: &Fit, f: fn(f64) -> f64| match fit.measure() {
             ErrorMeasure::Absolute => fit.polynomial().max_error(f, 4001),
             ErrorMeasure::Relative => fit.polynomial().max_relative_error(f, 4001),
         };
-        let fits: [(Fit, fn(f64) -> f64, f64); 4] = [
+        type Case = (Fit, fn(f64) -> f64, f64);
+        let fits: [Case; 4] = [
             (fit, |x| 1.0 / x.sqrt(), 9.9),
-            (fit_inv((0.2, 2.0), 12.0).expect("reachable"), |x| 1.0 / x, 12.0),
-            (fit_exp(-3.0, 1.0, 20.0).expect("reachable"), f64::exp, 20.0 - 1.0_f64.exp().log2()),
-            (fit_silu(6.0, 12.0).expect("reachable"), |x| x / (1.0 + (-x).exp()), 12.0),
+            (
+                fit_inv((0.2, 2.0), 12.0).expect("reachable"),
+                |x| 1.0 / x,
+                12.0,
+            ),
+            (
+                fit_exp(-3.0, 1.0, 20.0).expect("reachable"),
+                f64::exp,
+                20.0 - 1.0_f64.exp().log2(),
+            ),
+            (
+                fit_silu(6.0, 12.0).expect("reachable"),
+                |x| x / (1.0 + (-x).exp()),
+                12.0,
+            ),
         ];
         for (fit, f, bits) in fits {
             assert!(fit.error() <= (-bits).exp2());
             let sampled = samples(&fit, f);
-            assert!(sampled <= fit.error() * (1.0 + 1e-6) + 1e-15, "{sampled} {}", fit.error());
+            assert!(
+                sampled <= fit.error() * (1.0 + 1e-6) + 1e-15,
+                "{sampled} {}",
+                fit.error()
+            );
             let doubled = fit.scaled(2.0).expect("finite");
-            assert_eq!(doubled.eval(fit.interval().0), 2.0 * fit.eval(fit.interval().0));
+            assert_eq!(
+                doubled.eval(fit.interval().0),
+                2.0 * fit.eval(fit.interval().0)
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_fitted_is_refused() {
         let narrow = fit_inv_sqrt((1e-6, 1.0), 20.0);
-        assert!(matches!(narrow, Err(Error::Fit { degree: 127, .. })), "{narrow:?}");
-        assert!(matches!(fit_inv((0.0, 1.0), 5.0), Err(Error::Argument { .. })));
+        assert!(
+            matches!(narrow, Err(Error::Fit { degree: 127, .. })),
+            "{narrow:?}"
+        );
+        assert!(matches!(
+            fit_inv((0.0, 1.0), 5.0),
+            Err(Error::Argument { .. })
+        ));
         assert!(matches!(fit_silu(-1.0, 5.0), Err(Error::Scheme(_))));
     }
 
@@ -240,7 +281,9 @@ mod tests {
         let mut f = Fixture::new(6, 1);
         let layout = Layout::new(4, &[Field::new(Axis::DIM, 16)]).expect("valid");
         let (lo, hi) = (0.25, 2.0);
-        let values: Vec<f64> = (0..16).map(|i| lo + (hi - lo) * f64::from(i) / 15.0).collect();
+        let values: Vec<f64> = (0..16)
+            .map(|i| lo + (hi - lo) * f64::from(i) / 15.0)
+            .collect();
         let x = f.encrypt(&layout, &values);
         let fit = fit_inv_sqrt((lo, hi), 9.0).expect("reachable");
         let want: Vec<f64> = values.iter().map(|&x| fit.eval(x)).collect();
@@ -249,7 +292,9 @@ mod tests {
 
         let scaled: Vec<f64> = values.iter().map(|x| x * fit.unit_factor()).collect();
         let v = f.encrypt(&layout, &scaled);
-        let y = fit.apply_scaled(&f.ev, &v, fit.unit_offset()).expect("levels");
+        let y = fit
+            .apply_scaled(&f.ev, &v, fit.unit_offset())
+            .expect("levels");
         f.check(&y, f.level - fit.depth(), &want, TOLERANCE);
     }
 }

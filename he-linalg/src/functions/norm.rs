@@ -52,7 +52,11 @@ impl InverseRms {
         }
         let scale = fit.unit_factor() / count(layout, axes) / (input_factor * input_factor);
         // A factor of one but for rounding needs no mask.
-        let scale = if (scale - 1.0).abs() < 1e-12 { 1.0 } else { scale };
+        let scale = if (scale - 1.0).abs() < 1e-12 {
+            1.0
+        } else {
+            scale
+        };
         let options = SumOptions {
             scale,
             ..SumOptions::default()
@@ -115,20 +119,29 @@ mod tests {
 
     fn expected(values: &[f64], fit: &Fit) -> Vec<f64> {
         let mean = |t: usize| -> f64 {
-            (0..CHANNELS).map(|c| values[c * TOKENS + t].powi(2)).sum::<f64>() / CHANNELS as f64
+            (0..CHANNELS)
+                .map(|c| values[c * TOKENS + t].powi(2))
+                .sum::<f64>()
+                / CHANNELS as f64
         };
-        (0..values.len()).map(|i| values[i] * fit.eval(mean(i % TOKENS) + EPSILON)).collect()
+        (0..values.len())
+            .map(|i| values[i] * fit.eval(mean(i % TOKENS) + EPSILON))
+            .collect()
     }
 
     #[test]
     fn rows_are_normalised_in_slots_and_ciphertexts() {
         let mut f = Fixture::new(8, 6);
         let fit = fit_inv_sqrt((0.02, 1.2), 8.0).expect("reachable");
-        let (token, channel) =
-            (Field::new(Axis::TOKEN, TOKENS), Field::new(Axis::CHANNEL, CHANNELS));
-        for (log_slots, fields) in
-            [(6, [token, channel]), (4, [token, channel]), (2, [token, channel])]
-        {
+        let (token, channel) = (
+            Field::new(Axis::TOKEN, TOKENS),
+            Field::new(Axis::CHANNEL, CHANNELS),
+        );
+        for (log_slots, fields) in [
+            (6, [token, channel]),
+            (4, [token, channel]),
+            (2, [token, channel]),
+        ] {
             let layout = Layout::new(log_slots, &fields).expect("valid");
             let (values, x) = f.random(&layout, 100);
             let want = expected(&values, &fit);
@@ -153,8 +166,10 @@ mod tests {
     fn channels_below_tokens_share_the_mask() {
         let mut f = Fixture::new(8, 6);
         let fit = fit_inv_sqrt((0.02, 1.2), 8.0).expect("reachable");
-        let (token, channel) =
-            (Field::new(Axis::TOKEN, TOKENS), Field::new(Axis::CHANNEL, CHANNELS));
+        let (token, channel) = (
+            Field::new(Axis::TOKEN, TOKENS),
+            Field::new(Axis::CHANNEL, CHANNELS),
+        );
         let layout = Layout::new(6, &[channel, token]).expect("valid");
         let (values, x) = f.random(&layout, 101);
         let transposed: Vec<f64> = (0..CHANNELS * TOKENS)

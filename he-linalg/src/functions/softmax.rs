@@ -32,6 +32,9 @@ pub enum Round {
     Normalise(Fit),
 }
 
+/// The factor of each entry of a tensor after the exponential, by its index.
+pub type Mask<'a> = &'a dyn Fn(&[usize]) -> f64;
+
 /// A softmax along an axis, planned for a layout.
 ///
 /// The affine maps of all fits' arguments are folded into what comes before: into the mask of the
@@ -48,7 +51,14 @@ pub struct Softmax {
 #[derive(Debug, Clone)]
 enum Planned {
     Square,
-    Normalise { sum: ReducePlan, fit: Fit },
+    Normalise(Box<Normalisation>),
+}
+
+/// The sum of the squares and the fit of its reciprocal.
+#[derive(Debug, Clone)]
+struct Normalisation {
+    sum: ReducePlan,
+    fit: Fit,
 }
 
 impl Softmax {
@@ -63,7 +73,7 @@ impl Softmax {
         axis: Axis,
         exponential: &Fit,
         rounds: &[Round],
-        mask: Option<&dyn Fn(&[usize]) -> f64>,
+        mask: Option<Mask<'_>>,
     ) -> Result<Softmax> {
         if !matches!(rounds.last(), Some(Round::Normalise(_))) {
             return Err(Error::Argument {
@@ -91,10 +101,10 @@ impl Softmax {
                         scale,
                         ..SumOptions::default()
                     };
-                    Planned::Normalise {
+                    Planned::Normalise(Box::new(Normalisation {
                         sum: ReducePlan::sum(&masked, &[axis], options)?,
                         fit: fit.scaled(after / (carried * carried))?,
-                    }
+                    }))
                 }
             });
         }
@@ -116,7 +126,7 @@ impl Softmax {
     pub fn levels(&self) -> usize {
         let round = |round: &Planned| match round {
             Planned::Square => 1,
-            Planned::Normalise { sum, fit } => 2 + sum.levels() + fit.depth(),
+            Planned::Normalise(n) => 2 + n.sum.levels() + n.fit.depth(),
         };
         let rounds: usize = self.rounds.iter().map(round).sum();
         self.exponential.depth() + usize::from(self.mask.is_some()) + rounds
@@ -152,7 +162,8 @@ impl Softmax {
         .read_as(self.layout.clone())?;
         for round in &self.rounds {
             y = y.square(ev)?;
-            if let Planned::Normalise { sum, fit } = round {
+            if let Planned::Normalise(normalisation) = round {
+                let Normalisation { sum, fit } = normalisation.as_ref();
                 let s = sum.apply(ev, &y)?;
                 // Rows of padding sum to 0: the middle of the window instead.
                 let s = s.fill_padding(ev, -fit.unit_offset())?;
@@ -184,7 +195,9 @@ mod tests {
             false => 0.0,
         };
         let total = |r: usize| -> f64 { (0..KEYS).map(|k| weight(k, r)).sum() };
-        (0..scores.len()).map(|i| weight(i / ROWS, i % ROWS) / total(i % ROWS)).collect()
+        (0..scores.len())
+            .map(|i| weight(i / ROWS, i % ROWS) / total(i % ROWS))
+            .collect()
     }
 
     /// `exp(x/4)`, a square, a crude normalisation left to the next round, an accurate one.
@@ -196,14 +209,16 @@ mod tests {
             exponential.polynomial().coefficients().to_vec(),
         )
         .expect("finite");
-        let exponential =
-            Fit::from_polynomial(series, exponential.error(), exponential.measure())
-                .expect("finite");
+        let exponential = Fit::from_polynomial(series, exponential.error(), exponential.measure())
+            .expect("finite");
         // After one squaring y = exp(x/2): between exp(-2) for a single key and 6 exp(2).
         let first = fit_inv((0.1, 45.0), 2.0).expect("reachable");
         // Squares of weights of up to 25 % error that add up to one: between 1/6 and 1.
         let last = fit_inv((0.08, 1.7), accuracy).expect("reachable");
-        (exponential, vec![Round::Normalise(first), Round::Normalise(last)])
+        (
+            exponential,
+            vec![Round::Normalise(first), Round::Normalise(last)],
+        )
     }
 
     #[test]
@@ -216,8 +231,7 @@ mod tests {
         for (log_slots, key_first) in [(5, false), (3, false), (5, true)] {
             let fields = if key_first { [key, row] } else { [row, key] };
             let layout = Layout::new(log_slots, &fields).expect("valid");
-            let scores: Vec<f64> =
-                noise(110, KEYS * ROWS).iter().map(|v| RANGE * v).collect();
+            let scores: Vec<f64> = noise(110, KEYS * ROWS).iter().map(|v| RANGE * v).collect();
             let order = |values: &[f64]| -> Vec<f64> {
                 match key_first {
                     true => (0..KEYS * ROWS)
@@ -232,7 +246,7 @@ mod tests {
                 let component = |axis| layout.component(axis).expect("present");
                 let (k, r) = (component(Axis::KEY), component(Axis::TOKEN));
                 let mask = |i: &[usize]| f64::from(u8::from(seen(i[k], i[r])));
-                let mask: Option<&dyn Fn(&[usize]) -> f64> = if causal { Some(&mask) } else { None };
+                let mask: Option<Mask<'_>> = if causal { Some(&mask) } else { None };
                 let plan = Softmax::new(&layout, Axis::KEY, &exponential, &rounds, mask);
                 let plan = plan.expect("valid");
                 let y = plan.apply(&f.ev, &x).expect("levels");
@@ -261,7 +275,12 @@ mod tests {
         let y = plan.apply_scaled(&f.ev, &x, 0.0).expect("levels");
         let total: f64 = v.iter().map(|v| (4.0 * v).exp()).sum();
         let want: Vec<f64> = v.iter().map(|v| (4.0 * v).exp() / total).collect();
-        f.check(&y, f.level - plan.levels(), &want, 2.0_f64.powi(-8) + 2.0_f64.powi(-16));
+        f.check(
+            &y,
+            f.level - plan.levels(),
+            &want,
+            2.0_f64.powi(-8) + 2.0_f64.powi(-16),
+        );
         let open = Softmax::new(&layout, Axis::KEY, &exponential, &rounds[..1], None);
         assert!(matches!(open, Err(Error::Argument { .. })));
     }

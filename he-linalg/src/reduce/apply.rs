@@ -85,10 +85,16 @@ mod tests {
             let (values, x) = f.random(&layout, 90);
             let clear = layout.pack_array(&values).expect("length");
             for subset in 1..8 {
-                let chosen: Vec<Axis> =
-                    (0..3).filter(|i| subset >> i & 1 == 1).map(|i| axes[i]).collect();
+                let chosen: Vec<Axis> = (0..3)
+                    .filter(|i| subset >> i & 1 == 1)
+                    .map(|i| axes[i])
+                    .collect();
                 for (spread, scale) in [(Spread::Everywhere, 1.0), (Spread::First, 0.25)] {
-                    let options = SumOptions { spread, scale, clear_padding: true };
+                    let options = SumOptions {
+                        spread,
+                        scale,
+                        clear_padding: true,
+                    };
                     let plan = ReducePlan::sum(&layout, &chosen, options).expect("valid");
                     let y = plan.apply(&f.ev, &x).expect("keys");
                     let want = plan.apply_clear(&clear).expect("shape");
@@ -108,8 +114,14 @@ mod tests {
         let layout = |axis| Layout::new(3, &[Field::new(axis, 4)]).expect("valid");
         let plan = ReducePlan::sum(&layout(Axis::DIM), &[Axis::DIM], SumOptions::default());
         let (_, x) = f.random(&layout(Axis::KEY), 91);
-        let refused = plan.expect("valid").apply(&f.ev, &x).map(|y| y.layout().padding());
-        assert!(matches!(refused, Err(crate::Error::LayoutMismatch { .. })), "{refused:?}");
+        let refused = plan
+            .expect("valid")
+            .apply(&f.ev, &x)
+            .map(|y| y.layout().padding());
+        assert!(
+            matches!(refused, Err(crate::Error::LayoutMismatch { .. })),
+            "{refused:?}"
+        );
         assert_eq!(x.layout().padding(), Padding::Zero);
     }
 }

@@ -21,6 +21,27 @@ use crate::packed::Packed;
 /// add 2^-25 times their row sum.
 pub const TOLERANCE: f64 = 1e-6;
 
+/// A ring of degree 2^10 with `levels` levels of 40 bits.
+pub fn literal(levels: usize) -> ParamsLiteral {
+    // The base fills one digit of key switching, so that keys of the top serve every level
+    // with the same special primes.
+    let mut level_bits = vec![200];
+    level_bits.extend(std::iter::repeat_n(40, levels));
+    ParamsLiteral {
+        name: "linear algebra tests".into(),
+        ring: RingKind::Standard,
+        log_n: 10,
+        level_bits,
+        word_bits: 49,
+        special_primes: 5,
+        special_bits: 49,
+        digit_size: 5,
+        log_scale: 40,
+        secret: SecretDistribution::SparseTernary { weight: 192 },
+        bootstrap: None,
+    }
+}
+
 pub struct Fixture {
     pub ev: Evaluator<CpuBackend>,
     encryptor: Encryptor<CpuBackend>,
@@ -32,25 +53,11 @@ impl Fixture {
     /// A ring of degree 2^10 with `levels` levels of 40 bits, and keys for all rotations of
     /// vectors of up to `2^log_slots` slots.
     pub fn new(levels: usize, log_slots: u32) -> Fixture {
-        // The base fills one digit of key switching, so that keys of the top serve every level
-        // with the same special primes.
-        let mut level_bits = vec![200];
-        level_bits.extend(std::iter::repeat_n(40, levels));
-        let literal = ParamsLiteral {
-            name: "linear algebra tests".into(),
-            ring: RingKind::Standard,
-            log_n: 10,
-            level_bits,
-            word_bits: 49,
-            special_primes: 5,
-            special_bits: 49,
-            digit_size: 5,
-            log_scale: 40,
-            secret: SecretDistribution::SparseTernary { weight: 192 },
-            bootstrap: None,
-        };
+        let literal = literal(levels);
         let backend = CpuBackend::open(CpuOptions::default()).expect("a CPU");
-        let params = literal.check_insecure_for_tests(backend.limits()).expect("valid");
+        let params = literal
+            .check_insecure_for_tests(backend.limits())
+            .expect("valid");
         let context = Context::new(params, backend).expect("tables");
         let seed = |i| Seed::from_bytes([i; 32]);
         let secret = SecretKey::from_seed(context.params(), seed(1)).expect("secret");
@@ -59,7 +66,10 @@ impl Fixture {
         let rotations = (1..1i64 << log_slots).map(|k| KeyPurpose::Galois(ring.galois_rotation(k)));
         let purposes = rotations.chain([KeyPurpose::Relinearization]);
         let keys: EvaluationKeys<CpuBackend> = generator
-            .evaluation_keys(purposes.map(|purpose| KeyRequest { purpose, level: levels }))
+            .evaluation_keys(purposes.map(|purpose| KeyRequest {
+                purpose,
+                level: levels,
+            }))
             .expect("keys");
         Fixture {
             encryptor: Encryptor::with_secret_key(&context, &secret, seed(2)).expect("encryptor"),
@@ -71,8 +81,14 @@ impl Fixture {
 
     /// Encrypts at the top level.
     pub fn encrypt(&mut self, layout: &Layout, values: &[f64]) -> Packed<CpuBackend> {
-        Packed::encrypt(&self.ev, &mut self.encryptor, layout.clone(), values, self.level)
-            .expect("fits")
+        Packed::encrypt(
+            &self.ev,
+            &mut self.encryptor,
+            layout.clone(),
+            values,
+            self.level,
+        )
+        .expect("fits")
     }
 
     /// Noise in [-1, 1) and its encryption.
@@ -83,7 +99,8 @@ impl Fixture {
     }
 
     pub fn decrypt(&self, x: &Packed<CpuBackend>) -> Vec<f64> {
-        x.decrypt(self.ev.context(), &self.decryptor).expect("shape")
+        x.decrypt(self.ev.context(), &self.decryptor)
+            .expect("shape")
     }
 
     /// The same slots encrypted again at the top level.
@@ -93,7 +110,8 @@ impl Fixture {
     }
 
     pub fn slots(&self, x: &Packed<CpuBackend>) -> Vec<Vec<f64>> {
-        x.decrypt_slots(self.ev.context(), &self.decryptor).expect("shape")
+        x.decrypt_slots(self.ev.context(), &self.decryptor)
+            .expect("shape")
     }
 
     /// Checks the entries, the level and that the scale is exactly canonical.
@@ -102,7 +120,11 @@ impl Fixture {
         assert_eq!(x.scale(), self.ev.context().params().scale_at(level));
         let got = self.decrypt(x);
         assert_eq!(got.len(), want.len());
-        let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let worst = got
+            .iter()
+            .zip(want)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
         assert!(worst < tolerance, "off by {worst:e} in {}", x.layout());
     }
 

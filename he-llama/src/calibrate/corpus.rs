@@ -44,7 +44,10 @@ impl Corpus {
         let body = ids.strip_prefix(opening.as_slice()).unwrap_or(&ids);
         let needed = 16;
         if body.len() < needed {
-            return Err(Error::CalibrationText { found: body.len(), needed });
+            return Err(Error::CalibrationText {
+                found: body.len(),
+                needed,
+            });
         }
         let mut rng = ChaCha20Rng::seed_from_u64(11);
         let length = positions.saturating_sub(opening.len()).max(1);
@@ -53,8 +56,9 @@ impl Corpus {
         let of_text = (windows * 5 / 8).max(1);
         let stride = (body.len() / of_text).max(1);
         let starts = (0..body.len().saturating_sub(needed)).step_by(stride);
-        let mut all: Vec<Vec<u32>> =
-            starts.map(|s| with_opening(&body[s..(s + length).min(body.len())])).collect();
+        let mut all: Vec<Vec<u32>> = starts
+            .map(|s| with_opening(&body[s..(s + length).min(body.len())]))
+            .collect();
 
         let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).collect();
         let mut sampler = Sampler::new(1.0, 0.98, 13)?;
@@ -62,7 +66,11 @@ impl Corpus {
         for i in 0..windows * 5 / 16 {
             // Every other continuation starts from nothing, the others behind some words.
             let start = paragraphs[(i / 2) % paragraphs.len()];
-            let words = if i.is_multiple_of(2) { 0 } else { 1 + (rng.next_u32() % 8) as usize };
+            let words = if i.is_multiple_of(2) {
+                0
+            } else {
+                1 + (rng.next_u32() % 8) as usize
+            };
             let prompt = start.split(' ').take(words).collect::<Vec<_>>().join(" ");
             let mut ids = tokenizer.encode(&prompt)?;
             ids.truncate(positions / 2);
@@ -83,9 +91,14 @@ impl Corpus {
             let tail: Vec<u32> = (0..length).map(|_| rng.next_u32() % vocabulary).collect();
             all.push(with_opening(&tail));
         }
-        let (held_out, calibration): (Vec<_>, Vec<_>) =
-            all.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT == HELD_OUT - 1);
+        let (held_out, calibration): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .enumerate()
+            .partition(|(i, _)| i % HELD_OUT == HELD_OUT - 1);
         let plain = |list: Vec<(usize, Vec<u32>)>| list.into_iter().map(|(_, w)| w).collect();
-        Ok(Self { calibration: plain(calibration), held_out: plain(held_out) })
+        Ok(Self {
+            calibration: plain(calibration),
+            held_out: plain(held_out),
+        })
     }
 }

@@ -18,10 +18,14 @@ pub struct Accuracy {
 }
 
 impl Default for Accuracy {
-    /// 2^-16, the level of the bootstraps' noise; and 15 %, so that tails of other texts stay in:
-    /// polynomials explode outside their interval.
+    /// 2^-14, which moves logits by a few thousandths, less than the noise of an encrypted run;
+    /// each norm that takes 2^-16 costs a level more. And 15 %, so that tails of other texts stay
+    /// in: polynomials explode outside their interval.
     fn default() -> Self {
-        Self { error: (-16.0_f64).exp2(), margin: 0.15 }
+        Self {
+            error: (-14.0_f64).exp2(),
+            margin: 0.15,
+        }
     }
 }
 
@@ -31,7 +35,9 @@ const LEVELS: std::ops::RangeInclusive<usize> = 3..=8;
 /// The degrees worth trying for `p(x) u`, where `u` comes `late` levels after `x`: the largest of
 /// each number of levels.
 pub(crate) fn degrees_times(late: usize) -> Vec<usize> {
-    LEVELS.filter_map(|levels| largest_degree_times(levels, late)).collect()
+    LEVELS
+        .filter_map(|levels| largest_degree_times(levels, late))
+        .collect()
 }
 
 impl Accuracy {
@@ -41,7 +47,10 @@ impl Accuracy {
         let widen = (1.0 + self.margin).powi(2);
         let (lo, hi) = (range.0.max(0.0) / widen, range.1 * widen);
         let fit = fit_within(kind, lo, hi, self.error, &degrees_times(0))?;
-        Ok(Function { kind, fit: Some(fit) })
+        Ok(Function {
+            kind,
+            fit: Some(fit),
+        })
     }
 
     /// SiLU for a gate of `range`.
@@ -51,6 +60,9 @@ impl Accuracy {
         let (lo, hi) = (range.0.min(-1.0) * widen, range.1.max(1.0) * widen);
         let tolerance = self.error * hi;
         let fit = fit_within(Kind::Silu, lo, hi, tolerance, &degrees_times(0))?;
-        Ok(Function { kind: Kind::Silu, fit: Some(fit) })
+        Ok(Function {
+            kind: Kind::Silu,
+            fit: Some(fit),
+        })
     }
 }

@@ -33,13 +33,21 @@ pub struct Rows {
 
 impl Rows {
     fn new(capacity: usize) -> Self {
-        Self { kept: Vec::new(), seen: 0, capacity, rng: ChaCha20Rng::seed_from_u64(5) }
+        Self {
+            kept: Vec::new(),
+            seen: 0,
+            capacity,
+            rng: ChaCha20Rng::seed_from_u64(5),
+        }
     }
 
     /// Reservoir sampling (Vitter 1985, algorithm R).
     fn offer(&mut self, head: usize, scores: impl Iterator<Item = f64>) {
         self.seen += 1;
-        let row = || Row { head, scores: scores.map(|s| s as f32).collect() };
+        let row = || Row {
+            head,
+            scores: scores.map(|s| s as f32).collect(),
+        };
         if self.kept.len() < self.capacity {
             self.kept.push(row());
         } else {
@@ -85,7 +93,11 @@ pub struct Recording<'a, P> {
 impl<'a, P> Recording<'a, P> {
     /// Records into `observed`, and keeps up to `rows` rows of scores per layer.
     pub fn new(inner: P, observed: &'a mut Observed, rows: usize) -> Self {
-        Self { inner, observed, rows }
+        Self {
+            inner,
+            observed,
+            rows,
+        }
     }
 
     fn keep_rows(&mut self, scores: &Array3<f64>, layer: usize) {
@@ -95,7 +107,11 @@ impl<'a, P> Recording<'a, P> {
             .heads
             .entry(layer)
             .or_insert_with(|| vec![(f64::INFINITY, f64::NEG_INFINITY); heads]);
-        let rows = self.observed.rows.entry(layer).or_insert_with(|| Rows::new(self.rows));
+        let rows = self
+            .observed
+            .rows
+            .entry(layer)
+            .or_insert_with(|| Rows::new(self.rows));
         for (head, of_head) in scores.outer_iter().enumerate() {
             extend(&mut ranges[head], range_of(of_head.iter()));
             for (t, row) in of_head.outer_iter().enumerate() {
@@ -107,7 +123,9 @@ impl<'a, P> Recording<'a, P> {
 }
 
 fn range_of<'a>(values: impl Iterator<Item = &'a f64>) -> Range {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)))
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
+        (lo.min(*v), hi.max(*v))
+    })
 }
 
 impl<P: Policy> Policy for Recording<'_, P> {

@@ -37,7 +37,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { positions: 64, windows: 320, accuracy: Accuracy::default() }
+        Self {
+            positions: 64,
+            windows: 320,
+            accuracy: Accuracy::default(),
+        }
     }
 }
 
@@ -72,7 +76,11 @@ pub fn calibrate(
     let positions = options.positions.min(llama.config.positions);
     if positions < 8 {
         let (found, expected) = (positions.to_string(), "at least 8");
-        return Err(Error::Argument { name: "positions", found, expected });
+        return Err(Error::Argument {
+            name: "positions",
+            found,
+            expected,
+        });
     }
     let corpus = Corpus::new(llama, &source.tokenizer, text, positions, options.windows)?;
     progress(0.2);
@@ -85,7 +93,11 @@ pub fn calibrate(
         Twin::new(llama, &exact, policy).advance(window)?;
         progress(0.2 + 0.3 * i as f64 / corpus.calibration.len() as f64);
     }
-    let recorded = Recorded { observed, corpus, positions };
+    let recorded = Recorded {
+        observed,
+        corpus,
+        positions,
+    };
     // Held-out text that leaves an interval asks for a wider margin everywhere, since it shows
     // how far tails reach beyond what was recorded.
     let mut tries = 0;
@@ -153,7 +165,12 @@ fn fit_all(
     let layers = (0..llama.config.layers)
         .map(|layer| {
             let empty = (f64::INFINITY, f64::NEG_INFINITY);
-            let range = |role| ranges.get(&Site::new(layer, role)).copied().unwrap_or(empty);
+            let range = |role| {
+                ranges
+                    .get(&Site::new(layer, role))
+                    .copied()
+                    .unwrap_or(empty)
+            };
             let rows = observed.rows.get(&layer).map_or(&[][..], |r| &r.kept);
             let heads: &[Range] = observed.heads.get(&layer).map_or(&[], |h| h);
             let attention_norm = match layer {

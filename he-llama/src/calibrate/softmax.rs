@@ -34,7 +34,12 @@ const AMPLIFICATIONS: [f64; 4] = [256.0, 1024.0, 4096.0, 65_536.0];
 
 /// Finds the softmax of `layer` for `rows` of scores; `heads` are the ranges of each head's scores
 /// over all pairs, masked ones too.
-pub fn schedule(rows: &[Row], heads: &[Range], layer: usize, accuracy: Accuracy) -> Result<Softmax> {
+pub fn schedule(
+    rows: &[Row],
+    heads: &[Range],
+    layer: usize,
+    accuracy: Accuracy,
+) -> Result<Softmax> {
     let problem = Problem::new(rows, heads, accuracy);
     let mut sample = problem.sample();
     for limit in AMPLIFICATIONS {
@@ -55,7 +60,11 @@ pub fn schedule(rows: &[Row], heads: &[Range], layer: usize, accuracy: Accuracy)
             sample.extend(critical);
         }
     }
-    Err(Error::Softmax { layer, span: problem.hi - problem.lo, rounds: SQUARINGS as usize })
+    Err(Error::Softmax {
+        layer,
+        span: problem.hi - problem.lo,
+        rounds: SQUARINGS as usize,
+    })
 }
 
 /// Degrees of a softmax: of the exponential, of each squaring's normalisation, of the last.
@@ -94,7 +103,8 @@ impl Problem {
     fn new(rows: &[Row], heads: &[Range], accuracy: Accuracy) -> Self {
         let mut shift = vec![f64::NEG_INFINITY; heads.len()];
         for row in rows {
-            shift[row.head] = shift[row.head].max(maximum(row.scores.iter().map(|s| f64::from(*s))));
+            shift[row.head] =
+                shift[row.head].max(maximum(row.scores.iter().map(|s| f64::from(*s))));
         }
         // An absent key has score 0 in an encrypted cache: 0 must be in the interval as well.
         let (mut lo, mut hi) = (0.0_f64, 0.0_f64);
@@ -106,13 +116,30 @@ impl Problem {
         let extra = accuracy.margin * (hi - lo);
         let rows: Vec<Vec<f64>> = rows
             .iter()
-            .map(|row| row.scores.iter().map(|s| f64::from(*s) - shift[row.head]).collect())
+            .map(|row| {
+                row.scores
+                    .iter()
+                    .map(|s| f64::from(*s) - shift[row.head])
+                    .collect()
+            })
             .collect();
-        let lowest = rows.iter().map(|r| maximum(r.iter().copied())).fold(0.0, f64::min);
+        let lowest = rows
+            .iter()
+            .map(|r| maximum(r.iter().copied()))
+            .fold(0.0, f64::min);
         let slack = accuracy.margin * lowest.abs();
         let keys = rows.iter().map(Vec::len).max().unwrap_or(1) as f64;
         let (lo, hi) = (lo - extra, hi + 0.5 * extra);
-        Self { rows, shift, lo, hi, lowest, slack, keys, accuracy }
+        Self {
+            rows,
+            shift,
+            lo,
+            hi,
+            lowest,
+            slack,
+            keys,
+            accuracy,
+        }
     }
 
     /// The rows with the smallest and largest maxima and sums, and some between.
@@ -123,7 +150,10 @@ impl Problem {
             .enumerate()
             .map(|(i, row)| {
                 let top = maximum(row.iter().copied());
-                (top + row.iter().map(|x| (x - top).exp()).sum::<f64>().ln(), i)
+                (
+                    top + row.iter().map(|x| (x - top).exp()).sum::<f64>().ln(),
+                    i,
+                )
             })
             .collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -131,28 +161,48 @@ impl Problem {
         let n = order.len();
         let step = (n / (2 * extremes)).max(1);
         let wanted = |i: usize| i < extremes || i + extremes >= n || i.is_multiple_of(step);
-        order.iter().enumerate().filter(|(i, _)| wanted(*i)).map(|(_, (_, row))| *row).collect()
+        order
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| wanted(*i))
+            .map(|(_, (_, row))| *row)
+            .collect()
     }
 
     fn exponential(&self, k: u32, degree: usize) -> Result<Function> {
-        let kind = Kind::Exponential { divisor: f64::from(1 << k) };
+        let kind = Kind::Exponential {
+            divisor: f64::from(1 << k),
+        };
         let fit = fit(kind, self.lo, self.hi, degree)?;
-        Ok(Function { kind, fit: Some(fit) })
+        Ok(Function {
+            kind,
+            fit: Some(fit),
+        })
     }
 
     fn search(&self, rows: &[&[f64]], k: u32, limit: f64, best: &mut Option<(usize, Plan)>) {
         let power = f64::from(1u32 << k);
         let smallest = ((self.lowest - self.slack) / power).exp();
         for degree in EXPONENTIAL_DEGREES {
-            let Ok(exponential) = self.exponential(k, degree) else { continue };
+            let Ok(exponential) = self.exponential(k, degree) else {
+                continue;
+            };
             let error = exponential.fit.as_ref().map_or(f64::INFINITY, |f| f.error);
             // The relative error of a row's largest entries grows by the power.
             if error * power > self.accuracy.error * smallest {
                 continue;
             }
             let y = start(rows, &exponential);
-            let plan = Plan { exponential: degree, rounds: Vec::new(), last: 0 };
-            let state = State { y, exponent: 1.0 / power, sums: None };
+            let plan = Plan {
+                exponential: degree,
+                rounds: Vec::new(),
+                last: 0,
+            };
+            let state = State {
+                y,
+                exponent: 1.0 / power,
+                sums: None,
+            };
             self.descend(&state, plan, depth(degree), k - 1, limit, best);
             break;
         }
@@ -170,7 +220,9 @@ impl Problem {
         best: &mut Option<(usize, Plan)>,
     ) {
         let at_least = levels + left as usize + 1 + depth_times(5, 1);
-        if best.as_ref().is_some_and(|(b, _)| at_least >= *b) || amplification(&state.y, left) > limit {
+        if best.as_ref().is_some_and(|(b, _)| at_least >= *b)
+            || amplification(&state.y, left) > limit
+        {
             return;
         }
         let (squares, sums) = square(&state.y);
@@ -182,16 +234,31 @@ impl Problem {
             };
             let total = levels + 1 + depth_times(last.degree(), 1);
             if best.as_ref().is_none_or(|(b, _)| total < *b) {
-                *best = Some((total, Plan { last: last.degree(), ..plan }));
+                *best = Some((
+                    total,
+                    Plan {
+                        last: last.degree(),
+                        ..plan
+                    },
+                ));
             }
             return;
         }
         for degree in EARLY_DEGREES {
-            let Ok(fit) = fit(Kind::Reciprocal, window.0, window.1, degree) else { continue };
+            let Ok(fit) = fit(Kind::Reciprocal, window.0, window.1, degree) else {
+                continue;
+            };
             let mut plan = plan.clone();
             plan.rounds.push(Some(degree));
             let next = normalised(squares.clone(), &sums, &fit);
-            self.descend(&next, plan, levels + 1 + depth_times(degree, 0), left - 1, limit, best);
+            self.descend(
+                &next,
+                plan,
+                levels + 1 + depth_times(degree, 0),
+                left - 1,
+                limit,
+                best,
+            );
             // A higher degree only helps while the lower one leaves the rows apart.
             if fit.error < 0.25 {
                 break;
@@ -199,22 +266,30 @@ impl Problem {
         }
         let mut plan = plan;
         plan.rounds.push(None);
-        let next = State { y: squares, exponent: 2.0 * state.exponent, sums: None };
+        let next = State {
+            y: squares,
+            exponent: 2.0 * state.exponent,
+            sums: None,
+        };
         self.descend(&next, plan, levels + 1, left - 1, limit, best);
     }
 
     /// Window of `sums`, those of the squares of the state `before`, with margin.
     fn window(&self, sums: &[f64], before: &State) -> Range {
-        let (lo, hi) =
-            sums.iter().fold((f64::INFINITY, 0.0), |(l, h): Range, s| (l.min(*s), h.max(*s)));
+        let (lo, hi) = sums.iter().fold((f64::INFINITY, 0.0), |(l, h): Range, s| {
+            (l.min(*s), h.max(*s))
+        });
         // Rows that nothing has normalised may sink by the margin of the scores, and rise.
         let lo = lo / SUM_MARGIN / (2.0 * before.exponent * self.slack).exp();
-        let hi = hi * if before.exponent > 0.0 { RAW_MARGIN } else { SUM_MARGIN };
+        let hi = hi
+            * if before.exponent > 0.0 {
+                RAW_MARGIN
+            } else {
+                SUM_MARGIN
+            };
         match before.sums {
             // sum y^2 is at most (sum y)^2, and at least (sum y)^2 / keys.
-            Some((least, most)) => {
-                (lo.max(least * least / self.keys), hi.min(most * most))
-            }
+            Some((least, most)) => (lo.max(least * least / self.keys), hi.min(most * most)),
             None => (lo, hi),
         }
     }
@@ -225,14 +300,22 @@ impl Problem {
         let exponential = self.exponential(k, plan.exponential)?;
         let exponent = 1.0 / f64::from(1u32 << k);
         let all: Vec<&[f64]> = self.rows.iter().map(Vec::as_slice).collect();
-        let mut state = State { y: start(&all, &exponential), exponent, sums: None };
+        let mut state = State {
+            y: start(&all, &exponential),
+            exponent,
+            sums: None,
+        };
         let mut critical = Vec::new();
         let mut rounds = Vec::new();
         let degrees = plan.rounds.iter().copied().chain([Some(plan.last)]);
         for degree in degrees {
             let (squares, sums) = square(&state.y);
             let Some(degree) = degree else {
-                state = State { y: squares, exponent: 2.0 * state.exponent, sums: None };
+                state = State {
+                    y: squares,
+                    exponent: 2.0 * state.exponent,
+                    sums: None,
+                };
                 rounds.push(Round::Square);
                 continue;
             };
@@ -240,19 +323,32 @@ impl Problem {
             let window = self.window(&sums, &state);
             let fit = fit(Kind::Reciprocal, window.0, window.1, degree)?;
             state = normalised(squares, &sums, &fit);
-            rounds.push(Round::Normalise(Function { kind: Kind::Reciprocal, fit: Some(fit) }));
+            rounds.push(Round::Normalise(Function {
+                kind: Kind::Reciprocal,
+                fit: Some(fit),
+            }));
         }
         let Some(Round::Normalise(last)) = rounds.pop() else {
             unreachable!("the chain above ends with a degree")
         };
-        Ok((Softmax { shift: self.shift.clone(), exponential, rounds, last }, critical))
+        Ok((
+            Softmax {
+                shift: self.shift.clone(),
+                exponential,
+                rounds,
+                last,
+            },
+            critical,
+        ))
     }
 }
 
 /// Squares of all entries, and their sums by row.
 fn square(y: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<f64>) {
-    let squares: Vec<Vec<f64>> =
-        y.iter().map(|row| row.iter().map(|v| v * v).collect()).collect();
+    let squares: Vec<Vec<f64>> = y
+        .iter()
+        .map(|row| row.iter().map(|v| v * v).collect())
+        .collect();
     let sums = squares.iter().map(|row| row.iter().sum()).collect();
     (squares, sums)
 }
@@ -270,7 +366,11 @@ fn normalised(mut squares: Vec<Vec<f64>>, sums: &[f64], fit: &Fit) -> State {
         let factor = fit.value(*sum);
         row.iter_mut().for_each(|v| *v *= factor);
     }
-    State { y: squares, exponent: 0.0, sums: Some((1.0 - fit.error, 1.0 + fit.error)) }
+    State {
+        y: squares,
+        exponent: 0.0,
+        sums: Some((1.0 - fit.error, 1.0 + fit.error)),
+    }
 }
 
 fn maximum(values: impl Iterator<Item = f64>) -> f64 {
@@ -279,7 +379,9 @@ fn maximum(values: impl Iterator<Item = f64>) -> f64 {
 
 fn start(rows: &[&[f64]], exponential: &Function) -> Vec<Vec<f64>> {
     let value = |x: f64| exponential.fit.as_ref().map_or(f64::NAN, |f| f.value(x));
-    rows.iter().map(|row| row.iter().map(|x| value(*x)).collect()).collect()
+    rows.iter()
+        .map(|row| row.iter().map(|x| value(*x)).collect())
+        .collect()
 }
 
 /// By how much noise relative to the bound of `y` is amplified in the attention weights that come

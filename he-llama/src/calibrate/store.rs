@@ -49,16 +49,25 @@ impl Calibration {
         };
         if calibration.version != VERSION {
             let (expected, found) = (VERSION, calibration.version);
-            return Err(stale(format!("format {expected}"), format!("format {found}")));
+            return Err(stale(
+                format!("format {expected}"),
+                format!("format {found}"),
+            ));
         }
         let expected = fingerprint(llama);
         if calibration.fingerprint != expected {
             let found = calibration.fingerprint;
-            return Err(stale(format!("weights {expected}"), format!("weights {found}")));
+            return Err(stale(
+                format!("weights {expected}"),
+                format!("weights {found}"),
+            ));
         }
         let (expected, found) = (llama.config.layers, calibration.circuit.layers.len());
         if expected != found {
-            return Err(stale(format!("{expected} layers"), format!("{found} layers")));
+            return Err(stale(
+                format!("{expected} layers"),
+                format!("{found} layers"),
+            ));
         }
         Ok(calibration)
     }
@@ -102,9 +111,16 @@ pub fn fingerprint(llama: &Llama) -> String {
 }
 
 fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     let name = format!("{}.{FILE}", fingerprint(llama));
     let beside = directory.map(|d| d.join(FILE));
-    beside.into_iter().chain(cache.map(|c| c.join("he-llama").join(name))).collect()
+    beside
+        .into_iter()
+        .chain(cache.map(|c| c.join("he-llama").join(name)))
+        .collect()
 }

@@ -11,7 +11,11 @@ use crate::model::{Function, LayerFunctions};
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     if !(16..=100_000).contains(&args.windows) {
         let (found, expected) = (args.windows.to_string(), "from 16 to 100000");
-        return Err(Error::Argument { name: "windows", found, expected });
+        return Err(Error::Argument {
+            name: "windows",
+            found,
+            expected,
+        });
     }
     let source = output::open(args.model.as_deref())?;
     let text = match &args.text {
@@ -19,7 +23,11 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         None => builtin_text().to_owned(),
     };
     let (positions, windows) = (args.positions, args.windows);
-    let options = Options { positions, windows, ..Options::default() };
+    let options = Options {
+        positions,
+        windows,
+        ..Options::default()
+    };
     let (calibration, summary) = output::calibrate_with_bar(&source, &text, &options, args.quiet)?;
     let path = calibration.store(&source.llama, source.directory.as_deref())?;
     if args.quiet {
@@ -30,18 +38,40 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         println!("layer {i}: {levels} levels");
         describe(functions);
     }
-    println!("held out {} of {} windows:", summary.held_out, summary.held_out + summary.windows);
-    println!("  largest logit error of the polynomials  {:.2e}", summary.max_logit_error);
-    println!("  same likeliest token                    {:.1} %", 100.0 * summary.top1_agreement);
+    println!(
+        "held out {} of {} windows:",
+        summary.held_out,
+        summary.held_out + summary.windows
+    );
+    println!(
+        "  largest logit error of the polynomials  {:.2e}",
+        summary.max_logit_error
+    );
+    println!(
+        "  same likeliest token                    {:.1} %",
+        100.0 * summary.top1_agreement
+    );
     for (site, escape) in &summary.escapes {
-        println!("  warning: {} values escaped at {site}: use more text", escape.count);
+        println!(
+            "  warning: {} values escaped at {site}: use more text",
+            escape.count
+        );
     }
-    println!("for texts of up to {} tokens, stored in {}", calibration.positions, path.display());
+    println!(
+        "for texts of up to {} tokens, stored in {}",
+        calibration.positions,
+        path.display()
+    );
     Ok(())
 }
 
 fn describe(functions: &LayerFunctions) {
-    let Softmax { exponential, rounds, last, .. } = &functions.softmax;
+    let Softmax {
+        exponential,
+        rounds,
+        last,
+        ..
+    } = &functions.softmax;
     line("norm before attention", &functions.attention_norm);
     line("softmax exponential", exponential);
     for round in rounds {

@@ -20,7 +20,12 @@ pub fn open(directory: Option<&Path>) -> Result<Source> {
 pub fn check_writable(path: Option<&Path>) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let mut options = OpenOptions::new();
-    options.create(true).append(true).open(path).map(drop).map_err(Error::write(path))
+    options
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(drop)
+        .map_err(Error::write(path))
 }
 
 /// Writes `record` as JSON.
@@ -58,8 +63,9 @@ pub fn calibrate_with_bar(
     quiet: bool,
 ) -> Result<(Calibration, Summary)> {
     let bar = bar("calibrating", quiet);
-    let result =
-        calibrate(source, text, options, &mut |share| bar.set_position((share * 1000.0) as u64));
+    let result = calibrate(source, text, options, &mut |share| {
+        bar.set_position((share * 1000.0) as u64);
+    });
     bar.finish_and_clear();
     result
 }
@@ -73,8 +79,7 @@ pub fn calibration(source: &Source, quiet: bool) -> Result<Calibration> {
     if !quiet {
         eprintln!("This model has no calibration yet: calibrating on built-in text.");
     }
-    let (calibration, _) =
-        calibrate_with_bar(source, builtin_text(), &Options::default(), quiet)?;
+    let (calibration, _) = calibrate_with_bar(source, builtin_text(), &Options::default(), quiet)?;
     let path = calibration.store(&source.llama, directory)?;
     if !quiet {
         eprintln!("Calibration stored in {}.", path.display());

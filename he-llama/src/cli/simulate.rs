@@ -13,7 +13,11 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let text = &args.text;
     if !(4.0..=52.0).contains(&args.noise_bits) {
         let (found, expected) = (args.noise_bits.to_string(), "from 4 to 52");
-        return Err(Error::Argument { name: "noise-bits", found, expected });
+        return Err(Error::Argument {
+            name: "noise-bits",
+            found,
+            expected,
+        });
     }
     let sampler = Sampler::new(text.temperature, text.top_p, text.seed)?;
     output::check_writable(text.json.as_deref())?;
@@ -32,11 +36,19 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     if !text.quiet {
         output::show(prompt)?;
     }
-    let run = simulate(&source, &calibration, &ids, text.tokens, &sampler, noise, &mut |step| {
-        let new = stream.push(step.id)?;
-        generated.push_str(&new);
-        output::show(&new)
-    })?;
+    let run = simulate(
+        &source,
+        &calibration,
+        &ids,
+        text.tokens,
+        &sampler,
+        noise,
+        &mut |step| {
+            let new = stream.push(step.id)?;
+            generated.push_str(&new);
+            output::show(&new)
+        },
+    )?;
     let rest = stream.finish()?;
     generated.push_str(&rest);
     output::show(&(rest + "\n"))?;
@@ -45,18 +57,26 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     if !text.quiet {
         let levels = Ledger::of(&source.llama, &calibration.circuit);
         let per_layer = levels.per_layer(&source.llama.config);
-        println!("\nagreement with the exact model over {} tokens:", run.steps.len());
+        println!(
+            "\nagreement with the exact model over {} tokens:",
+            run.steps.len()
+        );
         println!("  same likeliest token  {:.1} %", 100.0 * top1_agreement);
         println!("  largest logit error   {max_logit_error:.2e}");
         println!("  largest divergence    {kl:.2e} nats");
-        println!("  noise modelled        2^-{} of each range", args.noise_bits);
+        println!(
+            "  noise modelled        2^-{} of each range",
+            args.noise_bits
+        );
         println!("levels per layer        {per_layer:?}");
         for (site, e) in &run.escapes {
             let (count, worst, lo, hi) = (e.count, e.worst, e.lo, e.hi);
             println!("warning: {count} values at {site} left [{lo:.3}, {hi:.3}], worst {worst:.3}");
         }
     }
-    let Some(path) = &text.json else { return Ok(()) };
+    let Some(path) = &text.json else {
+        return Ok(());
+    };
     let record = Record {
         prompt_ids: ids,
         ids: run.steps.iter().map(|s| s.id).collect(),

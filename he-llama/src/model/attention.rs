@@ -66,7 +66,13 @@ pub fn attend<M: Machine>(
 
     let scores = m.scores(&queries, &keys, positions, at(Role::Scores))?;
     let scores = m.refresh(scores, at(Role::Scores))?;
-    let mut y = m.exponential(&scores, softmax, positions, at(Role::Scores), at(Role::Powers(0)))?;
+    let mut y = m.exponential(
+        &scores,
+        softmax,
+        positions,
+        at(Role::Scores),
+        at(Role::Powers(0)),
+    )?;
     let mut number = 0;
     for round in &softmax.rounds {
         y = m.refresh(y, at(Role::Powers(number)))?;
@@ -76,7 +82,13 @@ pub fn attend<M: Machine>(
             Round::Normalise(reciprocal) => {
                 let squares = m.square(&y, at(Role::Squares(number)))?;
                 let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
-                m.apply_times(&sum, reciprocal, &squares, at(Role::SquareSum(number)), next)?
+                m.apply_times(
+                    &sum,
+                    reciprocal,
+                    &squares,
+                    at(Role::SquareSum(number)),
+                    next,
+                )?
             }
         };
         number += 1;
@@ -85,5 +97,11 @@ pub fn attend<M: Machine>(
     let squares = m.square(&y, at(Role::Squares(number)))?;
     let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
     let raw = m.mix(&squares, &values, positions, at(Role::MixedRaw))?;
-    m.apply_times(&sum, &softmax.last, &raw, at(Role::SquareSum(number)), at(Role::Mixed))
+    m.apply_times(
+        &sum,
+        &softmax.last,
+        &raw,
+        at(Role::SquareSum(number)),
+        at(Role::Mixed),
+    )
 }

@@ -113,7 +113,11 @@ impl<P: Policy> Machine for Clear<P> {
         let mut scores = Array3::zeros((heads, tokens, len));
         for (h, mut of_head) in scores.outer_iter_mut().enumerate() {
             let kv = h * kv_heads / heads;
-            of_head.assign(&queries.index_axis(Axis(0), h).dot(&keys.index_axis(Axis(0), kv).t()));
+            of_head.assign(
+                &queries
+                    .index_axis(Axis(0), h)
+                    .dot(&keys.index_axis(Axis(0), kv).t()),
+            );
         }
         self.done(scores, site)
     }
@@ -131,18 +135,23 @@ impl<P: Policy> Machine for Clear<P> {
             for (t, row) in of_head.outer_iter().enumerate() {
                 let visible = positions.start + t + 1;
                 let shift = if P::ROW_MAXIMUM {
-                    row.iter().take(visible).copied().fold(f64::NEG_INFINITY, f64::max)
+                    row.iter()
+                        .take(visible)
+                        .copied()
+                        .fold(f64::NEG_INFINITY, f64::max)
                 } else {
                     softmax.shift[h]
                 };
                 for (j, score) in row.iter().take(visible).enumerate() {
                     out[[t, j]] =
-                        self.policy.evaluate(&softmax.exponential, score - shift, argument)?;
+                        self.policy
+                            .evaluate(&softmax.exponential, score - shift, argument)?;
                 }
                 if !P::ROW_MAXIMUM {
                     // Evaluated for their range only: the mask zeroes the coefficients there.
                     for score in row.iter().skip(visible) {
-                        self.policy.evaluate(&softmax.exponential, score - shift, argument)?;
+                        self.policy
+                            .evaluate(&softmax.exponential, score - shift, argument)?;
                     }
                 }
             }
@@ -166,13 +175,18 @@ impl<P: Policy> Machine for Clear<P> {
         let mut mixed = Array3::zeros((heads, tokens, channels));
         for (h, mut of_head) in mixed.outer_iter_mut().enumerate() {
             let kv = h * kv_heads / heads;
-            of_head.assign(&weights.index_axis(Axis(0), h).dot(&values.index_axis(Axis(0), kv)));
+            of_head.assign(
+                &weights
+                    .index_axis(Axis(0), h)
+                    .dot(&values.index_axis(Axis(0), kv)),
+            );
         }
         self.done(mixed, site)
     }
 
     fn last(&mut self, x: &Array3<f64>, positions: Positions) -> Result<Array3<f64>> {
-        Ok(x.slice_axis(Axis(1), Slice::from(positions.len - 1..)).to_owned())
+        Ok(x.slice_axis(Axis(1), Slice::from(positions.len - 1..))
+            .to_owned())
     }
 
     fn refresh(&mut self, mut x: Array3<f64>, site: Site) -> Result<Array3<f64>> {

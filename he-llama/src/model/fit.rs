@@ -18,7 +18,12 @@ const GRID: usize = 2048;
 ///
 /// Fails when the interval is empty or not finite, or touches a pole.
 pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {
-    let wrong = |reason| Error::Interval { function: kind.to_string(), lo, hi, reason };
+    let wrong = |reason| Error::Interval {
+        function: kind.to_string(),
+        lo,
+        hi,
+        reason,
+    };
     if !(lo.is_finite() && hi.is_finite() && lo < hi) {
         return Err(wrong("it must be finite with lo < hi"));
     }
@@ -40,10 +45,20 @@ pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {
             let chebyshev = (n as f64 * t.clamp(-1.0, 1.0).acos()).cos();
             (1.0 - sign * chebyshev / at_zero) / to_x(t)
         });
-        return Ok(Fit { lo, hi, coefficients, error: 1.0 / at_zero });
+        return Ok(Fit {
+            lo,
+            hi,
+            coefficients,
+            error: 1.0 / at_zero,
+        });
     }
     let coefficients = interpolate(degree, |t| kind.exact(to_x(t)));
-    let mut fit = Fit { lo, hi, coefficients, error: 0.0 };
+    let mut fit = Fit {
+        lo,
+        hi,
+        coefficients,
+        error: 0.0,
+    };
     fit.error = measured_error(kind, &fit);
     Ok(fit)
 }
@@ -64,7 +79,14 @@ pub fn fit_within(kind: Kind, lo: f64, hi: f64, tolerance: f64, degrees: &[usize
     }
     let (degree, found) = best.map_or((0, f64::INFINITY), |b| (b.degree(), b.error));
     let function = kind.to_string();
-    Err(Error::Fit { function, lo, hi, degree, wanted: tolerance, found })
+    Err(Error::Fit {
+        function,
+        lo,
+        hi,
+        degree,
+        wanted: tolerance,
+        found,
+    })
 }
 
 fn interpolate(degree: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
@@ -73,8 +95,11 @@ fn interpolate(degree: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
     let values: Vec<f64> = (0..n).map(|j| f(angle(j).cos())).collect();
     (0..n)
         .map(|k| {
-            let sum: f64 =
-                values.iter().enumerate().map(|(j, v)| v * (k as f64 * angle(j)).cos()).sum();
+            let sum: f64 = values
+                .iter()
+                .enumerate()
+                .map(|(j, v)| v * (k as f64 * angle(j)).cos())
+                .sum();
             sum * if k == 0 { 1.0 } else { 2.0 } / n as f64
         })
         .collect()
@@ -111,28 +136,39 @@ mod tests {
     fn reciprocal_reaches_its_minimax_error() {
         for (ratio, degree) in [(4.0, 6), (30.0, 6), (64.0, 29), (1000.0, 14)] {
             let f = fit(Kind::Reciprocal, 1.0, ratio, degree).expect("no pole");
-            let want = 1.0 / ((degree as f64 + 1.0) * f64::acosh((ratio + 1.0) / (ratio - 1.0))).cosh();
+            let want =
+                1.0 / ((degree as f64 + 1.0) * f64::acosh((ratio + 1.0) / (ratio - 1.0))).cosh();
             let found = measured_error(Kind::Reciprocal, &f);
-            assert!((found / want - 1.0).abs() < 0.03, "{ratio} {degree}: {found} {want}");
-            assert!((f.error / want - 1.0).abs() < 1e-9, "{ratio} {degree}: {} {want}", f.error);
+            assert!(
+                (found / want - 1.0).abs() < 0.03,
+                "{ratio} {degree}: {found} {want}"
+            );
+            assert!(
+                (f.error / want - 1.0).abs() < 1e-9,
+                "{ratio} {degree}: {} {want}",
+                f.error
+            );
         }
     }
 
-    /// Errors of interpolation tabulated independently (bits, -log2).
+    /// Errors in bits (-log2) of numpy's `chebinterpolate` on 200,001 points; ours are on fewer.
     #[test]
     fn interpolation_errors_are_the_known_ones() {
         let root = Kind::InverseRoot { epsilon: 0.0 };
         let exp = Kind::Exponential { divisor: 1.0 };
         let cases = [
-            (Kind::Silu, -8.0, 8.0, 31, 16.2),
-            (Kind::Silu, -4.0, 4.0, 15, 15.0),
-            (root, 30.0_f64.powf(-0.5), 30.0_f64.sqrt(), 31, 18.9),
-            (root, 12.0_f64.powf(-0.5), 12.0_f64.sqrt(), 15, 15.3),
-            (exp, -8.2, 0.0, 15, 32.1),
+            (Kind::Silu, -8.0, 8.0, 31, 15.693),
+            (Kind::Silu, -4.0, 4.0, 15, 14.648),
+            (root, 30.0_f64.powf(-0.5), 30.0_f64.sqrt(), 31, 18.216),
+            (root, 12.0_f64.powf(-0.5), 12.0_f64.sqrt(), 15, 14.729),
+            (exp, -8.2, 0.0, 15, 31.898),
         ];
         for (kind, lo, hi, degree, bits) in cases {
             let found = -fit(kind, lo, hi, degree).expect("no pole").error.log2();
-            assert!((found - bits).abs() < 0.4, "{kind} degree {degree}: {found} bits, not {bits}");
+            assert!(
+                (found - bits).abs() < 0.01,
+                "{kind} degree {degree}: {found} bits, not {bits}"
+            );
         }
     }
 

@@ -79,7 +79,10 @@ impl Fit {
 
     /// Value of the polynomial at `x`, also outside the interval, where it means nothing.
     pub fn value(&self, x: f64) -> f64 {
-        fit::clenshaw(&self.coefficients, (2.0 * x - self.lo - self.hi) / (self.hi - self.lo))
+        fit::clenshaw(
+            &self.coefficients,
+            (2.0 * x - self.lo - self.hi) / (self.hi - self.lo),
+        )
     }
 
     /// Whether `x` is in the interval.
@@ -123,12 +126,16 @@ pub fn depth(degree: usize) -> usize {
 /// With `m = 2^(L-1)` split `p u = (q u) T_m + r u`: the factor joins at the leaves, where it
 /// counts like `2^late` copies of `x`, so it is nearly free instead of costing a level of its own.
 pub fn depth_times(degree: usize, late: usize) -> usize {
-    (degree + 1 + (1 << late)).next_power_of_two().trailing_zeros() as usize
+    (degree + 1 + (1 << late))
+        .next_power_of_two()
+        .trailing_zeros() as usize
 }
 
 /// The largest degree with `depth_times(degree, late) <= levels`; `None` when there is none.
 pub fn largest_degree_times(levels: usize, late: usize) -> Option<usize> {
-    (1usize << levels).checked_sub(1 + (1 << late)).filter(|d| *d > 0)
+    (1usize << levels)
+        .checked_sub(1 + (1 << late))
+        .filter(|d| *d > 0)
 }
 
 #[cfg(test)]
@@ -138,7 +145,10 @@ mod tests {
     #[test]
     fn depths_of_the_usual_degrees() {
         assert_eq!([1, 3, 7, 15, 16, 31].map(depth), [1, 2, 3, 4, 5, 5]);
-        assert_eq!([2, 6, 7, 14, 30, 62].map(|d| depth_times(d, 0)), [2, 3, 4, 4, 5, 6]);
+        assert_eq!(
+            [2, 6, 7, 14, 30, 62].map(|d| depth_times(d, 0)),
+            [2, 3, 4, 4, 5, 6]
+        );
         assert_eq!([5, 6, 13, 29].map(|d| depth_times(d, 1)), [3, 4, 4, 5]);
         for late in 0..3 {
             for levels in 3..8 {

@@ -47,7 +47,9 @@ pub struct LayerFunctions {
 impl LayerFunctions {
     /// The exact functions, before calibration.
     pub fn exact(config: &Config) -> Self {
-        let norm = Function::exact(Kind::InverseRoot { epsilon: config.norm_epsilon });
+        let norm = Function::exact(Kind::InverseRoot {
+            epsilon: config.norm_epsilon,
+        });
         Self {
             attention_norm: norm.clone(),
             softmax: Softmax::exact(config.heads),
@@ -67,14 +69,20 @@ impl Layer {
             gain: Some(gain.clone()),
             ..plain(role, weight)
         };
-        let rope = Some(Rope { frequencies: config.rope_frequencies() });
+        let rope = Some(Rope {
+            frequencies: config.rope_frequencies(),
+        });
         let w = weights;
         Self {
             query: Projection {
                 heads: config.heads,
                 rope: rope.clone(),
                 scale: 1.0 / (config.head_dim as f64).sqrt(),
-                ..normed(attention(Role::QueryRaw, Role::Query), w.query, &w.attention_norm)
+                ..normed(
+                    attention(Role::QueryRaw, Role::Query),
+                    w.query,
+                    &w.attention_norm,
+                )
             },
             key: Projection {
                 heads: config.kv_heads,
@@ -83,7 +91,11 @@ impl Layer {
             },
             value: Projection {
                 heads: config.kv_heads,
-                ..normed(attention(Role::ValueRaw, Role::Value), w.value, &w.attention_norm)
+                ..normed(
+                    attention(Role::ValueRaw, Role::Value),
+                    w.value,
+                    &w.attention_norm,
+                )
             },
             output: plain(Role::Attended, w.output),
             gate: normed(Role::GateRaw, w.gate, &w.mlp_norm),
@@ -107,12 +119,14 @@ impl Layer {
     ) -> Result<M::Tensor, M::Error> {
         let layer = self.query.site.layer;
         let at = |role| Site::new(layer, role);
-        let x = if normed.is_some() { x } else { m.refresh(x, at(Role::Hidden))? };
+        let x = if normed.is_some() {
+            x
+        } else {
+            m.refresh(x, at(Role::Hidden))?
+        };
 
-                let qkv = match normed {
-            Some(normed) => {
-                m.project(normed, [&self.query, &self.key, &self.value], positions)?
-            }
+        let qkv = match normed {
+            Some(normed) => m.project(normed, [&self.query, &self.key, &self.value], positions)?,
             None => norm_project(
                 m,
                 &x,

@@ -38,7 +38,10 @@ impl Ledger {
     pub fn of(llama: &Llama, circuit: &Circuit) -> Self {
         let mut ledger = Self::default();
         let mut caches = llama.caches();
-        let input = Embedded { hidden: 0, normed: 0 };
+        let input = Embedded {
+            hidden: 0,
+            normed: 0,
+        };
         let one = Positions { start: 0, len: 1 };
         let Ok(_) = llama.forward(&mut ledger, circuit, input, &mut caches, one);
         ledger
@@ -47,7 +50,10 @@ impl Ledger {
     /// Depth of the result at `site`; `None` when there is none.
     pub fn depth(&self, layer: usize, role: Role) -> Option<usize> {
         let site = Site::new(layer, role);
-        self.entries.iter().find(|e| e.site == site).map(|e| e.depth)
+        self.entries
+            .iter()
+            .find(|e| e.site == site)
+            .map(|e| e.depth)
     }
 
     /// Levels of each layer, and last those of the head.

@@ -36,7 +36,9 @@ pub struct Circuit {
 impl Circuit {
     /// The exact functions, before calibration.
     pub fn exact(config: &Config) -> Self {
-        Self { layers: vec![LayerFunctions::exact(config); config.layers] }
+        Self {
+            layers: vec![LayerFunctions::exact(config); config.layers],
+        }
     }
 }
 
@@ -64,9 +66,18 @@ pub struct Output<T> {
 impl Llama {
     /// Arranges the weights of a checkpoint.
     pub fn new(config: Config, weights: Weights) -> Self {
-        let Weights { embedding, layers, norm, head, fingerprint } = weights;
-        let layers: Vec<Layer> =
-            layers.into_iter().enumerate().map(|(i, w)| Layer::new(i, w, &config)).collect();
+        let Weights {
+            embedding,
+            layers,
+            norm,
+            head,
+            fingerprint,
+        } = weights;
+        let layers: Vec<Layer> = layers
+            .into_iter()
+            .enumerate()
+            .map(|(i, w)| Layer::new(i, w, &config))
+            .collect();
         let head = Projection {
             gain: Some(norm),
             ..Projection::new(
@@ -74,7 +85,13 @@ impl Llama {
                 head.unwrap_or_else(|| embedding.clone()),
             )
         };
-        Self { config, embedding, layers, head, fingerprint }
+        Self {
+            config,
+            embedding,
+            layers,
+            head,
+            fingerprint,
+        }
     }
 
     /// An empty key and value cache of every layer.
@@ -131,7 +148,10 @@ impl Llama {
         let end = self.config.layers;
         let x = m.last(&x, positions)?;
         let x = m.refresh(x, Site::new(end, Role::Hidden))?;
-        let last = Positions { start: positions.end() - 1, len: 1 };
+        let last = Positions {
+            start: positions.end() - 1,
+            len: 1,
+        };
         let [raw] = m.project(&x, [&self.head], last)?;
         let mean_square = m.mean_square(&x, Site::new(end, Role::FinalMeanSquare))?;
         Ok(Output { raw, mean_square })

@@ -32,7 +32,10 @@ pub struct Cache<T> {
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self { entries: None, len: 0 }
+        Self {
+            entries: None,
+            len: 0,
+        }
     }
 }
 

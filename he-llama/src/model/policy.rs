@@ -64,14 +64,22 @@ pub struct NoiseModel {
 
 impl Default for NoiseModel {
     fn default() -> Self {
-        Self { refresh_bits: 20.0, operation_bits: 28.0, seed: 1 }
+        Self {
+            refresh_bits: 20.0,
+            operation_bits: 28.0,
+            seed: 1,
+        }
     }
 }
 
 impl NoiseModel {
     /// The polynomials alone.
     pub fn none() -> Self {
-        Self { refresh_bits: f64::INFINITY, operation_bits: f64::INFINITY, seed: 0 }
+        Self {
+            refresh_bits: f64::INFINITY,
+            operation_bits: f64::INFINITY,
+            seed: 0,
+        }
     }
 }
 
@@ -102,7 +110,13 @@ impl<'a> Simulated<'a> {
     /// With the calibrated bound of every site.
     pub fn new(bounds: &'a BTreeMap<Site, f64>, noise: NoiseModel) -> Self {
         let rng = ChaCha20Rng::seed_from_u64(noise.seed);
-        Self { bounds, noise, rng, escapes: BTreeMap::new(), refreshed: 0 }
+        Self {
+            bounds,
+            noise,
+            rng,
+            escapes: BTreeMap::new(),
+            refreshed: 0,
+        }
     }
 
     /// Arguments that left their polynomial's interval, by site.
@@ -120,7 +134,9 @@ impl<'a> Simulated<'a> {
             return Ok(());
         }
         let Some(bound) = self.bounds.get(&site) else {
-            return Err(Error::Uncalibrated { site: site.to_string() });
+            return Err(Error::Uncalibrated {
+                site: site.to_string(),
+            });
         };
         let deviation = bound * (-bits).exp2();
         let rng = &mut self.rng;
@@ -134,13 +150,19 @@ impl Policy for Simulated<'_> {
 
     fn evaluate(&mut self, f: &Function, x: f64, argument: Site) -> Result<f64> {
         let Some(fit) = &f.fit else {
-            return Err(Error::Uncalibrated { site: argument.to_string() });
+            return Err(Error::Uncalibrated {
+                site: argument.to_string(),
+            });
         };
         if !fit.contains(x) {
             let (lo, hi) = (fit.lo, fit.hi);
             let outside = |x: f64| (lo - x).max(x - hi);
-            let entry =
-                self.escapes.entry(argument).or_insert(Escape { count: 0, worst: x, lo, hi });
+            let entry = self.escapes.entry(argument).or_insert(Escape {
+                count: 0,
+                worst: x,
+                lo,
+                hi,
+            });
             entry.count += 1;
             if outside(x) > outside(entry.worst) {
                 entry.worst = x;
@@ -175,7 +197,11 @@ mod tests {
     fn noise_has_the_deviation_of_the_bound() {
         let site = Site::new(0, Role::Scores);
         let bounds = BTreeMap::from([(site, 8.0)]);
-        let noise = NoiseModel { refresh_bits: 10.0, operation_bits: f64::INFINITY, seed: 3 };
+        let noise = NoiseModel {
+            refresh_bits: 10.0,
+            operation_bits: f64::INFINITY,
+            seed: 3,
+        };
         let mut policy = Simulated::new(&bounds, noise);
         let mut x = Array3::zeros((1, 200, 200));
         policy.refresh(&mut x, site).expect("calibrated");
@@ -184,7 +210,10 @@ mod tests {
         let mean = x.sum() / n / unit;
         let variance = x.iter().map(|v| v * v).sum::<f64>() / n / (unit * unit);
         assert!(mean.abs() < 5.0 / n.sqrt(), "{mean}");
-        assert!((variance - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{variance}");
+        assert!(
+            (variance - 1.0).abs() < 5.0 * (2.0 / n).sqrt(),
+            "{variance}"
+        );
         assert!(policy.refresh(&mut x, Site::new(1, Role::Scores)).is_err());
     }
 }

@@ -35,7 +35,14 @@ pub struct Projection {
 impl Projection {
     /// A plain linear map into one group of channels.
     pub fn new(site: Site, weight: Array2<f32>) -> Self {
-        Self { site, weight, gain: None, scale: 1.0, heads: 1, rope: None }
+        Self {
+            site,
+            weight,
+            gain: None,
+            scale: 1.0,
+            heads: 1,
+            rope: None,
+        }
     }
 
     /// Number of output channels, all heads together.
@@ -59,7 +66,9 @@ impl Projection {
                 matrix[o * columns + i] = f64::from(*w) * gain * self.scale;
             }
         }
-        let Some(rope) = &self.rope else { return matrix };
+        let Some(rope) = &self.rope else {
+            return matrix;
+        };
         let (dim, half) = (rows / self.heads, rope.frequencies.len());
         for head in 0..self.heads {
             for (pair, frequency) in rope.frequencies.iter().enumerate() {
@@ -138,7 +147,9 @@ mod tests {
         p.heads = 2;
         p.scale = 0.5;
         p.gain = Some(vec![1.0, 2.0, -0.5]);
-        p.rope = Some(Rope { frequencies: vec![1.0, 0.1] });
+        p.rope = Some(Rope {
+            frequencies: vec![1.0, 0.1],
+        });
         let x = [0.3, -1.0, 2.0, 1.5, 0.25, -0.75];
         let y = p.times(&x, Positions { start: 6, len: 2 });
         for t in 0..2 {

@@ -106,8 +106,11 @@ const NAMES: [(Role, &str); 23] = [
 ];
 
 type Rounded = (&'static str, fn(u8) -> Role);
-const ROUNDED: [Rounded; 3] =
-    [("powers", Role::Powers), ("squares", Role::Squares), ("square_sum", Role::SquareSum)];
+const ROUNDED: [Rounded; 3] = [
+    ("powers", Role::Powers),
+    ("squares", Role::Squares),
+    ("square_sum", Role::SquareSum),
+];
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,10 +132,17 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("unknown tensor {text:?}");
         if let Some((name, round)) = text.split_once(':') {
-            let (_, make) = ROUNDED.iter().find(|(n, _)| *n == name).ok_or_else(unknown)?;
+            let (_, make) = ROUNDED
+                .iter()
+                .find(|(n, _)| *n == name)
+                .ok_or_else(unknown)?;
             return Ok(make(round.parse().map_err(|_| unknown())?));
         }
-        NAMES.iter().find(|(_, n)| *n == text).map(|(role, _)| *role).ok_or_else(unknown)
+        NAMES
+            .iter()
+            .find(|(_, n)| *n == text)
+            .map(|(role, _)| *role)
+            .ok_or_else(unknown)
     }
 }
 
@@ -154,7 +164,10 @@ impl TryFrom<String> for Site {
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no site, expected layer/tensor");
         let (layer, role) = text.split_once('/').ok_or_else(wrong)?;
-        Ok(Self { layer: layer.parse().map_err(|_| wrong())?, role: role.parse()? })
+        Ok(Self {
+            layer: layer.parse().map_err(|_| wrong())?,
+            role: role.parse()?,
+        })
     }
 }
 

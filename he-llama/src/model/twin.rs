@@ -22,7 +22,13 @@ impl<'a, P: Policy> Twin<'a, P> {
     /// An empty text.
     pub fn new(llama: &'a Llama, circuit: &'a Circuit, policy: P) -> Self {
         let machine = Clear::new(policy);
-        Self { llama, circuit, machine, caches: llama.caches(), position: 0 }
+        Self {
+            llama,
+            circuit,
+            machine,
+            caches: llama.caches(),
+            position: 0,
+        }
     }
 
     /// Appends `ids`; returns the logits of the token after them.
@@ -33,11 +39,21 @@ impl<'a, P: Policy> Twin<'a, P> {
         let limit = self.llama.config.positions;
         if self.position + ids.len() > limit {
             let (prompt, tokens) = (self.position, ids.len());
-            return Err(Error::ContextExceeded { prompt, tokens, limit, of: "of the model" });
+            return Err(Error::ContextExceeded {
+                prompt,
+                tokens,
+                limit,
+                of: "of the model",
+            });
         }
-        let positions = Positions { start: self.position, len: ids.len() };
+        let positions = Positions {
+            start: self.position,
+            len: ids.len(),
+        };
         let machine = &mut self.machine;
-        let output = self.llama.forward(machine, self.circuit, input, &mut self.caches, positions)?;
+        let output =
+            self.llama
+                .forward(machine, self.circuit, input, &mut self.caches, positions)?;
         self.position = positions.end();
         let raw: Vec<f64> = output.raw.iter().copied().collect();
         Ok(self.llama.logits(&raw, output.mean_square[[0, 0, 0]]))
