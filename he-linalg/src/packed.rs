@@ -53,9 +53,10 @@ impl<B: Backend> Packed<B> {
                 output: layout.log_slots(),
             });
         }
+        // Sums and folds leave vectors of a smaller period than their operands had.
         let batch = match batch.slots() < layout.period() {
             true => batch.with_slots(layout.period())?,
-            false => batch,
+            false => batch.with_period(layout.period())?,
         };
         Ok(Packed { layout, batch })
     }

@@ -194,6 +194,24 @@ pub enum Error {
         /// Hash or version in the file.
         found: String,
     },
+    /// The scheme refused an operation.
+    #[error(transparent)]
+    Scheme(#[from] ckks_math::Error),
+    /// A packed tensor does not fit an operation.
+    #[error(transparent)]
+    Linear(#[from] he_linalg::Error),
+    /// No placement of bootstraps makes the model fit the levels of the preset.
+    #[error(
+        "{site} needs more levels than a bootstrap of preset {preset} leaves ({levels}): choose a preset with more levels"
+    )]
+    Unplannable {
+        /// Where levels run out.
+        site: String,
+        /// The preset.
+        preset: String,
+        /// Levels that a bootstrap leaves.
+        levels: usize,
+    },
     /// Calibration text that is too short.
     #[error("calibration text has {found} tokens, at least {needed} are needed")]
     CalibrationText {

@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod encrypted;
 pub mod error;
 pub mod metrics;
 pub mod model;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::calibrate::Calibration;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::Agreement;
 use crate::model::policy::Escape;
 use crate::model::{Circuit, Exact, NoiseModel, Simulated, Site, Twin};
@@ -83,16 +83,7 @@ pub fn simulate(
     noise: NoiseModel,
     shown: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<Run> {
-    let limit = calibration.positions;
-    if prompt.len() + tokens > limit {
-        let of = "of the calibration: run `he-llama calibrate` with --positions";
-        return Err(Error::ContextExceeded {
-            prompt: prompt.len(),
-            tokens,
-            limit,
-            of,
-        });
-    }
+    calibration.check_length(prompt.len(), tokens)?;
     let llama = &source.llama;
     let circuit = Circuit::exact(&llama.config);
     let mut exact = Twin::new(llama, &circuit, Exact);

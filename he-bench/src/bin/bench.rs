@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// Without --params: the scheme on N = 2^16, log Q about 1380, five digits, in 60-bit and in
 /// 49-bit primes; bootstrapping on n16-boot.
 #[derive(Parser)]
-#[command(name = "cargo xtask bench")]
+#[command(bin_name = "cargo xtask bench")]
 struct Arguments {
     /// Take few samples: all benchmarks in a few minutes.
     #[arg(long)]

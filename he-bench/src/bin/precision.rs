@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Refreshes uniform values in [-1, 1] under many secrets and prints the bits that are left.
 #[derive(Parser)]
-#[command(name = "cargo xtask precision")]
+#[command(bin_name = "cargo xtask precision")]
 struct Arguments {
     /// The parameter set: a preset with `boot` in its name.
     #[arg(long, value_name = "NAME", default_value = "n16-boot")]

@@ -72,6 +72,21 @@ impl Calibration {
         Ok(calibration)
     }
 
+    /// Fails when a prompt and the tokens behind it exceed the positions that the ranges hold for.
+    pub fn check_length(&self, prompt: usize, tokens: usize) -> Result<()> {
+        let limit = self.positions;
+        if prompt + tokens <= limit {
+            return Ok(());
+        }
+        let of = "of the calibration: run `he-llama calibrate` with a larger --positions";
+        Err(Error::ContextExceeded {
+            prompt,
+            tokens,
+            limit,
+            of,
+        })
+    }
+
     /// The calibration stored for `llama`, beside the model or in the cache; `None` when there is
     /// none. Fails on a stale or damaged file.
     pub fn load(llama: &Llama, directory: Option<&Path>) -> Result<Option<(Self, PathBuf)>> {
@@ -86,14 +101,13 @@ impl Calibration {
     }
 
     /// Writes the file beside the model, or into the cache when that fails; returns where.
+    ///
+    /// A directory marked read-only is left alone, also by a user whom the mark does not stop.
     pub fn store(&self, llama: &Llama, directory: Option<&Path>) -> Result<PathBuf> {
         let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
         let mut failure = None;
         for path in places(llama, directory) {
-            let parent = path.parent().unwrap_or(Path::new("."));
-            let written =
-                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, &text));
-            match written {
+            match write(&path, &text) {
                 Ok(()) => return Ok(path),
                 Err(e) => failure = Some(Error::write(&path)(e)),
             }
@@ -103,6 +117,19 @@ impl Calibration {
             source: std::io::Error::other("neither a model directory nor $HOME is known"),
         }))
     }
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    if std::fs::metadata(parent)?.permissions().readonly() {
+        let reason = "the directory is marked read-only";
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::PermissionDenied,
+            reason,
+        ));
+    }
+    std::fs::write(path, text)
 }
 
 /// The fingerprint of a model as it is written in files.
@@ -123,4 +150,28 @@ fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
         .into_iter()
         .chain(cache.map(|c| c.join("he-llama").join(name)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds for root as well, whom the mode bits alone do not stop.
+    #[test]
+    fn a_directory_marked_read_only_is_left_alone() {
+        let directory = std::env::temp_dir().join(format!("he-llama-store-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("writable");
+        let path = directory.join(FILE);
+        let original = std::fs::metadata(&directory).expect("exists").permissions();
+        let mut marked = original.clone();
+        marked.set_readonly(true);
+        std::fs::set_permissions(&directory, marked).expect("own directory");
+        let refused = write(&path, "{}").expect_err("marked read-only");
+        assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+        assert!(!path.exists());
+
+        std::fs::set_permissions(&directory, original).expect("own directory");
+        write(&path, "{}").expect("writable again");
+        std::fs::remove_dir_all(&directory).expect("was created");
+    }
 }

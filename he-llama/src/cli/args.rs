@@ -35,7 +35,12 @@ pub struct TextArgs {
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Draw tokens at this temperature; 0 takes the likeliest.
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub temperature: f64,
     /// Draw from the likeliest tokens that together have this probability.
     #[arg(long, value_name = "P", default_value_t = 1.0)]

@@ -31,6 +31,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         operation_bits: args.noise_bits + 8.0,
         seed: text.seed,
     };
+    calibration.check_length(ids.len(), text.tokens)?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();
     if !text.quiet {

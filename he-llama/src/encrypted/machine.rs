@@ -1,0 +1,430 @@
+//! The machine that runs the model on ciphertexts.
+
+use std::collections::BTreeMap;
+
+use ckks_math::backend::Backend;
+use ckks_math::bootstrap::Bootstrapper;
+use ckks_math::polyval::{Chebyshev, Plan};
+use ckks_math::{Ciphertext, Evaluator};
+use he_linalg::bsgs::CostModel;
+use he_linalg::reduce::{Spread, SumOptions};
+use he_linalg::{Axis, Contraction, Layout, Packed, PreparedMap, ReducePlan};
+
+use crate::config::Config;
+use crate::encrypted::maps;
+use crate::encrypted::packing::{Packing, Shape};
+use crate::encrypted::units::{Units, fit};
+use crate::error::{Error, Result};
+use crate::model::attention::Softmax;
+use crate::model::{Cache, Fit, Function, Machine, Positions, Projection, Role, Site};
+
+/// Largest and smallest ratio of scales that the argument of a polynomial may have to the canonical
+/// one; the scales of its powers drift by the ratio to their index.
+const SCALE_DRIFT: f64 = 1.26;
+
+/// An encrypted tensor: ciphertexts of `value / unit`.
+pub struct Tensor<B: Backend> {
+    pub(crate) packed: Packed<B>,
+    pub(crate) unit: f64,
+    /// For keys and values of a prompt, the pass that packed them.
+    pub(crate) prompt: Option<Shape>,
+}
+
+impl<B: Backend> Clone for Tensor<B> {
+    fn clone(&self) -> Self {
+        Self {
+            packed: self.packed.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<B: Backend> Tensor<B> {
+    /// Level of its ciphertexts.
+    pub fn level(&self) -> usize {
+        self.packed.level()
+    }
+}
+
+/// Where bootstraps go in one kind of pass, and the level each leaves.
+pub type PassPlan = BTreeMap<Site, usize>;
+
+/// What a machine reports as it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A result at a site was formed.
+    Reached(Site),
+    /// A bootstrap of this many ciphertexts starts.
+    Refresh(Site, usize),
+}
+
+/// Runs one pass of the model on ciphertexts, following a plan.
+pub struct Encrypted<'a, B: Backend> {
+    /// Evaluates.
+    pub ev: &'a Evaluator<B>,
+    /// Refreshes.
+    pub bootstrapper: &'a Bootstrapper<B>,
+    /// Sizes of the model.
+    pub config: &'a Config,
+    /// Units of its tensors.
+    pub units: &'a Units,
+    /// Where to refresh.
+    pub plan: &'a PassPlan,
+    /// Layouts of this pass.
+    pub packing: Packing,
+    /// Told of every step.
+    pub report: &'a mut dyn FnMut(Event),
+}
+
+impl<B: Backend> Encrypted<'_, B> {
+    fn tensor(
+        &mut self,
+        layout: Layout,
+        batch: Ciphertext<B>,
+        unit: f64,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        (self.report)(Event::Reached(site));
+        let batch = batch.with_period(layout.period().min(batch.slots()))?;
+        Ok(Tensor {
+            packed: Packed::new(layout, batch)?,
+            unit,
+            prompt: None,
+        })
+    }
+
+    /// The tensor in another unit: the ciphertext stays, its scale changes.
+    fn in_unit(&self, x: &Tensor<B>, unit: f64) -> Ciphertext<B> {
+        let batch = x.packed.batch();
+        batch.with_scale(batch.scale() * unit / x.unit)
+    }
+
+    /// `(2 x - lo - hi) / (hi - lo)`, with `offset` in place of `(lo + hi) / (hi - lo)` left to the
+    /// caller: the scaled argument only, close to canonical scale.
+    fn scaled_argument(&self, x: &Tensor<B>, f: &Fit) -> Result<Ciphertext<B>> {
+        let factor = 2.0 * x.unit / (f.hi - f.lo);
+        let whole = factor.round().max(1.0);
+        let drift = factor / whole;
+        let batch = x.packed.batch();
+        let canonical = self.ev.context().params().scale_at(batch.level());
+        let scale = batch.scale() / drift;
+        let ratio = scale / canonical;
+        if ratio < SCALE_DRIFT && ratio > 1.0 / SCALE_DRIFT {
+            let multiple = if whole > 1.0 {
+                self.ev.mul_integer(batch, whole)?
+            } else {
+                batch.clone()
+            };
+            return Ok(multiple.with_scale(scale));
+        }
+        Ok(self.ev.mul_constant(batch, factor)?)
+    }
+
+    fn argument(&self, x: &Tensor<B>, f: &Fit) -> Result<Ciphertext<B>> {
+        let scaled = self.scaled_argument(x, f)?;
+        Ok(self
+            .ev
+            .add_constant(&scaled, -(f.lo + f.hi) / (f.hi - f.lo))?)
+    }
+
+    /// A fit's series on `[-1, 1]`, times a factor.
+    fn series(f: &Fit, factor: f64) -> Result<Chebyshev> {
+        let coefficients = f.coefficients.iter().map(|c| c * factor).collect();
+        let series = Chebyshev::from_coefficients((-1.0, 1.0), coefficients);
+        Ok(series.map_err(ckks_math::Error::from)?)
+    }
+
+    /// The layout that a projection writes to.
+    fn output_layout(&self, p: &Projection) -> Result<Layout> {
+        match p.site.role {
+            Role::QueryRaw | Role::Query => self.packing.per_head(),
+            Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value => {
+                if self.packing.shape().is_step() {
+                    self.packing.cache()
+                } else {
+                    self.packing.per_head()
+                }
+            }
+            _ => self.packing.channels(p.outputs()),
+        }
+    }
+
+    /// Canonical scale `levels` below `level`; too few levels is the scheme's error.
+    fn scale_below(&self, op: &'static str, level: usize, levels: usize) -> Result<f64> {
+        match level.checked_sub(levels) {
+            Some(out) => Ok(self.ev.context().params().scale_at(out)),
+            None => Err(ckks_math::Error::LevelExhausted {
+                op,
+                need: levels,
+                have: level,
+            }
+            .into()),
+        }
+    }
+
+    /// A batch of as many copies of the one ciphertext `x` as `count`.
+    fn copies(&self, x: &Ciphertext<B>, count: usize) -> Result<Ciphertext<B>> {
+        if x.count() == count {
+            return Ok(x.clone());
+        }
+        Ok(self.ev.join(&vec![x.clone(); count])?)
+    }
+
+    /// A prompt's keys or values at their places in the cache of a step.
+    fn cached(&self, x: &Tensor<B>) -> Result<Tensor<B>> {
+        let Some(shape) = x.prompt else {
+            return Ok(x.clone());
+        };
+        let prompt = Packing::new(self.config, shape, self.log_slots());
+        let map = maps::into_cache(&prompt, &self.packing)?;
+        Ok(Tensor {
+            packed: map.apply(self.ev, &x.packed)?,
+            unit: x.unit,
+            prompt: None,
+        })
+    }
+
+    fn log_slots(&self) -> u32 {
+        self.ev.context().params().max_slots().trailing_zeros()
+    }
+}
+
+impl<B: Backend> Machine for Encrypted<'_, B> {
+    type Tensor = Tensor<B>;
+    type Error = Error;
+
+    fn project<const N: usize>(
+        &mut self,
+        x: &Tensor<B>,
+        projections: [&Projection; N],
+        _: Positions,
+    ) -> Result<[Tensor<B>; N]> {
+        let shape = self.packing.shape();
+        let positions = Positions {
+            start: shape.start,
+            len: shape.tokens,
+        };
+        let input = x.packed.layout().clone();
+        let mut built = Vec::with_capacity(N);
+        for p in projections {
+            let unit = self.units.of(p.site)?;
+            let output = self.output_layout(p)?;
+            let token = (p.site.role == Role::LogitsRaw).then_some(shape.used - 1);
+            let factor = x.unit / unit;
+            let map = maps::projection(p, self.config, positions, &input, &output, token, factor)?;
+            built.push((map, output, unit, p.site));
+        }
+        let pairs: Vec<_> = built
+            .iter()
+            .map(|(map, output, ..)| (map, output))
+            .collect();
+        let prepared = PreparedMap::fused(&pairs, &input, &CostModel::default())?;
+        let mut images = prepared.apply_all(self.ev, &x.packed)?.into_iter();
+        let mut results = Vec::with_capacity(N);
+        for (_, output, unit, site) in built {
+            let image = images.next().expect("one image for each map");
+            results.push(self.tensor(output, image.into_batch(), unit, site)?);
+        }
+        Ok(results
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("one result for each projection")))
+    }
+
+    fn mean_square(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
+        let squares = x.packed.square(self.ev)?;
+        let sum = ReducePlan::sum(squares.layout(), &[Axis::CHANNEL], SumOptions::default())?;
+        let total = sum.apply(self.ev, &squares)?;
+        let unit = x.unit * x.unit / self.config.hidden as f64;
+        self.tensor(self.packing.per_token()?, total.into_batch(), unit, site)
+    }
+
+    fn apply_times(
+        &mut self,
+        x: &Tensor<B>,
+        f: &Function,
+        factor: &Tensor<B>,
+        argument: Site,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        let f = fit(f, argument)?;
+        let unit = self.units.of(site)?;
+        let u = self.argument(x, f)?;
+        let batch = factor.packed.batch();
+        let late = u.level().saturating_sub(batch.level());
+        let plan = Plan::with_factor(&Self::series(f, factor.unit / unit)?, late as u32);
+        let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
+        let u = self.copies(&u, batch.count())?;
+        let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
+        self.tensor(factor.packed.layout().clone(), y, unit, site)
+    }
+
+    fn add(&mut self, x: &Tensor<B>, y: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
+        // The higher operand is brought to the lower one's level, which changes its unit for free.
+        let unit = if x.level() < y.level() {
+            x.unit
+        } else {
+            y.unit
+        };
+        let sum = self
+            .ev
+            .add(&self.in_unit(x, unit), &self.in_unit(y, unit))?;
+        self.tensor(y.packed.layout().clone(), sum, unit, site)
+    }
+
+    fn square(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
+        let y = x.packed.square(self.ev)?;
+        self.tensor(
+            x.packed.layout().clone(),
+            y.into_batch(),
+            x.unit * x.unit,
+            site,
+        )
+    }
+
+    fn append(
+        &mut self,
+        cache: &mut Cache<Tensor<B>>,
+        keys: &Tensor<B>,
+        values: &Tensor<B>,
+        positions: Positions,
+    ) -> Result<()> {
+        let shape = self.packing.shape();
+        cache.entries = Some(match cache.entries.take() {
+            None => {
+                let mark = |x: &Tensor<B>| Tensor {
+                    prompt: Some(shape),
+                    ..x.clone()
+                };
+                (mark(keys), mark(values))
+            }
+            Some((k, v)) => {
+                let mut join = |old: &Tensor<B>, new: &Tensor<B>, role| -> Result<Tensor<B>> {
+                    let old = self.cached(old)?;
+                    self.add(&old, new, Site::new(0, role))
+                };
+                (join(&k, keys, Role::Key)?, join(&v, values, Role::Value)?)
+            }
+        });
+        cache.len = positions.end();
+        Ok(())
+    }
+
+    fn scores(
+        &mut self,
+        queries: &Tensor<B>,
+        keys: &Tensor<B>,
+        _: Positions,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        let unit = queries.unit * keys.unit;
+        if self.packing.shape().is_step() {
+            let (q, k) = (&queries.packed, &keys.packed);
+            let plan = Contraction::scores(q.layout(), k.layout(), SumOptions::default())?;
+            let scores = plan.apply(self.ev, q, k)?;
+            return self.tensor(self.packing.scores()?, scores.into_batch(), unit, site);
+        }
+        let met = maps::by_offset(&self.packing)?.apply(self.ev, &keys.packed)?;
+        let first = SumOptions {
+            spread: Spread::First,
+            ..SumOptions::default()
+        };
+        let plan = Contraction::scores(queries.packed.layout(), met.layout(), first)?;
+        let summed = plan.apply(self.ev, &queries.packed, &met)?;
+        let wanted = self.units.of(site)?;
+        let map = maps::compact_scores(&self.packing, summed.layout(), unit / wanted)?;
+        let scores = map.apply(self.ev, &summed)?;
+        self.tensor(self.packing.scores()?, scores.into_batch(), wanted, site)
+    }
+
+    fn exponential(
+        &mut self,
+        scores: &Tensor<B>,
+        softmax: &Softmax,
+        _: Positions,
+        argument: Site,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        let f = fit(&softmax.exponential, argument)?;
+        let unit = self.units.of(site)?;
+        let layout = self.packing.scores()?;
+        let middle = (f.lo + f.hi) / 2.0;
+        // Pairs that do not see each other get the middle of the interval, whatever they hold.
+        let packing = self.packing;
+        let offsets = layout.pack(|index| {
+            if packing.visible(index) {
+                let head = packing.head_at(index) % softmax.shift.len();
+                -(softmax.shift[head] + middle) / ((f.hi - f.lo) / 2.0)
+            } else {
+                0.0
+            }
+        });
+        let mask = layout.pack(|index| f64::from(u8::from(packing.visible(index))));
+        let scaled = self.scaled_argument(scores, f)?;
+        let plan = Plan::new(&Self::series(f, 1.0 / unit)?);
+        let scale = self.scale_below("exponential", scaled.level(), plan.depth() as usize)?;
+        let parts = self.ev.split(&scaled)?;
+        let parts = parts
+            .iter()
+            .zip(offsets.iter().zip(&mask))
+            .map(|(part, (offsets, mask))| {
+                let u = self.ev.add_values(part, offsets)?;
+                Ok(self.ev.polynomial_masked(&u, &plan, mask, scale)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.tensor(layout, self.ev.join(&parts)?, unit, site)
+    }
+
+    fn sum_keys(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
+        let axis = if self.packing.shape().is_step() {
+            Axis::KEY
+        } else {
+            Axis::OFFSET
+        };
+        let plan = ReducePlan::sum(x.packed.layout(), &[axis], SumOptions::default())?;
+        let sum = plan.apply(self.ev, &x.packed)?;
+        self.tensor(sum.layout().clone(), sum.into_batch(), x.unit, site)
+    }
+
+    fn mix(
+        &mut self,
+        weights: &Tensor<B>,
+        values: &Tensor<B>,
+        _: Positions,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        let unit = weights.unit * values.unit;
+        let step = self.packing.shape().is_step();
+        let (w, v, axis) = if step {
+            (weights.packed.clone(), values.packed.clone(), Axis::KEY)
+        } else {
+            let w = maps::spread_weights(&self.packing)?.apply(self.ev, &weights.packed)?;
+            let v = maps::by_offset(&self.packing)?.apply(self.ev, &values.packed)?;
+            (w, v, Axis::OFFSET)
+        };
+        let plan = Contraction::mix(w.layout(), v.layout(), axis, SumOptions::default())?;
+        let mixed = plan.apply(self.ev, &w, &v)?;
+        self.tensor(self.packing.per_head()?, mixed.into_batch(), unit, site)
+    }
+
+    fn last(&mut self, x: &Tensor<B>, _: Positions) -> Result<Tensor<B>> {
+        // The head reads the slots of the last token; the others stay where they are.
+        Ok(x.clone())
+    }
+
+    fn refresh(&mut self, x: Tensor<B>, site: Site) -> Result<Tensor<B>> {
+        let Some(&level) = self.plan.get(&site) else {
+            return Ok(x);
+        };
+        let unit = self.units.of(site)?;
+        let batch = self.in_unit(&x, unit);
+        (self.report)(Event::Refresh(site, batch.count()));
+        let fresh = self.bootstrapper.refresh(self.ev, &batch)?;
+        let fresh = fresh.with_period(x.packed.layout().period().min(fresh.slots()))?;
+        let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
+        Ok(Tensor {
+            packed: Packed::new(x.packed.layout().clone(), fresh)?,
+            unit,
+            ..x
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! The model on ciphertexts.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `packing` | where tensors lie in the slots |
+//! | `units` | what a stored 1 stands for |
+//! | `maps` | plaintext matrices between packings |
+//! | `machine` | the operations of the model on ciphertexts |
+
+pub mod machine;
+pub mod maps;
+pub mod packing;
+pub mod units;
+
+pub use machine::{Encrypted, Event, PassPlan, Tensor};
+pub use packing::{Packing, Shape};
+pub use units::Units;

@@ -1,0 +1,101 @@
+//! The units that encrypted tensors are stored in.
+//!
+//! A ciphertext holds `value / unit`, in `[-1, 1]` wherever it may be bootstrapped. The unit is the
+//! calibrated bound, stretched a little where that makes the argument of the next polynomial a
+//! whole multiple of what is stored: then the map onto `[-1, 1]` costs no level.
+
+use std::collections::BTreeMap;
+
+use crate::calibrate::Calibration;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::attention::Round;
+use crate::model::{Fit, Function, Role, Site};
+
+/// Unit of every site.
+#[derive(Clone, Debug)]
+pub struct Units(BTreeMap<Site, f64>);
+
+impl Units {
+    /// The units for a calibrated model.
+    pub fn new(config: &Config, calibration: &Calibration) -> Result<Self> {
+        let mut units = Self(calibration.bounds.clone());
+        for (layer, functions) in calibration.circuit.layers.iter().enumerate() {
+            let at = |role| Site::new(layer, role);
+            let channels = config.hidden as f64;
+            if layer > 0 {
+                units.stretch_square(at(Role::Hidden), &functions.attention_norm, channels)?;
+            }
+            units.stretch_square(at(Role::HiddenMiddle), &functions.mlp_norm, channels)?;
+            let silu = fit(&functions.silu, at(Role::Gate))?;
+            units.stretch(at(Role::Gate), half_width(silu))?;
+            let softmax = &functions.softmax;
+            let exponential = fit(&softmax.exponential, at(Role::Scores))?;
+            units.stretch(at(Role::Scores), half_width(exponential))?;
+            // Scores of a decoding step are products of stored queries and keys as they are.
+            let product = units.of(at(Role::Query))? * units.of(at(Role::Key))?;
+            let whole = (product / half_width(exponential)).ceil().max(1.0);
+            let key = units.of(at(Role::Key))?;
+            units
+                .0
+                .insert(at(Role::Query), whole * half_width(exponential) / key);
+            for (number, round) in softmax.rounds.iter().enumerate() {
+                if let Round::Normalise(reciprocal) = round {
+                    units.stretch_square(at(Role::Powers(number as u8)), reciprocal, 1.0)?;
+                }
+            }
+            let last = at(Role::Powers(softmax.rounds.len() as u8));
+            units.stretch_square(last, &softmax.last, 1.0)?;
+            // What is added to the residual stream is stored in the unit of the sum.
+            units
+                .0
+                .insert(at(Role::Attended), units.of(at(Role::HiddenMiddle))?);
+        }
+        for layer in 0..config.layers {
+            let sum = units.of(Site::new(layer + 1, Role::Hidden))?;
+            units.0.insert(Site::new(layer, Role::Down), sum);
+        }
+        Ok(units)
+    }
+
+    /// The unit of a site.
+    pub fn of(&self, site: Site) -> Result<f64> {
+        self.0
+            .get(&site)
+            .copied()
+            .ok_or_else(|| Error::Uncalibrated {
+                site: site.to_string(),
+            })
+    }
+
+    /// The least multiple of `step` that is at least the bound.
+    fn stretch(&mut self, site: Site, step: f64) -> Result<()> {
+        let bound = self.of(site)?;
+        self.0.insert(site, (bound / step).ceil().max(1.0) * step);
+        Ok(())
+    }
+
+    /// For a tensor whose squares, summed or averaged over `count` of them, are the argument of
+    /// `f`: the least unit at least the bound, within a bit of it, for which the argument is a
+    /// whole multiple of the stored sum; else the bound itself.
+    fn stretch_square(&mut self, site: Site, f: &Function, count: f64) -> Result<()> {
+        let bound = self.of(site)?;
+        let step = count * half_width(fit(f, site)?);
+        let unit = ((bound * bound / step).ceil().max(1.0) * step).sqrt();
+        if unit <= 2.0 * bound {
+            self.0.insert(site, unit);
+        }
+        Ok(())
+    }
+}
+
+/// The polynomial of a calibrated function.
+pub fn fit(f: &Function, site: Site) -> Result<&Fit> {
+    f.fit.as_ref().ok_or_else(|| Error::Uncalibrated {
+        site: site.to_string(),
+    })
+}
+
+fn half_width(fit: &Fit) -> f64 {
+    (fit.hi - fit.lo) / 2.0
+}
