@@ -1,12 +1,14 @@
-//! Times each kernel: `cargo run --release -p ckks-cpu --example kernels [THREADS] [LOG_N]`.
+//! Times each kernel: `cargo run --release -p ckks-cpu --example kernels [THREADS] [LOG_N] [BITS]`.
 //!
 //! Prints the fastest of several runs, in microseconds for one limb (for base conversion, one pair
-//! of limbs), on a ring of degree `2^16` with 24 + 6 primes of 45 to 50 bits.
+//! of limbs; for matrix products, a thousand multiplications), on a ring of degree `2^LOG_N` (16)
+//! with 24 + 6 primes of `BITS` bits (45), the special ones longer.
 
 use ckks_cpu::{CpuBackend, CpuOptions, available_kernels};
 use ckks_math::arith::ntt_primes_excluding;
 use ckks_math::backend::{
-    Basis, Device, Pointwise, RingKernels, RingKind, RingSpec, SwitchKernels, SwitchKeyData,
+    Basis, Device, GemmKernels, Pointwise, RingKernels, RingKind, RingSpec, SwitchKernels,
+    SwitchKeyData,
 };
 use std::time::{Duration, Instant};
 
@@ -17,18 +19,19 @@ fn fastest(mut run: impl FnMut()) -> Duration {
         run();
         start.elapsed()
     };
-    [(); 15].map(time).into_iter().min().unwrap_or_default()
+    [(); 9].map(time).into_iter().min().unwrap_or_default()
 }
 
 fn main() -> ckks_math::Result<()> {
     let mut arguments = std::env::args().skip(1).filter_map(|a| a.parse().ok());
     let threads = arguments.next().unwrap_or(1);
     let log_n = arguments.next().unwrap_or(16) as u32;
+    let bits = arguments.next().unwrap_or(45) as u32;
     let (l, k) = (24, 6);
     for kind in [RingKind::Standard, RingKind::ConjugateInvariant] {
         let order = 4 << log_n;
-        let q = ntt_primes_excluding(45, order, l, &[])?;
-        let p = ntt_primes_excluding(49, order, k, &q)?;
+        let q = ntt_primes_excluding(bits, order, l, &[])?;
+        let p = ntt_primes_excluding((bits + 4).min(60), order, k, &q)?;
         let ring = RingSpec::new(kind, log_n, &q, &p)?;
         for kernels in available_kernels() {
             let options = CpuOptions {
@@ -101,6 +104,50 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
     let g = ring.galois_rotation(7);
     let run = || drop(backend.automorphism(&t, &x, g).expect("automorphism"));
     report("automorphism", limbs, fastest(run));
+    let pair = backend.stack(&t, &[&x, &y])?;
+    let run = || drop(backend.tensor(&t, &pair, &pair).expect("tensor"));
+    report("tensor", limbs, fastest(run));
+    let mut sum = backend.duplicate(&t, &pair)?;
+    let run = || backend.add_rows(&t, &mut sum, 1, &x).expect("sum");
+    report("add_rows", limbs, fastest(run));
+    for (name, shift, divisor) in [
+        ("embed N", 20, 1),
+        ("embed N, wide", 60, 1),
+        ("embed N/2", 20, 2),
+        ("embed N/64", 20, 64),
+    ] {
+        let m = ring.degree() / divisor;
+        let spread = |j: usize| (j as i64).wrapping_mul(0x1e37_79b9_7f4a_7c15) >> (64 - shift);
+        let coefficients: Vec<i64> = (0..m).map(spread).collect();
+        let run = || drop(backend.embed(&t, full, &coefficients, m).expect("embed"));
+        report(name, limbs, fastest(run));
+    }
+    for (name, run) in [
+        ("duplicate", 0),
+        ("upload", 1),
+        ("restrict", 2),
+        ("alloc", 3),
+    ] {
+        let host = words(1, full);
+        let run = || {
+            drop(match run {
+                0 => backend.duplicate(&t, &x),
+                1 => backend.upload(&t, 1, full, &host),
+                2 => backend.restrict(&t, &x, 0..1, full),
+                _ => backend.alloc(&t, 1, full),
+            })
+        };
+        report(name, limbs, fastest(run));
+    }
+    let (outputs, inputs, level) = (32, 32, Basis::q(2));
+    let entries: Vec<i64> = (0..inputs * outputs)
+        .map(|i| i as i64 % 255 - 127)
+        .collect();
+    let matrix = backend.load_matrix(&t, outputs as usize, inputs as usize, &entries)?;
+    let vectors = backend.upload(&t, inputs as usize, level, &words(inputs as usize, level))?;
+    let run = || drop(backend.gemm(&t, &matrix, &vectors).expect("gemm"));
+    let thousands = 2 * ring.degree() * (inputs * outputs) as usize / 1000;
+    report("gemm 32 x 32 (1000)", thousands, fastest(run));
     let source = backend.restrict(&t, &x, 0..1, Basis::digit(0, digit))?;
     let run = || drop(backend.base_convert(&t, &source, full).expect("convert"));
     let pairs = digit * (limbs - digit);

@@ -3,8 +3,8 @@
 use crate::device::{Block, CpuBackend};
 use crate::kernels::{CHUNK, Prime, Target};
 use crate::tables::Tables;
-use ckks_math::Result;
 use ckks_math::backend::{Basis, Pointwise, RingKernels};
+use ckks_math::{Error, Result};
 use std::ops::Range;
 
 /// The position in `outer` of each limb of `inner`.
@@ -221,6 +221,70 @@ impl RingKernels for CpuBackend {
                     Target::Sum(weights) => conversion.accumulate(prime, weights, &digits, out),
                 }
             }
+        });
+        Ok(out)
+    }
+
+    fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
+        let n = t.ring.degree();
+        if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
+            return Err(Error::InvalidParameters(format!(
+                "embed: {} coefficients in rows of {m}, a power of two at most N = {n}",
+                coefficients.len()
+            )));
+        }
+        let mut out = self.block(t, coefficients.len() / m, basis)?;
+        let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
+        let bound = bound.unwrap_or(0);
+        let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
+        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+            let row = &coefficients[task.row * m..][..m];
+            let prime = (&t.ring, indices[task.limb]);
+            task.prime.embed(prime, task.out, row, bound);
+        });
+        Ok(out)
+    }
+
+    fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
+        let rows = first..first + y.shape.rows;
+        if rows.end > x.shape.rows {
+            return Err(Error::ShapeMismatch {
+                op: "add_rows",
+                left: x.shape,
+                right: y.shape,
+            });
+        }
+        let at = positions(x.shape.basis, y.shape.basis);
+        let words = rows.len() * x.row_words();
+        let mut chosen = tasks(t, x);
+        chosen.retain(|task| rows.contains(&task.row));
+        self.for_each(words, chosen, |task| {
+            let y = y.limb(task.row - first, at[task.limb]);
+            task.prime.pointwise_assign(Pointwise::Add, task.out, y);
+        });
+        Ok(())
+    }
+
+    fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {
+        let (k, basis) = (x.shape.rows / 2, x.shape.basis);
+        let at = positions(basis, y.shape.basis);
+        let primes = t.primes(basis);
+        let mut out = self.block(t, 3 * k, basis)?;
+        let words = out.words.len();
+        let mut products = Vec::with_capacity(basis.limbs() * k);
+        for (limb, mut low) in by_limb(&mut out).into_iter().enumerate() {
+            let mut middle = low.split_off(k);
+            let high = middle.split_off(k);
+            let outs = low.into_iter().zip(middle).zip(high);
+            products.extend(
+                outs.enumerate()
+                    .map(|(row, ((a, b), c))| (limb, row, [a, b, c])),
+            );
+        }
+        self.for_each(words, products, |(limb, row, outs)| {
+            let x = [row, k + row].map(|row| x.limb(row, limb));
+            let y = [row, k + row].map(|row| y.limb(row, at[limb]));
+            primes[limb].tensor(outs, x, y);
         });
         Ok(out)
     }

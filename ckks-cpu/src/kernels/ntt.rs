@@ -28,10 +28,11 @@ pub struct Twiddles {
     pub scale: u64,
 }
 
-/// The twiddle factors of a ring modulo its prime `index`.
-pub fn twiddles(ring: &RingSpec, index: usize) -> Twiddles {
-    let (m, n) = (ring.prime(index), ring.degree());
-    let psi = ring.root(index);
+/// The twiddle factors of a ring modulo its prime `index`, or of its subring of polynomials in
+/// `X^(N / n)`, which is the ring of degree `n` with the root `psi^(N / n)`.
+pub fn twiddles(ring: &RingSpec, index: usize, n: usize) -> Twiddles {
+    let m = ring.prime(index);
+    let psi = m.pow(ring.root(index), (ring.degree() / n) as u64);
     let stride = match ring.kind() {
         RingKind::Standard => 2,
         RingKind::ConjugateInvariant => 4,
@@ -91,7 +92,8 @@ impl ReferenceNtt {
         }
     }
 
-    /// Coefficients to evaluations, in place.
+    /// Coefficients to evaluations, in place; fewer than `N` of them are those of a subring, whose
+    /// twiddle factors are the first of the ring.
     pub fn forward(&self, x: &mut [u64]) {
         let m = self.modulus;
         if let Some(w) = self.fold {
@@ -103,15 +105,12 @@ impl ReferenceNtt {
         }
         let mut half = x.len() / 2;
         while half > 0 {
-            let groups = x.len() / (2 * half);
-            for (group, &w) in x.chunks_exact_mut(2 * half).zip(&self.forward[groups..]) {
-                let (low, high) = group.split_at_mut(half);
-                for (a, b) in low.iter_mut().zip(high) {
-                    let t = m.mul_shoup(*b, w);
-                    (*a, *b) = (m.add(*a, t), m.sub(*a, t));
-                }
-            }
+            let twiddles = &self.forward[x.len() / (2 * half)..];
+            level(half, x, twiddles, |a, b, w| forward_pair(m, a, b, w));
             half /= 2;
+        }
+        for a in x {
+            *a = subtract_once(subtract_once(*a, 2 * m.value()), m.value());
         }
     }
 
@@ -120,14 +119,12 @@ impl ReferenceNtt {
         let m = self.modulus;
         let mut half = 1;
         while half < x.len() {
-            let groups = x.len() / (2 * half);
-            for (group, &w) in x.chunks_exact_mut(2 * half).zip(&self.inverse[groups..]) {
-                let (low, high) = group.split_at_mut(half);
-                for (a, b) in low.iter_mut().zip(high) {
-                    (*a, *b) = (m.add(*a, *b), m.mul_shoup(m.sub(*a, *b), w));
-                }
-            }
+            let twiddles = &self.inverse[x.len() / (2 * half)..];
+            level(half, x, twiddles, |a, b, w| inverse_pair(m, a, b, w));
             half *= 2;
+        }
+        for a in &mut *x {
+            *a = m.mul_shoup(*a, self.scale);
         }
         if let Some(w) = self.fold {
             for k in 1..=x.len() / 2 {
@@ -137,8 +134,52 @@ impl ReferenceNtt {
             }
             x[0] = m.add(x[0], x[0]);
         }
-        for a in x {
-            *a = m.mul_shoup(*a, self.scale);
-        }
     }
+}
+
+/// Butterflies between words `half` apart, one factor a group of `2 half` words.
+#[inline(always)]
+fn level(
+    half: usize,
+    x: &mut [u64],
+    twiddles: &[Shoup],
+    pair: impl Fn(u64, u64, Shoup) -> (u64, u64),
+) {
+    let groups = |half: usize, x: &mut [u64]| {
+        for (group, &w) in x.chunks_exact_mut(2 * half).zip(twiddles) {
+            let (low, high) = group.split_at_mut(half);
+            for (a, b) in low.iter_mut().zip(high) {
+                (*a, *b) = pair(*a, *b, w);
+            }
+        }
+    };
+    // Short loops are unrolled when their length is known.
+    match half {
+        1 => groups(1, x),
+        2 => groups(2, x),
+        4 => groups(4, x),
+        _ => groups(half, x),
+    }
+}
+
+/// `(a + w b, a - w b)`, all in `[0, 4q)` [Harvey 2014].
+#[inline(always)]
+fn forward_pair(m: Modulus, a: u64, b: u64, w: Shoup) -> (u64, u64) {
+    let a = subtract_once(a, 2 * m.value());
+    let t = m.mul_shoup_lazy(b, w);
+    (a + t, a + 2 * m.value() - t)
+}
+
+/// `(a + b, (a - b) w)`, all in `[0, 2q)` [Harvey 2014].
+#[inline(always)]
+fn inverse_pair(m: Modulus, a: u64, b: u64, w: Shoup) -> (u64, u64) {
+    let sum = subtract_once(a + b, 2 * m.value());
+    (sum, m.mul_shoup_lazy(a + 2 * m.value() - b, w))
+}
+
+/// `x - bound` where `x >= bound`, else `x`, without a branch: the difference wraps to a huge word
+/// otherwise.
+#[inline(always)]
+fn subtract_once(x: u64, bound: u64) -> u64 {
+    x.min(x.wrapping_sub(bound))
 }

@@ -26,6 +26,18 @@ pub fn multiply_accumulate(m: Modulus, acc: &mut [u64], x: &[u64], y: &[u64]) {
     }
 }
 
+/// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
+pub fn tensor(m: Modulus, [a, b, c]: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
+    let outs = a.iter_mut().zip(b).zip(c);
+    let words = x[0].iter().zip(x[1]).zip(y[0].iter().zip(y[1]));
+    for (((a, b), c), ((&x0, &x1), (&y0, &y1))) in outs.zip(words) {
+        let product = |x: u64, y: u64| u128::from(x) * u128::from(y);
+        *a = m.mul(x0, y0);
+        *b = m.reduce_u128(product(x0, y1) + product(x1, y0));
+        *c = m.mul(x1, y1);
+    }
+}
+
 /// `x <- c x`.
 pub fn scale(m: Modulus, x: &mut [u64], c: Shoup) {
     for x in x {
@@ -44,5 +56,25 @@ pub fn offset(m: Modulus, x: &mut [u64], c: u64) {
 pub fn subtract_from_and_scale(m: Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
     for (out, &x) in out.iter_mut().zip(x) {
         *out = m.mul_shoup(m.sub(x, *out), c);
+    }
+}
+
+/// The residues of signed integers of absolute value at most `bound`.
+pub fn integers(m: Modulus, out: &mut [u64], x: &[i64], bound: u64) {
+    let pairs = out.iter_mut().zip(x);
+    if bound < m.value() {
+        pairs.for_each(|(out, &x)| *out = (x + ((x >> 63) & m.value() as i64)) as u64);
+    } else {
+        pairs.for_each(|(out, &x)| *out = m.reduce_i64(x));
+    }
+}
+
+/// Each of the first `values` words fills its run: that many runs are all of `x`.
+pub fn spread(x: &mut [u64], values: usize) {
+    let run = x.len() / values;
+    // From the last, so that no value is overwritten before it is read.
+    for i in (0..values).rev() {
+        let value = x[i];
+        x[i * run..(i + 1) * run].fill(value);
     }
 }

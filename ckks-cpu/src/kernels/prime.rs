@@ -1,14 +1,17 @@
 //! One prime with its constants: where reference and vector kernels part.
 
-use super::{Kernels, KeyLimb, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
+use super::{Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
 use crate::simd::{self, Ifma, IfmaNtt, Narrow};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
+use std::sync::OnceLock;
 
 /// Constants and kernels of one prime; slices are (pieces of) one limb.
 pub struct Prime {
     modulus: Modulus,
     transform: Transform,
+    /// Transforms of the subrings of degree `2^i`, made on first use.
+    subrings: Vec<OnceLock<Transform>>,
     ifma: Option<(Ifma, Narrow)>,
 }
 
@@ -17,10 +20,28 @@ enum Transform {
     Ifma(Ifma, IfmaNtt),
 }
 
+impl Transform {
+    fn new(ifma: Option<Ifma>, modulus: Modulus, twiddles: &ntt::Twiddles) -> Self {
+        match ifma {
+            Some(ifma) if twiddles.forward.len() >= simd::MIN_DEGREE => {
+                Self::Ifma(ifma, ifma.transform(modulus, twiddles))
+            }
+            _ => Self::Reference(ReferenceNtt::new(modulus, twiddles)),
+        }
+    }
+
+    fn forward(&self, x: &mut [u64]) {
+        match self {
+            Self::Reference(t) => t.forward(x),
+            Self::Ifma(ifma, t) => ifma.ntt(t, x),
+        }
+    }
+}
+
 impl Prime {
     pub fn new(ring: &RingSpec, index: usize, kernels: Kernels) -> Self {
         let modulus = ring.prime(index);
-        let twiddles = ntt::twiddles(ring, index);
+        let twiddles = ntt::twiddles(ring, index, ring.degree());
         let ifma = match kernels {
             Kernels::Ifma(ifma)
                 if modulus.bits() <= simd::MAX_BITS && ring.degree() >= simd::MIN_DEGREE =>
@@ -29,13 +50,10 @@ impl Prime {
             }
             Kernels::Ifma(_) | Kernels::Reference => None,
         };
-        let transform = match ifma {
-            Some((ifma, _)) => Transform::Ifma(ifma, ifma.transform(modulus, &twiddles)),
-            None => Transform::Reference(ReferenceNtt::new(modulus, &twiddles)),
-        };
         Self {
             modulus,
-            transform,
+            transform: Transform::new(ifma.map(|(ifma, _)| ifma), modulus, &twiddles),
+            subrings: (0..ring.log_degree()).map(|_| OnceLock::new()).collect(),
             ifma,
         }
     }
@@ -51,9 +69,54 @@ impl Prime {
 
     /// Coefficients to evaluations, in place.
     pub fn ntt(&self, x: &mut [u64]) {
-        match &self.transform {
-            Transform::Reference(t) => t.forward(x),
-            Transform::Ifma(ifma, t) => ifma.ntt(t, x),
+        self.transform.forward(x);
+    }
+
+    /// Coefficients of the subring of polynomials in `X^(N / m)` to evaluations: position `j` in
+    /// bit-reversed order depends on the highest `log2 m` bits of `j` only, so each value of the
+    /// transform of length `m` fills a run. `bound` is at least each `|coefficient|`; `ring` and
+    /// `index` are those this prime was made with.
+    pub fn embed(
+        &self,
+        (ring, index): (&RingSpec, usize),
+        out: &mut [u64],
+        coefficients: &[i64],
+        bound: u64,
+    ) {
+        let m = coefficients.len();
+        let values = &mut out[..m];
+        self.integers(values, coefficients, bound);
+        match (
+            &self.transform,
+            self.subrings.get(m.trailing_zeros() as usize),
+        ) {
+            (Transform::Ifma(ifma, _), Some(subring)) => {
+                let make = || {
+                    let both = ntt::twiddles(ring, index, m);
+                    let inverse = Vec::new();
+                    Transform::new(
+                        Some(*ifma),
+                        self.modulus,
+                        &ntt::Twiddles { inverse, ..both },
+                    )
+                };
+                subring.get_or_init(make).forward(values);
+            }
+            (whole, _) => whole.forward(values),
+        }
+        match &self.ifma {
+            Some((ifma, _)) if m >= LANES => ifma.spread(out, m),
+            _ => pointwise::spread(out, m),
+        }
+    }
+
+    /// The residues of signed integers of absolute value at most `bound`.
+    fn integers(&self, out: &mut [u64], x: &[i64], bound: u64) {
+        match &self.ifma {
+            Some((ifma, narrow)) if x.len().is_multiple_of(LANES) => {
+                ifma.integers(narrow, out, x, bound < self.modulus.value());
+            }
+            _ => pointwise::integers(self.modulus, out, x, bound),
         }
     }
 
@@ -118,6 +181,14 @@ impl Prime {
         match &self.ifma {
             Some((ifma, narrow)) => ifma.multiply_accumulate(narrow, acc, x, y),
             None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
+        }
+    }
+
+    /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
+    pub fn tensor(&self, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
+        match &self.ifma {
+            Some((ifma, narrow)) => ifma.tensor(narrow, outs, x, y),
+            None => pointwise::tensor(self.modulus, outs, x, y),
         }
     }
 

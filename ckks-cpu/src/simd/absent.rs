@@ -61,6 +61,10 @@ impl Ifma {
         match self {}
     }
 
+    pub fn tensor(self, _: &Narrow, _: [&mut [u64]; 3], _: [&[u64]; 2], _: [&[u64]; 2]) {
+        match self {}
+    }
+
     pub fn scale(self, _: &Narrow, _: &mut [u64], _: Shoup) {
         match self {}
     }
@@ -119,6 +123,14 @@ impl Ifma {
     }
 
     pub fn scale_into(self, _: &Narrow, _: &mut [u64], _: &[u64], _: Shoup) {
+        match self {}
+    }
+
+    pub fn integers(self, _: &Narrow, _: &mut [u64], _: &[i64], _: bool) {
+        match self {}
+    }
+
+    pub fn spread(self, _: &mut [u64], _: usize) {
         match self {}
     }
 

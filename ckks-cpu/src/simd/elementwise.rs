@@ -2,7 +2,7 @@
 
 use super::arith::{Narrow, Q, V, add_high, add_low, load, splat, store};
 use ckks_math::backend::Pointwise;
-use std::arch::x86_64::_mm512_setzero_si512;
+use std::arch::x86_64::*;
 
 /// `x <- f(x)`, each eight words.
 #[inline]
@@ -71,6 +71,25 @@ pub fn multiply_accumulate(n: &Narrow, acc: &mut [u64], x: &[u64], y: &[u64]) {
     }
 }
 
+/// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn tensor(n: &Narrow, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
+    let (q, zero) = (Q::new(n), _mm512_setzero_si512());
+    let [a, b, c] = outs.map(|out| out.as_chunks_mut::<8>().0.iter_mut());
+    let ([x0, x1], [y0, y1]) = (
+        x.map(|x| x.as_chunks::<8>().0),
+        y.map(|y| y.as_chunks::<8>().0),
+    );
+    let words = x0.iter().zip(x1).zip(y0.iter().zip(y1));
+    for (((a, b), c), ((x0, x1), (y0, y1))) in a.zip(b).zip(c).zip(words) {
+        let [x0, x1, y0, y1] = [x0, x1, y0, y1].map(|words| load(words));
+        store(a, q.product(x0, y0));
+        let high = add_high(add_high(zero, x0, y1), x1, y0);
+        store(b, q.reduce(high, add_low(add_low(zero, x0, y1), x1, y0)));
+        store(c, q.product(x1, y1));
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
 pub fn scale(n: &Narrow, x: &mut [u64], c: [u64; 2]) {
     let (q, c) = (Q::new(n), [splat(c[0]), splat(c[1])]);
@@ -95,4 +114,47 @@ pub fn offset(n: &Narrow, x: &mut [u64], c: u64) {
 pub fn subtract_from_and_scale(n: &Narrow, out: &mut [u64], x: &[u64], c: [u64; 2]) {
     let (q, c) = (Q::new(n), [splat(c[0]), splat(c[1])]);
     zip(out, x, |out, x| q.mul(q.sub(x, out), c));
+}
+
+/// The residues of signed integers; `small` if all are in `(-q, q)`.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn integers(n: &Narrow, out: &mut [u64], x: &[i64], small: bool) {
+    let (q, zero) = (Q::new(n), _mm512_setzero_si512());
+    let pairs = out
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(x.as_chunks::<8>().0);
+    for (out, x) in pairs {
+        let x = load(&x.map(i64::cast_unsigned));
+        let residue = if small {
+            // Negative integers are huge as words, and come down by `q`.
+            _mm512_min_epu64(x, _mm512_add_epi64(x, q.q))
+        } else {
+            let size = q.reduce(zero, _mm512_abs_epi64(x));
+            let negative = _mm512_movepi64_mask(x);
+            _mm512_mask_blend_epi64(negative, size, q.sub(zero, size))
+        };
+        store(out, residue);
+    }
+}
+
+/// Each of the first `values` words, a multiple of 8, fills its run.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn spread(x: &mut [u64], values: usize) {
+    let run = x.len() / values;
+    if run == 1 {
+        return;
+    }
+    let shift = splat(u64::from(run.trailing_zeros()));
+    let lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    // From the last, so that no value is overwritten before it is read.
+    for i in (0..values / 8).rev() {
+        let words = load(&x.as_chunks::<8>().0[i]);
+        let outs = x[8 * i * run..][..8 * run].as_chunks_mut::<8>().0;
+        for (k, out) in outs.iter_mut().enumerate() {
+            let from = _mm512_srlv_epi64(_mm512_add_epi64(lanes, splat(8 * k as u64)), shift);
+            store(out, _mm512_permutexvar_epi64(from, words));
+        }
+    }
 }

@@ -76,6 +76,10 @@ impl Ifma {
         call!(elementwise::multiply_accumulate(n, acc, x, y));
     }
 
+    pub fn tensor(self, n: &Narrow, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
+        call!(elementwise::tensor(n, outs, x, y));
+    }
+
     pub fn scale(self, n: &Narrow, x: &mut [u64], c: Shoup) {
         call!(elementwise::scale(n, x, narrow_shoup(c)));
     }
@@ -129,6 +133,16 @@ impl Ifma {
 
     pub fn scale_into(self, n: &Narrow, out: &mut [u64], x: &[u64], c: Shoup) {
         call!(elementwise::scale_into(n, out, x, narrow_shoup(c)));
+    }
+
+    /// See [`elementwise::integers`].
+    pub fn integers(self, n: &Narrow, out: &mut [u64], x: &[i64], small: bool) {
+        call!(elementwise::integers(n, out, x, small));
+    }
+
+    /// See [`elementwise::spread`].
+    pub fn spread(self, x: &mut [u64], values: usize) {
+        call!(elementwise::spread(x, values));
     }
 
     pub fn quotient(self, sources: &[Source], digits: &[&[u64]], out: &mut [u64]) {

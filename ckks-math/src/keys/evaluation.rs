@@ -5,11 +5,23 @@ use crate::backend::dry_run::DryRun;
 use crate::backend::{Backend, Basis};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::params::Params;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Requests recorded during a dry run: the keys a circuit needs.
 pub type KeyDemand = BTreeSet<KeyRequest>;
+
+/// The keys to make for a demand: for each purpose and number of special primes only the highest
+/// level, whose key serves the lower ones.
+pub fn merge_demand(params: &Params, demand: &KeyDemand) -> Vec<KeyRequest> {
+    let mut highest = BTreeMap::new();
+    for request in demand {
+        // Ascending levels: the last one stays.
+        highest.insert((request.purpose, request.basis(params).special), *request);
+    }
+    highest.into_values().collect()
+}
 
 /// Switching keys on a device, by purpose and level.
 pub struct EvaluationKeys<B: Backend> {

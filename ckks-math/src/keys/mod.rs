@@ -6,7 +6,7 @@ mod public;
 mod secret;
 mod switching;
 
-pub use evaluation::{EvaluationKeys, KeyDemand};
+pub use evaluation::{EvaluationKeys, KeyDemand, merge_demand};
 pub use generator::KeyGenerator;
 pub use public::PublicKey;
 pub use secret::SecretKey;

@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::model::attention::Softmax;
 use crate::model::{Cache, Fit, Function, Machine, Positions, Projection, Role, Site};
 
-/// Largest and smallest ratio of scales that the argument of a polynomial may have to the canonical
-/// one; the scales of its powers drift by the ratio to their index.
+/// Largest ratio, either way, of the scale of a polynomial's argument to the canonical one; the
+/// scales of its powers drift by the ratio to their index.
 const SCALE_DRIFT: f64 = 1.26;
 
 /// An encrypted tensor: ciphertexts of `value / unit`.
@@ -40,6 +40,21 @@ impl<B: Backend> Clone for Tensor<B> {
 }
 
 impl<B: Backend> Tensor<B> {
+    /// Ciphertexts that hold `value / unit`.
+    pub fn new(packed: Packed<B>, unit: f64) -> Self {
+        Self { packed, unit, prompt: None }
+    }
+
+    /// The ciphertexts.
+    pub fn packed(&self) -> &Packed<B> {
+        &self.packed
+    }
+
+    /// What a stored 1 stands for.
+    pub fn unit(&self) -> f64 {
+        self.unit
+    }
+
     /// Level of its ciphertexts.
     pub fn level(&self) -> usize {
         self.packed.level()
@@ -74,6 +89,14 @@ pub struct Encrypted<'a, B: Backend> {
     pub packing: Packing,
     /// Told of every step.
     pub report: &'a mut dyn FnMut(Event),
+}
+
+/// Levels that the map onto `[-1, 1]` costs for a tensor stored in `unit`: none when the argument
+/// is near a whole multiple of what is stored, since the rest goes into the scale.
+pub(crate) fn argument_levels(unit: f64, f: &Fit) -> usize {
+    let factor = 2.0 * unit / (f.hi - f.lo);
+    let drift = factor / factor.round().max(1.0);
+    usize::from(!(1.0 / SCALE_DRIFT..=SCALE_DRIFT).contains(&drift))
 }
 
 impl<B: Backend> Encrypted<'_, B> {

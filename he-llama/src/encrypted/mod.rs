@@ -6,12 +6,16 @@
 //! | `units` | what a stored 1 stands for |
 //! | `maps` | plaintext matrices between packings |
 //! | `machine` | the operations of the model on ciphertexts |
+//! | `levels`, `plan` | the same operations on levels; where bootstraps go |
 
+pub mod levels;
 pub mod machine;
 pub mod maps;
 pub mod packing;
+pub mod plan;
 pub mod units;
 
 pub use machine::{Encrypted, Event, PassPlan, Tensor};
 pub use packing::{Packing, Shape};
+pub use plan::{Budget, Plan};
 pub use units::Units;

@@ -20,6 +20,7 @@ use he_linalg::{Axis, Field, Layout};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::model::{Role, Site};
 
 /// The sizes of one pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +70,7 @@ pub struct Packing {
     shape: Shape,
     heads: usize,
     dim: usize,
+    hidden: usize,
 }
 
 impl Packing {
@@ -81,12 +83,31 @@ impl Packing {
             shape,
             heads: config.heads.next_power_of_two(),
             dim: config.head_dim,
+            hidden: config.hidden,
         }
     }
 
     /// The sizes.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Width of the residual stream.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// The period of the tensor at a site that may be bootstrapped.
+    pub fn of_site(&self, site: Site, config: &Config) -> Result<usize> {
+        let layout = match site.role {
+            Role::Query | Role::Mixed => self.per_head()?,
+            Role::Key | Role::Value if self.shape.is_step() => self.cache()?,
+            Role::Key | Role::Value => self.per_head()?,
+            Role::Scores | Role::Powers(_) => self.scores()?,
+            Role::Gate | Role::Up | Role::Product => self.channels(config.intermediate)?,
+            _ => self.channels(config.hidden)?,
+        };
+        Ok(layout.period())
     }
 
     /// Number of heads in the layouts.

@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::calibrate::Calibration;
-use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::attention::Round;
-use crate::model::{Fit, Function, Role, Site};
+use crate::model::{Fit, Function, Llama, Role, Site};
 
 /// Unit of every site.
 #[derive(Clone, Debug)]
@@ -18,8 +17,12 @@ pub struct Units(BTreeMap<Site, f64>);
 
 impl Units {
     /// The units for a calibrated model.
-    pub fn new(config: &Config, calibration: &Calibration) -> Result<Self> {
+    pub fn new(llama: &Llama, calibration: &Calibration) -> Result<Self> {
+        let config = &llama.config;
         let mut units = Self(calibration.bounds.clone());
+        let (hidden, normed) = embedding_bounds(llama);
+        units.0.insert(Site::new(0, Role::Hidden), hidden);
+        units.0.insert(Site::new(0, Role::Normed), normed);
         for (layer, functions) in calibration.circuit.layers.iter().enumerate() {
             let at = |role| Site::new(layer, role);
             let channels = config.hidden as f64;
@@ -87,6 +90,18 @@ impl Units {
         }
         Ok(())
     }
+}
+
+/// Largest entries of the embeddings, plain and normalised: exact, all tokens are known.
+fn embedding_bounds(llama: &Llama) -> (f64, f64) {
+    let (mut hidden, mut normed) = (0.0_f64, 0.0_f64);
+    for row in llama.embedding.rows() {
+        let largest = row.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
+        let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / row.len() as f64;
+        hidden = hidden.max(largest);
+        normed = normed.max(largest / (mean + llama.config.norm_epsilon).sqrt());
+    }
+    (hidden, normed)
 }
 
 /// The polynomial of a calibrated function.

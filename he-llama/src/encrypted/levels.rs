@@ -1,0 +1,226 @@
+//! The machine that follows levels: what a pass of the encrypted machine does to them.
+
+use std::collections::BTreeSet;
+
+use crate::encrypted::machine::{PassPlan, argument_levels};
+use crate::encrypted::packing::Packing;
+use crate::encrypted::units::{Units, fit};
+use crate::error::{Error, Result};
+use crate::model::attention::Softmax;
+use crate::model::function::{depth, depth_times};
+use crate::model::{Cache, Function, Machine, Positions, Projection, Role, Site};
+
+/// A tensor by its level, unit and number of ciphertexts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leveled {
+    /// Level of the ciphertexts.
+    pub level: usize,
+    /// What a stored 1 stands for.
+    pub unit: f64,
+    /// Number of ciphertexts.
+    pub count: usize,
+    /// Whether it still is packed as in the prompt.
+    pub prompt: bool,
+}
+
+/// Follows levels through a pass.
+pub struct Levels<'a> {
+    /// Units of the tensors.
+    pub units: &'a Units,
+    /// Layouts of the pass.
+    pub packing: Packing,
+    /// Where bootstraps are.
+    pub plan: &'a PassPlan,
+    /// The level that a tensor must still have to be bootstrapped.
+    pub bottom: usize,
+    /// Candidates met, in order.
+    pub candidates: Vec<Site>,
+    /// Ciphertexts bootstrapped.
+    pub bootstraps: usize,
+    /// Sites that a set of candidates includes, when a plan is being searched.
+    pub chosen: Option<(BTreeSet<Site>, usize)>,
+}
+
+impl<'a> Levels<'a> {
+    /// Follows `plan`.
+    pub fn new(units: &'a Units, packing: Packing, plan: &'a PassPlan, bottom: usize) -> Self {
+        let candidates = Vec::new();
+        Self { units, packing, plan, bottom, candidates, bootstraps: 0, chosen: None }
+    }
+
+    fn below(&self, op: &'static str, level: usize, need: usize) -> Result<usize> {
+        level
+            .checked_sub(need)
+            .ok_or_else(|| ckks_math::Error::LevelExhausted { op, need, have: level }.into())
+    }
+
+    fn argument(&self, x: &Leveled, f: &Function, site: Site) -> Result<usize> {
+        self.below("argument", x.level, argument_levels(x.unit, fit(f, site)?))
+    }
+
+    fn is_step(&self) -> bool {
+        self.packing.shape().is_step()
+    }
+}
+
+impl Machine for Levels<'_> {
+    type Tensor = Leveled;
+    type Error = Error;
+
+    fn project<const N: usize>(
+        &mut self,
+        x: &Leveled,
+        projections: [&Projection; N],
+        _: Positions,
+    ) -> Result<[Leveled; N]> {
+        let level = self.below("project", x.level, 1)?;
+        let mut results = [*x; N];
+        for (result, p) in results.iter_mut().zip(projections) {
+            let heads = matches!(
+                p.site.role,
+                Role::QueryRaw | Role::Query | Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value
+            );
+            let layout = match (heads, self.is_step()) {
+                (true, true) => self.packing.cache()?,
+                (true, false) => self.packing.per_head()?,
+                (false, _) => self.packing.channels(p.outputs())?,
+            };
+            let unit = self.units.of(p.site)?;
+            *result = Leveled { level, unit, count: layout.ciphertexts(), prompt: false };
+        }
+        Ok(results)
+    }
+
+    fn mean_square(&mut self, x: &Leveled, site: Site) -> Result<Leveled> {
+        let level = self.below("mean_square", x.level, 1)?;
+        let _ = site;
+        let unit = x.unit * x.unit / self.packing.hidden() as f64;
+        Ok(Leveled { level, unit, count: 1, prompt: false })
+    }
+
+    fn apply_times(
+        &mut self,
+        x: &Leveled,
+        f: &Function,
+        factor: &Leveled,
+        argument: Site,
+        site: Site,
+    ) -> Result<Leveled> {
+        let level = self.argument(x, f, argument)?;
+        let late = level.saturating_sub(factor.level);
+        let degree = fit(f, argument)?.degree();
+        let level = self.below("apply_times", level, depth_times(degree, late))?;
+        Ok(Leveled { level, unit: self.units.of(site)?, ..*factor })
+    }
+
+    fn add(&mut self, x: &Leveled, y: &Leveled, _: Site) -> Result<Leveled> {
+        let unit = if x.level < y.level { x.unit } else { y.unit };
+        // Equal levels with different units have no room for the constant that unites them.
+        if x.level == y.level && (x.unit / y.unit - 1.0).abs() > 1e-9 {
+            self.below("add", 0, 1)?;
+        }
+        Ok(Leveled { level: x.level.min(y.level), unit, ..*y })
+    }
+
+    fn square(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
+        Ok(Leveled { level: self.below("square", x.level, 1)?, unit: x.unit * x.unit, ..*x })
+    }
+
+    fn append(
+        &mut self,
+        cache: &mut Cache<Leveled>,
+        keys: &Leveled,
+        values: &Leveled,
+        positions: Positions,
+    ) -> Result<()> {
+        cache.entries = Some(match cache.entries.take() {
+            None => {
+                let mark = |x: &Leveled| Leveled { prompt: true, ..*x };
+                (mark(keys), mark(values))
+            }
+            Some((k, v)) => {
+                let mut join = |old: &Leveled, new: &Leveled| -> Result<Leveled> {
+                    let level = self.below("cache", old.level, usize::from(old.prompt))?;
+                    let old = Leveled { level, prompt: false, ..*old };
+                    self.add(&old, new, Site::new(0, Role::Key))
+                };
+                (join(&k, keys)?, join(&v, values)?)
+            }
+        });
+        cache.len = positions.end();
+        Ok(())
+    }
+
+    fn scores(
+        &mut self,
+        queries: &Leveled,
+        keys: &Leveled,
+        _: Positions,
+        site: Site,
+    ) -> Result<Leveled> {
+        let count = self.packing.scores()?.ciphertexts();
+        if self.is_step() {
+            let level = self.below("scores", queries.level.min(keys.level), 1)?;
+            return Ok(Leveled { level, unit: queries.unit * keys.unit, count, prompt: false });
+        }
+        let met = self.below("keys by offset", keys.level, 1)?;
+        let level = self.below("scores", queries.level.min(met), 2)?;
+        Ok(Leveled { level, unit: self.units.of(site)?, count, prompt: false })
+    }
+
+    fn exponential(
+        &mut self,
+        scores: &Leveled,
+        softmax: &Softmax,
+        _: Positions,
+        argument: Site,
+        site: Site,
+    ) -> Result<Leveled> {
+        let level = self.argument(scores, &softmax.exponential, argument)?;
+        let degree = fit(&softmax.exponential, argument)?.degree();
+        let level = self.below("exponential", level, depth(degree))?;
+        Ok(Leveled { level, unit: self.units.of(site)?, ..*scores })
+    }
+
+    fn sum_keys(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
+        let level = self.below("sum_keys", x.level, usize::from(self.is_step()))?;
+        Ok(Leveled { level, ..*x })
+    }
+
+    fn mix(
+        &mut self,
+        weights: &Leveled,
+        values: &Leveled,
+        _: Positions,
+        _: Site,
+    ) -> Result<Leveled> {
+        let unit = weights.unit * values.unit;
+        let level = if self.is_step() {
+            self.below("mix", weights.level.min(values.level), 2)?
+        } else {
+            let met = self.below("values by offset", values.level, 1)?;
+            let spread = self.below("weights", weights.level, 1)?;
+            self.below("mix", spread.min(met), 1)?
+        };
+        Ok(Leveled { level, unit, count: self.packing.per_head()?.ciphertexts(), prompt: false })
+    }
+
+    fn last(&mut self, x: &Leveled, _: Positions) -> Result<Leveled> {
+        Ok(*x)
+    }
+
+    fn refresh(&mut self, x: Leveled, site: Site) -> Result<Leveled> {
+        self.candidates.push(site);
+        let to = match &self.chosen {
+            Some((chosen, top)) => chosen.contains(&site).then_some(*top),
+            None => self.plan.get(&site).copied(),
+        };
+        let Some(level) = to else { return Ok(x) };
+        let unit = self.units.of(site)?;
+        // A change of unit is a constant on the level above.
+        let change = usize::from((x.unit / unit - 1.0).abs() > 1e-9);
+        self.below("refresh", x.level, self.bottom + change)?;
+        self.bootstraps += x.count;
+        Ok(Leveled { level, unit, ..x })
+    }
+}
