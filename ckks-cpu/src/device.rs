@@ -173,7 +173,14 @@ impl Device for CpuBackend {
 
     fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
         let mut out = self.block(t, rows, basis)?;
-        out.words.fill(0);
+        let limbs = out.words.chunks_exact_mut(t.ring.degree()).collect();
+        self.for_each(
+            rows * basis.limbs() * t.ring.degree(),
+            limbs,
+            |limb: &mut [u64]| {
+                limb.fill(0);
+            },
+        );
         Ok(out)
     }
 

@@ -1,6 +1,7 @@
 //! The default model, part of the program: a small Llama trained on Shakespeare's plays.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::checkpoint::Weights;
 use crate::config::Config;
@@ -14,7 +15,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../assets/shakespeare/model.safetensor
 const TOKENIZER: &[u8] = include_bytes!("../../assets/shakespeare/tokenizer.json");
 
 /// The prompt used when none is given.
-pub const PROMPT: &str = "ROMEO:\nIf I profane with my unworthiest hand";
+pub const PROMPT: &str = "ROMEO:\nCome, let us go";
 
 /// The embedded model.
 pub fn source() -> Result<Source> {
@@ -23,7 +24,7 @@ pub fn source() -> Result<Source> {
     let weights = Weights::parse(WEIGHTS, place, &config)?;
     let tokenizer = Tokenizer::parse(TOKENIZER, place)?;
     Ok(Source {
-        llama: Llama::new(config, weights),
+        llama: Arc::new(Llama::new(config, weights)),
         tokenizer,
         directory: None,
     })

@@ -194,6 +194,68 @@ pub enum Error {
         /// Hash or version in the file.
         found: String,
     },
+    /// Something is wrong with a file.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// A file that must not be overwritten.
+    #[error("{path} exists: choose another name, or give --force to replace it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No backend of this name.
+    #[error("no backend {name:?} in this build: choose one of {built} ({why})")]
+    Backend {
+        /// The name given.
+        name: String,
+        /// Names of the backends built in.
+        built: String,
+        /// Why it is absent.
+        why: &'static str,
+    },
+    /// A parameter set that cannot run a model.
+    #[error("preset {name} does not bootstrap, which a model needs: choose one of {others}")]
+    Preset {
+        /// The name given.
+        name: String,
+        /// Names of the presets that bootstrap.
+        others: String,
+    },
+    /// A message between client and server that cannot be read.
+    #[error("{what}: {fault}")]
+    Message {
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong.
+        fault: MessageFault,
+    },
+    /// A message or file of another session.
+    #[error("the {what} has {field} {found}, but {expected} is expected: {way_out}")]
+    Session {
+        /// What was read.
+        what: &'static str,
+        /// What differs.
+        field: &'static str,
+        /// Its value in what was read.
+        found: String,
+        /// The value in use.
+        expected: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// A thread or pipe of this program failed.
+    #[error("{what} failed: {reason}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the operating system said.
+        reason: String,
+    },
     /// The scheme refused an operation.
     #[error(transparent)]
     Scheme(#[from] ckks_math::Error),
@@ -232,7 +294,79 @@ pub enum Error {
     },
 }
 
+/// What is wrong with a message between client and server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageFault {
+    /// The bytes are something else.
+    #[error("the first bytes are {found:02x?}, not the mark of this program's files")]
+    Mark {
+        /// The first bytes.
+        found: [u8; 8],
+    },
+    /// A message of another kind.
+    #[error("this is {found}: give it where one is expected")]
+    Kind {
+        /// What it is, or its number.
+        found: String,
+    },
+    /// A version that this build does not know.
+    #[error("version {found}, but this build knows 1 to {newest}: update it")]
+    Version {
+        /// The version found.
+        found: u16,
+        /// The newest version that can be read.
+        newest: u16,
+    },
+    /// A header that is too long.
+    #[error("a header of {found} bytes exceeds the limit of {limit}")]
+    Limit {
+        /// Its length.
+        found: u32,
+        /// The longest admitted.
+        limit: u32,
+    },
+    /// Bytes changed on the way.
+    #[error("checksum {computed:08x}, {stored:08x} was stored: the bytes were damaged on the way")]
+    Checksum {
+        /// The checksum of what arrived.
+        computed: u32,
+        /// The checksum that came with it.
+        stored: u32,
+    },
+    /// The header does not parse.
+    #[error("the header cannot be understood: {reason}")]
+    Header {
+        /// Where and why the parser stopped.
+        reason: String,
+    },
+    /// A number outside its range.
+    #[error("{field} is {found}, admitted: {admitted}")]
+    Field {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// Values that it may have.
+        admitted: String,
+    },
+    /// The data end too early.
+    #[error("the data end inside the header: the transfer was cut off, transfer them again")]
+    Truncated,
+    /// Bytes behind the message.
+    #[error("bytes follow the end of the message: the file was appended to")]
+    Trailing,
+    /// The file or connection failed.
+    #[error("the file or connection failed: {0}")]
+    Io(std::io::Error),
+}
+
 impl Error {
+    /// Names the file that an error is about.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        Self::File { path: path.to_path_buf(), source: Box::new(self) }
+    }
+
     /// Turns an i/o error on reading `path` into [`Error::Read`].
     pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();

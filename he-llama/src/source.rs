@@ -1,6 +1,7 @@
 //! A model with its tokenizer, from a Hugging Face directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::checkpoint::Weights;
 use crate::config::Config;
@@ -11,7 +12,7 @@ use crate::tokenizer::Tokenizer;
 /// Everything that a model directory holds.
 pub struct Source {
     /// Weights and sizes.
-    pub llama: Llama,
+    pub llama: Arc<Llama>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// Where it was read from; `None` for the embedded model.
@@ -26,7 +27,7 @@ impl Source {
         let weights = Weights::read(directory, &config)?;
         let directory = Some(directory.to_path_buf());
         Ok(Self {
-            llama: Llama::new(config, weights),
+            llama: Arc::new(Llama::new(config, weights)),
             tokenizer,
             directory,
         })

@@ -87,6 +87,15 @@ impl Calibration {
         })
     }
 
+    /// Names the contents, in hexadecimal: FNV-1a of the file's text.
+    pub fn fingerprint_of_contents(&self) -> String {
+        let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+
     /// The calibration stored for `llama`, beside the model or in the cache; `None` when there is
     /// none. Fails on a stale or damaged file.
     pub fn load(llama: &Llama, directory: Option<&Path>) -> Result<Option<(Self, PathBuf)>> {

@@ -1,0 +1,96 @@
+//! The keys of a session and the work of its passes, found by running it on shapes.
+
+use std::sync::Arc;
+
+use ckks_math::backend::dry_run::DryRun;
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::keys::{EvaluationKeys, KeyRequest, merge_demand};
+use ckks_math::params::Params;
+use ckks_math::wire::key_set_len;
+use ckks_math::{Context, Evaluator};
+use he_linalg::Packed;
+
+use crate::encrypted::{Event, Tensor};
+use crate::error::Result;
+use crate::model::Embedded;
+use crate::protocol::pass;
+use crate::protocol::session::Setup;
+
+/// Work of one pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Work {
+    /// Events that the machine reports.
+    pub events: usize,
+    /// Ciphertexts bootstrapped.
+    pub bootstraps: usize,
+    /// Polynomials multiplied with a switching key.
+    pub key_switches: u64,
+}
+
+/// What a session needs.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// The keys to make.
+    pub keys: Vec<KeyRequest>,
+    /// Work of each pass that was followed.
+    pub passes: Vec<Work>,
+    /// log2 of the probability that a bootstrap of all slots garbles its result.
+    pub failure_log2: f64,
+    /// Most bytes of ciphertexts alive at a time.
+    pub working_bytes: u64,
+}
+
+impl Demand {
+    /// Bytes of the keys as they are sent.
+    pub fn sent_bytes(&self, params: &Params) -> Result<u64> {
+        Ok(key_set_len(params, &self.keys)?)
+    }
+
+    /// Bytes of the keys as a device with 8-byte words holds them, both halves.
+    pub fn device_bytes(&self, params: &Params) -> u64 {
+        let degree = params.degree() as u64;
+        let of = |request: &KeyRequest| {
+            let basis = request.basis(params);
+            let digits = basis.q_len().div_ceil(params.digit_size());
+            2 * 8 * degree * (digits * basis.limbs()) as u64
+        };
+        self.keys.iter().map(of).sum()
+    }
+}
+
+/// Follows the first `passes` passes of a session; `progress` is told how many are done.
+pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> Result<Demand> {
+    let context = Context::new(setup.params.clone(), DryRun::default())?;
+    let options = BootstrapOptions { resident: false, ..setup.bootstrap };
+    let bootstrapper = Bootstrapper::new(&context, setup.plan.slots, options)?;
+    let keys = Arc::new(EvaluationKeys::recording());
+    let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
+    let mut caches = setup.llama.caches();
+    let mut work = Vec::new();
+    for index in 0..passes {
+        let layout = setup.packing(index).channels(setup.llama.config.hidden)?;
+        let zeros = |unit| -> Result<Tensor<DryRun>> {
+            Ok(Tensor::new(Packed::zeros(&ev, layout.clone(), setup.budget.top)?, unit))
+        };
+        let [hidden, normed] = setup.input_units()?;
+        let input = Embedded { hidden: zeros(hidden)?, normed: zeros(normed)? };
+        let before = context.backend().counts().key_switches();
+        let mut done = Work::default();
+        let mut report = |event| {
+            done.events += 1;
+            if let Event::Refresh(_, count) = event {
+                done.bootstraps += count;
+            }
+        };
+        pass::run(setup, (&ev, &bootstrapper), index, input, &mut caches, &mut report)?;
+        done.key_switches = context.backend().counts().key_switches() - before;
+        work.push(done);
+        progress(index + 1);
+    }
+    Ok(Demand {
+        keys: merge_demand(&setup.params, &keys.demand()),
+        passes: work,
+        failure_log2: bootstrapper.failure_log2(),
+        working_bytes: context.backend().peak().blocks,
+    })
+}

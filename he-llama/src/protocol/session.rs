@@ -1,0 +1,248 @@
+//! What client and server agree on before a run, worked out by each from public facts.
+
+use std::sync::Arc;
+
+use ckks_math::backend::dry_run::DryRun;
+use ckks_math::backend::{Limits, RingKind};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::params::{Params, ParamsLiteral, preset, preset_names};
+use ckks_math::{Context, Error as SchemeError};
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::{Calibration, fingerprint};
+use crate::encrypted::{Budget, Packing, PassPlan, Plan, Shape, Units};
+use crate::error::{Error, Result};
+use crate::model::{Llama, Role, Site};
+
+/// The preset used when none is named.
+pub const DEFAULT_PRESET: &str = "n16-boot";
+/// Name of the ring too small to be secure that tests use, up to log N.
+const INSECURE: &str = "insecure-n";
+/// Largest number of slots for which two levels suffice for each half of a bootstrap's transforms.
+const FEW_SLOTS: usize = 1 << 13;
+/// Levels of the transforms for up to that many slots.
+const FEW_LEVELS: usize = 2;
+
+/// Names a session: everything that keys and messages depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Name of the parameter set.
+    pub preset: String,
+    /// Fingerprint of the weights.
+    pub model: String,
+    /// Fingerprint of the calibration.
+    pub calibration: String,
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Most tokens generated behind it.
+    pub tokens: usize,
+}
+
+impl Session {
+    /// Positions that the cache must hold: the last token is never fed back.
+    pub fn positions(&self) -> usize {
+        self.prompt + self.tokens - 1
+    }
+
+    /// Number of passes: the prompt's and one for each further token.
+    pub fn passes(&self) -> usize {
+        self.tokens
+    }
+
+    /// Sizes of pass `index`.
+    pub fn shape(&self, index: usize) -> Shape {
+        match index {
+            0 => Shape::prompt(self.prompt, self.positions()),
+            later => Shape::step(self.prompt + later - 1, self.positions()),
+        }
+    }
+
+    /// The pass that takes tokens from `position` on; `None` when there is none.
+    pub fn pass_at(&self, position: usize) -> Option<usize> {
+        match position {
+            0 => Some(0),
+            later => Some((later + 1).checked_sub(self.prompt)?)
+                .filter(|index| (1..self.passes()).contains(index)),
+        }
+    }
+
+    /// Fails unless `other`, read from `what`, names the same session.
+    pub fn expect(&self, other: &Self, what: &'static str) -> Result<()> {
+        let differs = |field, found: &dyn ToString, expected: &dyn ToString, way_out| {
+            Err(Error::Session {
+                what,
+                field,
+                found: found.to_string(),
+                expected: expected.to_string(),
+                way_out,
+            })
+        };
+        let keys = "make keys for this run with `he-llama keygen`, or use those it was made with";
+        if other.preset != self.preset {
+            return differs("preset", &other.preset, &self.preset, keys);
+        }
+        if other.model != self.model {
+            return differs("model", &other.model, &self.model, "give its model with --model");
+        }
+        if other.calibration != self.calibration {
+            let way_out = "use the same calibration file on both sides, then make keys again";
+            return differs("calibration", &other.calibration, &self.calibration, way_out);
+        }
+        if other.prompt != self.prompt {
+            return differs("prompt length", &other.prompt, &self.prompt, keys);
+        }
+        if other.tokens != self.tokens {
+            return differs("number of tokens", &other.tokens, &self.tokens, keys);
+        }
+        Ok(())
+    }
+}
+
+/// A session with all that follows from it: the same on both sides, none of it secret.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its name.
+    pub session: Session,
+    /// Parameters of the scheme.
+    pub params: Params,
+    /// The model.
+    pub llama: Arc<Llama>,
+    /// Its polynomials and ranges.
+    pub calibration: Arc<Calibration>,
+    /// Units of its tensors.
+    pub units: Units,
+    /// Levels between bootstraps.
+    pub budget: Budget,
+    /// Where bootstraps go.
+    pub plan: Plan,
+    /// How bootstraps are made.
+    pub bootstrap: BootstrapOptions,
+}
+
+impl Setup {
+    /// Works out parameters and plan for a prompt of `prompt` tokens and `tokens` behind it.
+    ///
+    /// Fails for unknown presets and those without bootstrapping, for texts longer than the
+    /// calibration holds for, and when the model needs more levels than the preset has.
+    pub fn new(
+        llama: &Arc<Llama>,
+        calibration: &Arc<Calibration>,
+        preset: &str,
+        (prompt, tokens): (usize, usize),
+        limits: Limits,
+    ) -> Result<Arc<Self>> {
+        if tokens == 0 {
+            let (found, expected) = ("0".into(), "at least 1");
+            return Err(Error::Argument { name: "tokens", found, expected });
+        }
+        if prompt == 0 {
+            return Err(Error::EmptyPrompt);
+        }
+        // Padding repeats tokens of the prompt at the positions up to a power of two.
+        let padding = prompt.next_power_of_two() - prompt;
+        calibration.check_length(prompt, tokens.max(padding))?;
+        let params = parameters(preset, limits)?;
+        let session = Session {
+            preset: params.name().to_owned(),
+            model: fingerprint(llama),
+            calibration: calibration.fingerprint_of_contents(),
+            prompt,
+            tokens,
+        };
+        let units = Units::new(&llama.config, calibration)?;
+        let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
+            let bootstrap = BootstrapOptions {
+                coeffs_to_slots_levels: levels,
+                slots_to_coeffs_levels: levels,
+                resident: true,
+            };
+            let budget = budget(&params, bootstrap)?;
+            let keys = session.positions();
+            let plan = Plan::new(llama, calibration, &units, budget, prompt, keys);
+            let plan = plan.map_err(|error| match error {
+                Error::Unplannable { site, levels, .. } => {
+                    Error::Unplannable { site, preset: preset.to_owned(), levels }
+                }
+                other => other,
+            })?;
+            Ok((budget, plan, bootstrap))
+        };
+        let mut placed = place(Some(FEW_LEVELS))?;
+        if placed.1.slots > FEW_SLOTS {
+            placed = place(None)?;
+        }
+        let (budget, plan, bootstrap) = placed;
+        let (llama, calibration) = (Arc::clone(llama), Arc::clone(calibration));
+        let setup =
+            Self { session, params, llama, calibration, units, budget, plan, bootstrap };
+        Ok(Arc::new(setup))
+    }
+
+    /// Layouts of pass `index`.
+    pub fn packing(&self, index: usize) -> Packing {
+        Packing::new(&self.llama.config, self.session.shape(index), self.budget.log_slots)
+    }
+
+    /// Bootstraps of pass `index`.
+    pub fn pass_plan(&self, index: usize) -> &PassPlan {
+        if index == 0 { &self.plan.prompt } else { &self.plan.step }
+    }
+
+    /// The units of what the client encrypts.
+    pub(crate) fn input_units(&self) -> Result<[f64; 2]> {
+        let of = |role| self.units.of(Site::new(0, role));
+        Ok([of(Role::Hidden)?, of(Role::Normed)?])
+    }
+}
+
+/// The checked parameter set of a name, one that bootstraps.
+///
+/// Besides the presets of the scheme there is `insecure-n12-boot` (12: log2 of the ring degree, 9
+/// to 15) for tests: `n16-boot` on a ring that protects nothing.
+pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
+    if let Some(log_n) = insecure(name) {
+        let literal = ParamsLiteral { log_n, name: name.to_owned(), ..preset(DEFAULT_PRESET)? };
+        return Ok(literal.check_insecure_for_tests(limits)?);
+    }
+    let literal = preset(name).map_err(|error| match error {
+        // Only those that can run a model are of use here.
+        SchemeError::InvalidParameters(_) => SchemeError::InvalidParameters(format!(
+            "no preset named {name:?}: choose one of {}",
+            bootstrapping().join(", ")
+        )),
+        other => other,
+    })?;
+    if !bootstraps(&literal) {
+        let others = bootstrapping().join(", ");
+        return Err(Error::Preset { name: name.to_owned(), others });
+    }
+    Ok(literal.check(limits)?)
+}
+
+fn insecure(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix(INSECURE)?.strip_suffix("-boot")?;
+    digits.parse().ok().filter(|log_n| (9..=15).contains(log_n))
+}
+
+fn bootstraps(literal: &ParamsLiteral) -> bool {
+    literal.bootstrap.is_some() && literal.ring == RingKind::Standard
+}
+
+/// Names of the presets that can run a model, the default first.
+pub fn bootstrapping() -> Vec<&'static str> {
+    let able = |name: &&&str| preset(name).is_ok_and(|literal| bootstraps(&literal));
+    preset_names().iter().filter(able).copied().collect()
+}
+
+/// Levels between two bootstraps, of any number of slots.
+fn budget(params: &Params, options: BootstrapOptions) -> Result<Budget> {
+    let context = Context::new(params.clone(), DryRun::default())?;
+    let options = BootstrapOptions { resident: false, ..options };
+    let few = Bootstrapper::new(&context, 4, options)?;
+    let literal = params.literal().bootstrap.as_ref();
+    let reserved = literal.map_or(1, |b| b.slots_to_coeffs_levels);
+    let bottom = options.slots_to_coeffs_levels.unwrap_or(reserved).clamp(1, reserved);
+    let log_slots = params.max_slots().trailing_zeros();
+    Ok(Budget { log_slots, bottom, top: few.output_level() })
+}
