@@ -1,8 +1,8 @@
 //! Times each kernel: `cargo run --release -p ckks-cpu --example kernels [THREADS] [LOG_N] [BITS]`.
 //!
 //! Prints the fastest of several runs, in microseconds for one limb (for base conversion, one pair
-//! of limbs; for matrix products, a thousand multiplications), on a ring of degree `2^LOG_N` (16)
-//! with 24 + 6 primes of `BITS` bits (45), the special ones longer.
+//! of limbs), on a ring of degree `2^LOG_N` (16) with 24 + 6 primes of `BITS` bits (45), the
+//! special ones longer.
 
 use ckks_cpu::{CpuBackend, CpuOptions, available_kernels};
 use ckks_math::arith::ntt_primes_excluding;
@@ -95,7 +95,7 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
     let run = || {
         backend
             .multiply_accumulate(&t, &mut acc, &x, &y)
-            .expect("mac")
+            .expect("mac");
     };
     report("multiply_accumulate", limbs, fastest(run));
     let ones = vec![3; limbs];
@@ -122,23 +122,13 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
         let run = || drop(backend.embed(&t, full, &coefficients, m).expect("embed"));
         report(name, limbs, fastest(run));
     }
-    for (name, run) in [
-        ("duplicate", 0),
-        ("upload", 1),
-        ("restrict", 2),
-        ("alloc", 3),
-    ] {
-        let host = words(1, full);
-        let run = || {
-            drop(match run {
-                0 => backend.duplicate(&t, &x),
-                1 => backend.upload(&t, 1, full, &host),
-                2 => backend.restrict(&t, &x, 0..1, full),
-                _ => backend.alloc(&t, 1, full),
-            })
-        };
-        report(name, limbs, fastest(run));
-    }
+    let host = words(1, full);
+    let run = || drop(backend.duplicate(&t, &x).expect("copy"));
+    report("duplicate", limbs, fastest(run));
+    let run = || drop(backend.upload(&t, 1, full, &host).expect("upload"));
+    report("upload", limbs, fastest(run));
+    let run = || drop(backend.alloc(&t, 1, full).expect("zeros"));
+    report("alloc", limbs, fastest(run));
     let (outputs, inputs, level) = (32, 32, Basis::q(2));
     let entries: Vec<i64> = (0..inputs * outputs)
         .map(|i| i as i64 % 255 - 127)
@@ -146,8 +136,14 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
     let matrix = backend.load_matrix(&t, outputs as usize, inputs as usize, &entries)?;
     let vectors = backend.upload(&t, inputs as usize, level, &words(inputs as usize, level))?;
     let run = || drop(backend.gemm(&t, &matrix, &vectors).expect("gemm"));
-    let thousands = 2 * ring.degree() * (inputs * outputs) as usize / 1000;
-    report("gemm 32 x 32 (1000)", thousands, fastest(run));
+    let time = fastest(run).as_secs_f64();
+    let products = (2 * ring.degree()) as f64 * (inputs * outputs) as f64;
+    println!(
+        "  {:24} {:9.1} products/ns {:6.2} ms",
+        "gemm 32 x 32",
+        products / time * 1e-9,
+        time * 1e3
+    );
     let source = backend.restrict(&t, &x, 0..1, Basis::digit(0, digit))?;
     let run = || drop(backend.base_convert(&t, &source, full).expect("convert"));
     let pairs = digit * (limbs - digit);
@@ -171,7 +167,7 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
             backend
                 .dot_key_turned(&t, &decomposed, g, &key)
                 .expect("dot"),
-        )
+        );
     };
     report("dot_key_turned", limbs, fastest(run));
     let product = backend.dot_key(&t, &decomposed, &key)?;

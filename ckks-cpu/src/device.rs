@@ -11,8 +11,15 @@ use ckks_math::{Error, Result};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Words below which a kernel runs on the calling thread: waking another costs more.
-const PARALLEL_WORDS: usize = 1 << 14;
+/// Words below which a transform or a sum of products runs on the calling thread: at a nanosecond
+/// and more for a word it takes several times the 20 microseconds of waking others.
+const PARALLEL_WORDS: usize = 1 << 16;
+
+/// The same work in words of transforms, for element-wise kernels and moves, at about a tenth of a
+/// nanosecond for a word.
+pub(crate) const fn light(words: usize) -> usize {
+    words / 8
+}
 
 /// The CPU as a [`Device`]; clones share threads and memory.
 #[derive(Clone)]
@@ -117,9 +124,13 @@ impl CpuBackend {
     /// Copies words, in parallel pieces of `piece` words.
     pub(crate) fn copy(&self, piece: usize, from: &[u64], to: &mut [u64]) {
         let items = to.chunks_mut(piece).zip(from.chunks(piece)).collect();
-        self.for_each(from.len(), items, |(to, from): (&mut [u64], &[u64])| {
-            to.copy_from_slice(from);
-        });
+        self.for_each(
+            light(from.len()),
+            items,
+            |(to, from): (&mut [u64], &[u64])| {
+                to.copy_from_slice(from);
+            },
+        );
     }
 }
 
@@ -173,14 +184,9 @@ impl Device for CpuBackend {
 
     fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
         let mut out = self.block(t, rows, basis)?;
+        let words = light(out.words.len());
         let limbs = out.words.chunks_exact_mut(t.ring.degree()).collect();
-        self.for_each(
-            rows * basis.limbs() * t.ring.degree(),
-            limbs,
-            |limb: &mut [u64]| {
-                limb.fill(0);
-            },
-        );
+        self.for_each(words, limbs, |limb: &mut [u64]| limb.fill(0));
         Ok(out)
     }
 

@@ -1,6 +1,6 @@
 //! Products of integer matrices with rows of residues.
 
-use crate::device::{Block, CpuBackend};
+use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{CHUNK, Prime};
 use crate::pool::Buffer;
 use crate::ring::{by_limb, columns};
@@ -69,15 +69,13 @@ impl GemmKernels for CpuBackend {
             })
             .collect();
         let words = w.outputs * x.words.len();
-        self.for_each(words, tasks, |(limb, start, outs)| {
+        self.for_each(light(words), tasks, |(limb, start, mut outs)| {
             let width = degree.min(CHUNK);
             let piece = |row: usize| &x.limb(row, limb)[start..][..width];
             let xs: Vec<_> = (0..w.inputs).map(piece).collect();
             let size = w.outputs * w.inputs;
             let residues = &w.residues[indices[limb] * size..][..size];
-            for (out, weights) in outs.into_iter().zip(residues.chunks_exact(w.inputs)) {
-                primes[limb].linear(out, &xs, weights);
-            }
+            primes[limb].gemm(&mut outs, &xs, residues);
         });
         Ok(out)
     }

@@ -8,7 +8,7 @@
 //! | `pool`, `aligned` | recycled, cache-line aligned buffers |
 //! | `tables` | the constants of one ring |
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
-//! | `simd` | the same kernels with AVX-512-IFMA, for primes below `2^50` |
+//! | `simd` | the same kernels with AVX-512-IFMA, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
 //!

@@ -332,6 +332,7 @@ fn fill_columns(
     for group in 0..pieces.columns() {
         Prime::linear_each(
             &summed,
+            lift.conversion.wide(),
             &mut columns,
             &lift.column(row, pieces, group),
             &weights,

@@ -1,6 +1,6 @@
 //! Ring kernels over blocks: each limb (or piece of all limbs) of each row is one task.
 
-use crate::device::{Block, CpuBackend};
+use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{CHUNK, Prime, Target};
 use crate::tables::Tables;
 use ckks_math::backend::{Basis, Pointwise, RingKernels};
@@ -77,7 +77,7 @@ impl RingKernels for CpuBackend {
     fn pointwise(&self, t: &Tables, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
         let at = positions(x.shape.basis, y.shape.basis);
-        self.for_each(x.words.len(), tasks(t, &mut out), |task| {
+        self.for_each(light(x.words.len()), tasks(t, &mut out), |task| {
             let x = x.limb(task.row, task.limb);
             let y = y.limb(task.row % y.shape.rows, at[task.limb]);
             task.prime.pointwise(op, task.out, x, y);
@@ -87,7 +87,7 @@ impl RingKernels for CpuBackend {
 
     fn pointwise_assign(&self, t: &Tables, op: Pointwise, x: &mut Block, y: &Block) -> Result<()> {
         let at = positions(x.shape.basis, y.shape.basis);
-        self.for_each(x.words.len(), tasks(t, x), |task| {
+        self.for_each(light(x.words.len()), tasks(t, x), |task| {
             let y = y.limb(task.row % y.shape.rows, at[task.limb]);
             task.prime.pointwise_assign(op, task.out, y);
         });
@@ -97,7 +97,7 @@ impl RingKernels for CpuBackend {
     fn multiply_accumulate(&self, t: &Tables, acc: &mut Block, x: &Block, y: &Block) -> Result<()> {
         let x_at = positions(acc.shape.basis, x.shape.basis);
         let y_at = positions(acc.shape.basis, y.shape.basis);
-        self.for_each(acc.words.len(), tasks(t, acc), |task| {
+        self.for_each(light(acc.words.len()), tasks(t, acc), |task| {
             let x = x.limb(task.row % x.shape.rows, x_at[task.limb]);
             let y = y.limb(task.row % y.shape.rows, y_at[task.limb]);
             task.prime.multiply_accumulate(task.out, x, y);
@@ -107,7 +107,7 @@ impl RingKernels for CpuBackend {
 
     fn scale_limbs(&self, t: &Tables, x: &mut Block, constants: &[u64]) -> Result<()> {
         debug_assert_eq!(constants.len(), x.shape.basis.limbs());
-        self.for_each(x.words.len(), tasks(t, x), |task| {
+        self.for_each(light(x.words.len()), tasks(t, x), |task| {
             task.prime.scale(task.out, constants[task.limb]);
         });
         Ok(())
@@ -124,7 +124,7 @@ impl RingKernels for CpuBackend {
         let words = rows.len() * x.row_words();
         let mut chosen = tasks(t, x);
         chosen.retain(|task| rows.contains(&task.row));
-        self.for_each(words, chosen, |task| {
+        self.for_each(light(words), chosen, |task| {
             task.prime.offset(task.out, constants[task.limb]);
         });
         Ok(())
@@ -139,14 +139,16 @@ impl RingKernels for CpuBackend {
     ) -> Result<Block> {
         let mut out = self.block(t, xs.first().map_or(0, |x| x.shape.rows), basis)?;
         let at: Vec<_> = xs.iter().map(|x| positions(basis, x.shape.basis)).collect();
-        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+        let words = light(xs.len() * out.words.len());
+        self.for_each(words, tasks(t, &mut out), |task| {
             let limbs = xs
                 .iter()
                 .zip(&at)
                 .map(|(x, at)| x.limb(task.row, at[task.limb]));
             let weights: Vec<_> = constants.iter().map(|c| c[task.limb]).collect();
+            let limbs: Vec<_> = limbs.collect();
             task.prime
-                .linear(task.out, &limbs.collect::<Vec<_>>(), &weights);
+                .linear(task.prime.wide(), task.out, &limbs, &weights);
         });
         Ok(out)
     }
@@ -154,7 +156,7 @@ impl RingKernels for CpuBackend {
     fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
         let permutation = t.permutation(galois);
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
-        self.for_each(x.words.len(), tasks(t, &mut out), |task| {
+        self.for_each(light(x.words.len()), tasks(t, &mut out), |task| {
             task.prime
                 .permute(&permutation, task.out, x.limb(task.row, task.limb));
         });
@@ -164,7 +166,7 @@ impl RingKernels for CpuBackend {
     fn restrict(&self, t: &Tables, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
         let at = positions(basis, x.shape.basis);
         let mut out = self.block(t, rows.len(), basis)?;
-        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+        self.for_each(light(out.words.len()), tasks(t, &mut out), |task| {
             task.out
                 .copy_from_slice(x.limb(rows.start + task.row, at[task.limb]));
         });
@@ -179,7 +181,7 @@ impl RingKernels for CpuBackend {
             .iter()
             .flat_map(|x| (0..x.shape.rows).map(move |r| (*x, r))))
         .collect();
-        self.for_each(out.words.len(), tasks(t, &mut out), |task| {
+        self.for_each(light(out.words.len()), tasks(t, &mut out), |task| {
             let (x, row) = from[task.row];
             task.out.copy_from_slice(x.limb(row, task.limb));
         });
@@ -218,7 +220,7 @@ impl RingKernels for CpuBackend {
             {
                 match target {
                     Target::Copy(limb) => out.copy_from_slice(xs[*limb]),
-                    Target::Sum(weights) => conversion.accumulate(prime, weights, &digits, out),
+                    Target::Sum(weights) => prime.linear(conversion.wide(), out, &digits, weights),
                 }
             }
         });
@@ -258,7 +260,7 @@ impl RingKernels for CpuBackend {
         let words = rows.len() * x.row_words();
         let mut chosen = tasks(t, x);
         chosen.retain(|task| rows.contains(&task.row));
-        self.for_each(words, chosen, |task| {
+        self.for_each(light(words), chosen, |task| {
             let y = y.limb(task.row - first, at[task.limb]);
             task.prime.pointwise_assign(Pointwise::Add, task.out, y);
         });
@@ -281,7 +283,7 @@ impl RingKernels for CpuBackend {
                     .map(|(row, ((a, b), c))| (limb, row, [a, b, c])),
             );
         }
-        self.for_each(words, products, |(limb, row, outs)| {
+        self.for_each(light(words), products, |(limb, row, outs)| {
             let x = [row, k + row].map(|row| x.limb(row, limb));
             let y = [row, k + row].map(|row| y.limb(row, at[limb]));
             primes[limb].tensor(outs, x, y);

@@ -4,8 +4,8 @@ mod common;
 
 use ckks_cpu::{Block, CpuBackend, KernelChoice, Tables, available_kernels};
 use ckks_math::backend::{
-    Basis, Device, GemmKernels, Pointwise, RingKernels, RingKind, RingSpec, SwitchKernels,
-    SwitchKeyData, derived,
+    Basis, Device, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData,
+    derived,
 };
 use common::{KINDS, SplitMix, open, residues, ring};
 
@@ -167,20 +167,18 @@ fn assert_equal(
     }
 }
 
-/// Primes of 30 to 50 bits use vector kernels where they exist, 60 bits never: all sizes of rings,
-/// and the extremes of residues.
+/// Primes of 30 to 50 bits use 52-bit products where they exist, 60 and 61 bits never: all sizes of
+/// rings, and the extremes of residues.
 #[test]
 fn kernels_and_threads_agree_bit_for_bit() {
     for kind in KINDS {
         for log_n in [4, 6, 7, 8, 9, 10, 11, 13, 16] {
             for (q_bits, p_bits) in [
                 ([30, 36, 41, 50, 49], [50, 50]),
-                ([60, 50, 33, 47, 45], [49, 60]),
+                ([60, 50, 33, 47, 45], [49, 61]),
+                ([61, 60, 51, 59, 61], [61, 60]),
             ] {
                 let ring = ring(kind, log_n, &q_bits, &p_bits);
-                if log_n > 10 && p_bits[1] == 60 {
-                    continue;
-                }
                 let draws: &[Draw] = match log_n {
                     6 | 10 => &[Draw::Random, Draw::Largest, Draw::Zero],
                     _ => &[Draw::Random],
@@ -204,7 +202,7 @@ fn transforms_of_all_sizes_agree() {
     let mut rng = SplitMix(12);
     for kind in KINDS {
         for log_n in 1..=17 {
-            let ring = ring(kind, log_n, &[log_n.max(20) + 10, 50, 50, 60], &[]);
+            let ring = ring(kind, log_n, &[log_n.max(20) + 10, 50, 61, 60], &[]);
             let words = residues(&ring, 1, Basis::q(4), &mut rng);
             let [wanted, got] = [KernelChoice::Reference, KernelChoice::Auto].map(|kernels| {
                 let backend = open(kernels, 2);
@@ -221,18 +219,25 @@ fn transforms_of_all_sizes_agree() {
     }
 }
 
-/// Fused operations against the derived bodies, over levels, digit sizes and rows.
+/// Fused operations against the derived bodies, over levels, digit sizes and rows, on both rings,
+/// with primes below and above 50 bits.
 #[test]
 fn overrides_equal_derived_bodies() {
+    for kind in KINDS {
+        for (q_bits, p_bits) in [
+            ([45, 40, 50, 41, 42, 43, 44, 46], [50, 49, 48]),
+            ([60, 40, 55, 55, 50, 61, 30, 46], [50, 61, 48]),
+            ([60, 55, 55, 55, 55, 61, 58, 51], [61, 61, 60]),
+        ] {
+            overrides_equal_derived_bodies_on(&ring(kind, 10, &q_bits, &p_bits));
+        }
+    }
+}
+
+fn overrides_equal_derived_bodies_on(ring: &RingSpec) {
     let mut rng = SplitMix(13);
-    let ring = ring(
-        RingKind::Standard,
-        10,
-        &[45, 40, 50, 41, 42, 43, 44, 46],
-        &[50, 49, 48],
-    );
     for backend in available_kernels().into_iter().map(|k| open(k, 2)) {
-        let t = backend.tables(&ring).expect("tables");
+        let t = backend.tables(ring).expect("tables");
         let full = Basis::qp(8, 3);
         let same = |op: &str, a: ckks_math::Result<Block>, b: ckks_math::Result<Block>| {
             let [a, b] = [a, b].map(|x| x.expect("an operation"));
@@ -243,8 +248,8 @@ fn overrides_equal_derived_bodies() {
         for digit_size in [1, 3, 8] {
             let count = 8_usize.div_ceil(digit_size);
             let (b, a) = (
-                residues(&ring, count, full, &mut rng),
-                residues(&ring, count, full, &mut rng),
+                residues(ring, count, full, &mut rng),
+                residues(ring, count, full, &mut rng),
             );
             let data = SwitchKeyData {
                 basis: full,
@@ -255,7 +260,7 @@ fn overrides_equal_derived_bodies() {
             let key = backend.load_switch_key(&t, &data).expect("key");
             for (l, rows) in [(1, 1), (4, 5), (7, 2), (8, 1)] {
                 let mut random = |rows: usize, basis: Basis| {
-                    let words = residues(&ring, rows, basis, &mut rng);
+                    let words = residues(ring, rows, basis, &mut rng);
                     backend.upload(&t, rows, basis, &words).expect("upload")
                 };
                 let x = random(rows, Basis::q(l));

@@ -382,8 +382,14 @@ fn dot_key_matches_integers_at_every_level() {
 fn gemm_matches_integers() {
     let mut rng = SplitMix(7);
     for backend in backends() {
-        for (outputs, inputs) in [(1, 1), (3, 5), (9, 40)] {
-            let ring = ring(RingKind::Standard, 6, &[30, 50], &[60]);
+        for (outputs, inputs, bits, special_bits) in [
+            (1, 1, 50, 60),
+            (3, 5, 45, 61),
+            (9, 40, 50, 55),
+            (6, 1100, 47, 61),
+            (5, 70, 49, 38),
+        ] {
+            let ring = ring(RingKind::Standard, 6, &[30, bits], &[special_bits]);
             let t = backend.tables(&ring).expect("tables");
             let basis = Basis {
                 lo: 1,
@@ -391,12 +397,16 @@ fn gemm_matches_integers() {
                 special: 1,
             };
             let mut w: Vec<i64> = (0..outputs * inputs).map(|_| rng.next() as i64).collect();
-            w[0] = i64::MIN;
+            // The residues of one row, and of all inputs at one place, are the largest.
+            w[..inputs].fill(if inputs == 1 { i64::MIN } else { -1 });
             let matrix = backend
                 .load_matrix(&t, outputs, inputs, &w)
                 .expect("matrix");
-            let x = random_block(&backend, &t, inputs, basis, &mut rng);
-            let words = backend.download(&t, &x).expect("download");
+            let mut words = residues(&ring, inputs, basis, &mut rng);
+            for (i, limb) in words.chunks_exact_mut(64).enumerate() {
+                limb[17] = ring.prime(i % 2 + 1).value() - 1;
+            }
+            let x = backend.upload(&t, inputs, basis, &words).expect("upload");
             let got = backend.gemm(&t, &matrix, &x).expect("gemm");
             let got = backend.download(&t, &got).expect("download");
             for (i, &got) in got.iter().enumerate() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::calibrate::Calibration;
 use crate::checkpoint::Weights;
 use crate::config::Config;
 use crate::error::Result;
@@ -13,6 +14,8 @@ use crate::tokenizer::Tokenizer;
 const CONFIG: &[u8] = include_bytes!("../../assets/shakespeare/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../../assets/shakespeare/model.safetensors");
 const TOKENIZER: &[u8] = include_bytes!("../../assets/shakespeare/tokenizer.json");
+
+const CALIBRATION: &[u8] = include_bytes!("../../assets/shakespeare/calibration.json");
 
 /// The prompt used when none is given.
 pub const PROMPT: &str = "ROMEO:\nCome, let us go";
@@ -28,6 +31,11 @@ pub fn source() -> Result<Source> {
         tokenizer,
         directory: None,
     })
+}
+
+/// The calibration of the embedded model, part of the program as well.
+pub fn calibration(llama: &Llama) -> Result<Calibration> {
+    Calibration::parse(CALIBRATION, Path::new("(embedded calibration)"), llama)
 }
 
 #[cfg(test)]

@@ -364,7 +364,10 @@ pub enum MessageFault {
 impl Error {
     /// Names the file that an error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
-        Self::File { path: path.to_path_buf(), source: Box::new(self) }
+        Self::File {
+            path: path.to_path_buf(),
+            source: Box::new(self),
+        }
     }
 
     /// Turns an i/o error on reading `path` into [`Error::Read`].

@@ -5,6 +5,8 @@
 //! * [`model`]: one description of the computation, and the machines that run it.
 //! * [`calibrate`]: ranges, degrees and softmax schedules, found on text and stored by the model.
 //! * [`sampling`], [`metrics`]: choosing a token, and how far two rows of logits are apart.
+//! * [`encrypted`]: the machine on ciphertexts, and where its bootstraps go.
+//! * [`protocol`]: client and server, and the bytes between them.
 //! * [`simulate`]: text from the simulated twin.
 //! * [`cli`]: the command line.
 
@@ -19,6 +21,7 @@ pub mod encrypted;
 pub mod error;
 pub mod metrics;
 pub mod model;
+pub mod protocol;
 pub mod sampling;
 pub mod simulate;
 pub mod source;

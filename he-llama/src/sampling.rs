@@ -51,6 +51,15 @@ impl Sampler {
         })
     }
 
+    /// Leaves out the random numbers of `tokens` tokens, chosen elsewhere.
+    pub fn skip(&mut self, tokens: usize) {
+        if self.temperature > 0.0 {
+            for _ in 0..tokens {
+                uniform(&mut self.rng);
+            }
+        }
+    }
+
     /// The next token. Fails on no logits and on logits that are not finite.
     pub fn choose(&mut self, logits: &[f64]) -> Result<u32> {
         let best = argmax(logits)?;

@@ -13,7 +13,8 @@ pub const CHUNK: usize = 512;
 pub struct Conversion {
     sources: Vec<Source>,
     targets: Vec<Target>,
-    /// Vector kernels, when every source prime admits them.
+    /// Whether digits may be `2^50` or more.
+    wide: bool,
     ifma: Option<Ifma>,
 }
 
@@ -62,15 +63,14 @@ impl Conversion {
             weights.push(m.neg(product_but(m, None)));
             Target::Sum(weights)
         };
-        let narrow = sources.iter().all(|p| p.ifma().is_some());
         Self {
             sources: sources.iter().enumerate().map(source).collect(),
             targets: targets.iter().map(target).collect(),
+            wide: sources.iter().any(|p| p.wide()),
             ifma: sources
                 .first()
                 .and_then(|p| p.ifma())
-                .map(|(ifma, _)| *ifma)
-                .filter(|_| narrow),
+                .map(|(ifma, _)| *ifma),
         }
     }
 
@@ -80,6 +80,11 @@ impl Conversion {
 
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// Whether digits may be `2^50` or more.
+    pub const fn wide(&self) -> bool {
+        self.wide
     }
 
     /// Writes the quotient `v` that belongs to the digits `y_i`, one slice a source prime.
@@ -100,15 +105,6 @@ impl Conversion {
         }
         for sum in out {
             *sum >>= 28;
-        }
-    }
-
-    /// One target limb from digits and quotient.
-    pub fn accumulate(&self, prime: &Prime, weights: &[u64], digits: &[&[u64]], out: &mut [u64]) {
-        if self.ifma.is_some() {
-            prime.linear(out, digits, weights);
-        } else {
-            prime.linear_wide(out, digits, weights);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels on slices of one limb: the reference in plain Rust, and the choice of kernels.
 //!
-//! A [`Prime`] chooses once, when tables are built, between the reference (any prime) and
-//! [`crate::simd`] (primes below `2^50`, rings of degree 64 and more).
+//! A [`Prime`] chooses once, when tables are built, between the reference (any ring) and
+//! [`crate::simd`] (rings of degree 64 and more).
 
 mod convert;
 mod dot;
@@ -14,7 +14,9 @@ mod prime;
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;
 pub use ntt::{ReferenceNtt, Twiddles};
-pub use permute::{PATTERN_BITS, Permutation};
+#[cfg(target_arch = "x86_64")]
+pub use permute::PATTERN_BITS;
+pub use permute::Permutation;
 pub use prime::Prime;
 
 use crate::simd::Ifma;
@@ -25,8 +27,8 @@ pub const LANES: usize = 8;
 /// The kernels of a backend.
 #[derive(Clone, Copy)]
 pub enum Kernels {
-    /// Plain Rust for every prime.
+    /// Plain Rust for every ring.
     Reference,
-    /// AVX-512-IFMA where the prime allows.
+    /// AVX-512-IFMA where the degree allows.
     Ifma(Ifma),
 }

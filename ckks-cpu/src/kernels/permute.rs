@@ -48,7 +48,7 @@ impl Permutation {
 
     /// `out[j] <- x[source(j)]`.
     pub fn apply(&self, out: &mut [u64], x: &[u64]) {
-        for (run, &entry) in out.chunks_mut(self.width).zip(&self.entries) {
+        for (run, &entry) in out.chunks_mut(self.width).zip(self.entries()) {
             let from = &x[(entry >> PATTERN_BITS) as usize * self.width..][..self.width];
             for (lane, out) in run.iter_mut().enumerate() {
                 *out = from[(entry >> (3 * lane) & 7) as usize];

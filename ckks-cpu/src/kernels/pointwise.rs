@@ -22,7 +22,7 @@ pub fn binary_assign(m: Modulus, op: Pointwise, x: &mut [u64], y: &[u64]) {
 /// `acc <- acc + x y`.
 pub fn multiply_accumulate(m: Modulus, acc: &mut [u64], x: &[u64], y: &[u64]) {
     for ((acc, &x), &y) in acc.iter_mut().zip(x).zip(y) {
-        *acc = m.add(*acc, m.mul(x, y));
+        *acc = m.reduce_u128(u128::from(x) * u128::from(y) + u128::from(*acc));
     }
 }
 

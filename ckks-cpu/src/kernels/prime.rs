@@ -1,7 +1,7 @@
 //! One prime with its constants: where reference and vector kernels part.
 
 use super::{Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
-use crate::simd::{self, Ifma, IfmaNtt, Narrow};
+use crate::simd::{self, Constants, Ifma, IfmaNtt};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ pub struct Prime {
     transform: Transform,
     /// Transforms of the subrings of degree `2^i`, made on first use.
     subrings: Vec<OnceLock<Transform>>,
-    ifma: Option<(Ifma, Narrow)>,
+    ifma: Option<(Ifma, Constants)>,
 }
 
 enum Transform {
@@ -43,10 +43,8 @@ impl Prime {
         let modulus = ring.prime(index);
         let twiddles = ntt::twiddles(ring, index, ring.degree());
         let ifma = match kernels {
-            Kernels::Ifma(ifma)
-                if modulus.bits() <= simd::MAX_BITS && ring.degree() >= simd::MIN_DEGREE =>
-            {
-                Some((ifma, ifma.narrow(modulus)))
+            Kernels::Ifma(ifma) if ring.degree() >= simd::MIN_DEGREE => {
+                Some((ifma, ifma.constants(modulus)))
             }
             Kernels::Ifma(_) | Kernels::Reference => None,
         };
@@ -62,8 +60,13 @@ impl Prime {
         self.modulus
     }
 
+    /// Whether residues may be `2^50` or more.
+    pub const fn wide(&self) -> bool {
+        self.modulus.bits() > simd::NARROW_BITS
+    }
+
     /// Vector kernels and their constants, if this prime uses them.
-    pub const fn ifma(&self) -> Option<&(Ifma, Narrow)> {
+    pub const fn ifma(&self) -> Option<&(Ifma, Constants)> {
         self.ifma.as_ref()
     }
 
@@ -113,8 +116,8 @@ impl Prime {
     /// The residues of signed integers of absolute value at most `bound`.
     fn integers(&self, out: &mut [u64], x: &[i64], bound: u64) {
         match &self.ifma {
-            Some((ifma, narrow)) if x.len().is_multiple_of(LANES) => {
-                ifma.integers(narrow, out, x, bound < self.modulus.value());
+            Some((ifma, constants)) if x.len().is_multiple_of(LANES) => {
+                ifma.integers(constants, out, x, bound < self.modulus.value());
             }
             _ => pointwise::integers(self.modulus, out, x, bound),
         }
@@ -163,7 +166,7 @@ impl Prime {
     /// `out <- x op y`.
     pub fn pointwise(&self, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.pointwise(narrow, op, out, x, y),
+            Some((ifma, constants)) => ifma.pointwise(constants, op, out, x, y),
             None => pointwise::binary(self.modulus, op, out, x, y),
         }
     }
@@ -171,7 +174,7 @@ impl Prime {
     /// `x <- x op y`.
     pub fn pointwise_assign(&self, op: Pointwise, x: &mut [u64], y: &[u64]) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.pointwise_assign(narrow, op, x, y),
+            Some((ifma, constants)) => ifma.pointwise_assign(constants, op, x, y),
             None => pointwise::binary_assign(self.modulus, op, x, y),
         }
     }
@@ -179,7 +182,7 @@ impl Prime {
     /// `acc <- acc + x y`.
     pub fn multiply_accumulate(&self, acc: &mut [u64], x: &[u64], y: &[u64]) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.multiply_accumulate(narrow, acc, x, y),
+            Some((ifma, constants)) => ifma.multiply_accumulate(constants, acc, x, y),
             None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
         }
     }
@@ -187,7 +190,7 @@ impl Prime {
     /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
     pub fn tensor(&self, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.tensor(narrow, outs, x, y),
+            Some((ifma, constants)) => ifma.tensor(constants, outs, x, y),
             None => pointwise::tensor(self.modulus, outs, x, y),
         }
     }
@@ -196,7 +199,7 @@ impl Prime {
     pub fn scale(&self, x: &mut [u64], c: u64) {
         let c = self.modulus.shoup(c);
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.scale(narrow, x, c),
+            Some((ifma, constants)) => ifma.scale(constants, x, c),
             None => pointwise::scale(self.modulus, x, c),
         }
     }
@@ -204,7 +207,7 @@ impl Prime {
     /// `out <- c x`.
     pub fn scale_into(&self, out: &mut [u64], x: &[u64], c: Shoup) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.scale_into(narrow, out, x, c),
+            Some((ifma, constants)) => ifma.scale_into(constants, out, x, c),
             None => {
                 out.copy_from_slice(x);
                 pointwise::scale(self.modulus, out, c);
@@ -215,7 +218,7 @@ impl Prime {
     /// `x <- x + c`.
     pub fn offset(&self, x: &mut [u64], c: u64) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.offset(narrow, x, c),
+            Some((ifma, constants)) => ifma.offset(constants, x, c),
             None => pointwise::offset(self.modulus, x, c),
         }
     }
@@ -223,22 +226,38 @@ impl Prime {
     /// `out <- (x - out) c`.
     pub fn subtract_from_and_scale(&self, out: &mut [u64], x: &[u64], c: Shoup) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.subtract_from_and_scale(narrow, out, x, c),
+            Some((ifma, constants)) => ifma.subtract_from_and_scale(constants, out, x, c),
             None => pointwise::subtract_from_and_scale(self.modulus, out, x, c),
         }
     }
 
-    /// `out <- sum_i weights[i] xs[i]`; the words of `xs` may belong to other primes as long as
-    /// the vector kernels admit those.
-    pub fn linear(&self, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+    /// `out <- sum_i weights[i] xs[i]`; the words of `xs` may belong to other primes, `wide` if
+    /// some of those are beyond 50 bits.
+    pub fn linear(&self, wide: bool, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.linear(narrow, out, xs, weights),
+            Some((ifma, constants)) => ifma.linear(constants, wide, out, xs, weights),
             None => linear::linear(self.modulus, out, xs, weights),
         }
     }
 
+    /// `outs[r] <- sum_i weights[r, i] xs[i]` of residues modulo this prime.
+    pub fn gemm(&self, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
+        if let Some((ifma, constants)) = &self.ifma {
+            return ifma.gemm(constants, outs, xs, weights);
+        }
+        for (out, weights) in outs.iter_mut().zip(weights.chunks_exact(xs.len())) {
+            linear::linear(self.modulus, out, xs, weights);
+        }
+    }
+
     /// [`Prime::linear`] modulo several primes, one result after the other in `out`.
-    pub fn linear_each(primes: &[&Self], out: &mut [u64], xs: &[&[u64]], weights: &[&[u64]]) {
+    pub fn linear_each(
+        primes: &[&Self],
+        wide: bool,
+        out: &mut [u64],
+        xs: &[&[u64]],
+        weights: &[&[u64]],
+    ) {
         let width = out.len() / primes.len().max(1);
         let group = simd::TARGETS * width;
         let groups = primes
@@ -250,20 +269,15 @@ impl Prime {
                     (&a.ifma, &b.ifma, &c.ifma, &d.ifma)
                 && Ifma::takes_many(xs.len(), width)
             {
-                ifma.linear_many([a, b, c, d], out, xs, [u, v, w, x]);
+                ifma.linear_many([a, b, c, d], wide, out, xs, [u, v, w, x]);
                 continue;
             }
             for ((prime, weights), out) in
                 primes.iter().zip(weights).zip(out.chunks_exact_mut(width))
             {
-                prime.linear(out, xs, weights);
+                prime.linear(wide, out, xs, weights);
             }
         }
-    }
-
-    /// As [`Prime::linear`] with words of `xs` of any size below `2^61`.
-    pub fn linear_wide(&self, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
-        linear::linear(self.modulus, out, xs, weights);
     }
 
     /// The words of `x` permuted.
@@ -284,7 +298,7 @@ impl Prime {
         key: KeyLimb<'_>,
     ) {
         match &self.ifma {
-            Some((ifma, narrow)) => ifma.dot(narrow, outs, xs, permutation, key),
+            Some((ifma, constants)) => ifma.dot(constants, outs, xs, permutation, key),
             None => dot::dot(self.modulus, outs, xs, permutation, key),
         }
     }

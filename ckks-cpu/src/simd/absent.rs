@@ -13,7 +13,8 @@ pub const TARGETS: usize = 4;
 pub enum Ifma {}
 
 /// Constants of a prime.
-pub struct Narrow;
+#[derive(Clone, Copy)]
+pub struct Constants;
 
 /// Constants of a transform.
 pub struct IfmaNtt;
@@ -33,7 +34,7 @@ impl Ifma {
         None
     }
 
-    pub fn narrow(self, _: Modulus) -> Narrow {
+    pub fn constants(self, _: Modulus) -> Constants {
         match self {}
     }
 
@@ -49,35 +50,39 @@ impl Ifma {
         match self {}
     }
 
-    pub fn pointwise(self, _: &Narrow, _: Pointwise, _: &mut [u64], _: &[u64], _: &[u64]) {
+    pub fn pointwise(self, _: &Constants, _: Pointwise, _: &mut [u64], _: &[u64], _: &[u64]) {
         match self {}
     }
 
-    pub fn pointwise_assign(self, _: &Narrow, _: Pointwise, _: &mut [u64], _: &[u64]) {
+    pub fn pointwise_assign(self, _: &Constants, _: Pointwise, _: &mut [u64], _: &[u64]) {
         match self {}
     }
 
-    pub fn multiply_accumulate(self, _: &Narrow, _: &mut [u64], _: &[u64], _: &[u64]) {
+    pub fn multiply_accumulate(self, _: &Constants, _: &mut [u64], _: &[u64], _: &[u64]) {
         match self {}
     }
 
-    pub fn tensor(self, _: &Narrow, _: [&mut [u64]; 3], _: [&[u64]; 2], _: [&[u64]; 2]) {
+    pub fn tensor(self, _: &Constants, _: [&mut [u64]; 3], _: [&[u64]; 2], _: [&[u64]; 2]) {
         match self {}
     }
 
-    pub fn scale(self, _: &Narrow, _: &mut [u64], _: Shoup) {
+    pub fn scale(self, _: &Constants, _: &mut [u64], _: Shoup) {
         match self {}
     }
 
-    pub fn offset(self, _: &Narrow, _: &mut [u64], _: u64) {
+    pub fn offset(self, _: &Constants, _: &mut [u64], _: u64) {
         match self {}
     }
 
-    pub fn subtract_from_and_scale(self, _: &Narrow, _: &mut [u64], _: &[u64], _: Shoup) {
+    pub fn subtract_from_and_scale(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
         match self {}
     }
 
-    pub fn linear(self, _: &Narrow, _: &mut [u64], _: &[&[u64]], _: &[u64]) {
+    pub fn linear(self, _: &Constants, _: bool, _: &mut [u64], _: &[&[u64]], _: &[u64]) {
+        match self {}
+    }
+
+    pub fn gemm(self, _: &Constants, _: &mut [&mut [u64]], _: &[&[u64]], _: &[u64]) {
         match self {}
     }
 
@@ -87,7 +92,8 @@ impl Ifma {
 
     pub fn linear_many(
         self,
-        _: [&Narrow; TARGETS],
+        _: [&Constants; TARGETS],
+        _: bool,
         _: &mut [u64],
         _: &[&[u64]],
         _: [&[u64]; TARGETS],
@@ -101,7 +107,7 @@ impl Ifma {
 
     pub fn dot(
         self,
-        _: &Narrow,
+        _: &Constants,
         _: &mut [&mut [u64]],
         _: &[&[u64]],
         _: Option<&Permutation>,
@@ -122,11 +128,11 @@ impl Ifma {
         match self {}
     }
 
-    pub fn scale_into(self, _: &Narrow, _: &mut [u64], _: &[u64], _: Shoup) {
+    pub fn scale_into(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
         match self {}
     }
 
-    pub fn integers(self, _: &Narrow, _: &mut [u64], _: &[i64], _: bool) {
+    pub fn integers(self, _: &Constants, _: &mut [u64], _: &[i64], _: bool) {
         match self {}
     }
 

@@ -1,6 +1,6 @@
 //! Inner products with switching keys, and the moves of automorphisms.
 
-use super::arith::{LAZY, Narrow, Q, V, add_high, add_low, load, store};
+use super::arith::{Constants, Q, V, load, store};
 use crate::kernels::{KeyLimb, PATTERN_BITS, Permutation};
 use std::arch::x86_64::*;
 
@@ -35,14 +35,14 @@ pub fn permute(permutation: &Permutation, out: &mut [u64], x: &[u64]) {
 
 /// See [`crate::kernels::Prime::dot`].
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn dot(
-    n: &Narrow,
+pub fn dot<const WIDE: bool>(
+    n: &Constants,
     outs: &mut [&mut [u64]],
     xs: &[&[u64]],
     permutation: Option<&Permutation>,
     key: KeyLimb<'_>,
 ) {
-    let q = Q::new(n);
+    let q = Q::<WIDE>::new(n);
     let (out_b, out_a) = outs.split_at_mut(outs.len() / 2);
     let rows = out_b.len();
     if rows == 0 {
@@ -64,30 +64,26 @@ pub fn dot(
             }
         }
         for r in 0..rows {
-            let (mut b, mut a) = ([zero; 2], [zero; 2]);
+            let (mut b, mut a) = (q.start(zero), q.start(zero));
             for (d, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
-                if d % LAZY == 0 && d > 0 {
-                    b = [zero, q.reduce(b[0], b[1])];
-                    a = [zero, q.reduce(a[0], a[1])];
+                if d % Q::<WIDE>::LAZY == 0 && d > 0 {
+                    b = q.start(q.finish(b));
+                    a = q.start(q.finish(a));
                 }
                 let words = &xs[d * rows + r][from..from + 8];
                 let mut x = load(&words.as_chunks::<8>().0[0]);
                 if permutation.is_some() {
                     x = arrange(x, entry);
                 }
-                let (key_b, key_a) = (load(&pair[0]), load(&pair[1]));
-                b = [add_high(b[0], x, key_b), add_low(b[1], x, key_b)];
-                a = [add_high(a[0], x, key_a), add_low(a[1], x, key_a)];
+                b = q.add_product(b, x, load(&pair[0]));
+                a = q.add_product(a, x, load(&pair[1]));
             }
             let at = 8 * i..8 * i + 8;
             store(
                 &mut out_b[r][at.clone()].as_chunks_mut::<8>().0[0],
-                q.reduce(b[0], b[1]),
+                q.finish(b),
             );
-            store(
-                &mut out_a[r][at].as_chunks_mut::<8>().0[0],
-                q.reduce(a[0], a[1]),
-            );
+            store(&mut out_a[r][at].as_chunks_mut::<8>().0[0], q.finish(a));
         }
     }
 }

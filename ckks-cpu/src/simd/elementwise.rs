@@ -1,6 +1,7 @@
 //! Element-wise kernels.
 
-use super::arith::{Narrow, Q, V, add_high, add_low, load, splat, store};
+use super::arith::{Constants, Q, V, load, shoup_pair, splat, store};
+use ckks_math::arith::Shoup;
 use ckks_math::backend::Pointwise;
 use std::arch::x86_64::*;
 
@@ -38,8 +39,14 @@ fn zip_into(out: &mut [u64], x: &[u64], y: &[u64], f: impl Fn(V, V) -> V) {
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn binary(n: &Narrow, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
-    let q = Q::new(n);
+pub fn binary<const WIDE: bool>(
+    n: &Constants,
+    op: Pointwise,
+    out: &mut [u64],
+    x: &[u64],
+    y: &[u64],
+) {
+    let q = Q::<WIDE>::new(n);
     match op {
         Pointwise::Add => zip_into(out, x, y, |x, y| q.add(x, y)),
         Pointwise::Sub => zip_into(out, x, y, |x, y| q.sub(x, y)),
@@ -48,8 +55,8 @@ pub fn binary(n: &Narrow, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) 
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn binary_assign(n: &Narrow, op: Pointwise, x: &mut [u64], y: &[u64]) {
-    let q = Q::new(n);
+pub fn binary_assign<const WIDE: bool>(n: &Constants, op: Pointwise, x: &mut [u64], y: &[u64]) {
+    let q = Q::<WIDE>::new(n);
     match op {
         Pointwise::Add => zip(x, y, |x, y| q.add(x, y)),
         Pointwise::Sub => zip(x, y, |x, y| q.sub(x, y)),
@@ -58,23 +65,24 @@ pub fn binary_assign(n: &Narrow, op: Pointwise, x: &mut [u64], y: &[u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn multiply_accumulate(n: &Narrow, acc: &mut [u64], x: &[u64], y: &[u64]) {
-    let q = Q::new(n);
-    let zero = _mm512_setzero_si512();
+pub fn multiply_accumulate<const WIDE: bool>(n: &Constants, acc: &mut [u64], x: &[u64], y: &[u64]) {
+    let q = Q::<WIDE>::new(n);
     let pairs = x.as_chunks::<8>().0.iter().zip(y.as_chunks::<8>().0);
     for (acc, (x, y)) in acc.as_chunks_mut::<8>().0.iter_mut().zip(pairs) {
         let (x, y) = (load(x), load(y));
-        store(
-            acc,
-            q.reduce(add_high(zero, x, y), add_low(load(acc), x, y)),
-        );
+        store(acc, q.finish(q.add_product(q.start(load(acc)), x, y)));
     }
 }
 
 /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn tensor(n: &Narrow, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
-    let (q, zero) = (Q::new(n), _mm512_setzero_si512());
+pub fn tensor<const WIDE: bool>(
+    n: &Constants,
+    outs: [&mut [u64]; 3],
+    x: [&[u64]; 2],
+    y: [&[u64]; 2],
+) {
+    let (q, zero) = (Q::<WIDE>::new(n), _mm512_setzero_si512());
     let [a, b, c] = outs.map(|out| out.as_chunks_mut::<8>().0.iter_mut());
     let ([x0, x1], [y0, y1]) = (
         x.map(|x| x.as_chunks::<8>().0),
@@ -82,44 +90,49 @@ pub fn tensor(n: &Narrow, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2])
     );
     let words = x0.iter().zip(x1).zip(y0.iter().zip(y1));
     for (((a, b), c), ((x0, x1), (y0, y1))) in a.zip(b).zip(c).zip(words) {
-        let [x0, x1, y0, y1] = [x0, x1, y0, y1].map(|words| load(words));
+        let (x0, x1, y0, y1) = (load(x0), load(x1), load(y0), load(y1));
         store(a, q.product(x0, y0));
-        let high = add_high(add_high(zero, x0, y1), x1, y0);
-        store(b, q.reduce(high, add_low(add_low(zero, x0, y1), x1, y0)));
+        let cross = q.add_product(q.start(zero), x0, y1);
+        store(b, q.finish(q.add_product(cross, x1, y0)));
         store(c, q.product(x1, y1));
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn scale(n: &Narrow, x: &mut [u64], c: [u64; 2]) {
-    let (q, c) = (Q::new(n), [splat(c[0]), splat(c[1])]);
+pub fn scale<const WIDE: bool>(n: &Constants, x: &mut [u64], c: Shoup) {
+    let (q, c) = (Q::<WIDE>::new(n), shoup_pair::<WIDE>(c).map(|c| splat(c)));
     map(x, |x| q.mul(x, c));
 }
 
 /// `out <- c x`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn scale_into(n: &Narrow, out: &mut [u64], x: &[u64], c: [u64; 2]) {
-    let (q, c) = (Q::new(n), [splat(c[0]), splat(c[1])]);
+pub fn scale_into<const WIDE: bool>(n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+    let (q, c) = (Q::<WIDE>::new(n), shoup_pair::<WIDE>(c).map(|c| splat(c)));
     zip(out, x, |_, x| q.mul(x, c));
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn offset(n: &Narrow, x: &mut [u64], c: u64) {
-    let (q, c) = (Q::new(n), splat(c));
+pub fn offset<const WIDE: bool>(n: &Constants, x: &mut [u64], c: u64) {
+    let (q, c) = (Q::<WIDE>::new(n), splat(c));
     map(x, |x| q.add(x, c));
 }
 
 /// `out <- (x - out) c`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn subtract_from_and_scale(n: &Narrow, out: &mut [u64], x: &[u64], c: [u64; 2]) {
-    let (q, c) = (Q::new(n), [splat(c[0]), splat(c[1])]);
+pub fn subtract_from_and_scale<const WIDE: bool>(
+    n: &Constants,
+    out: &mut [u64],
+    x: &[u64],
+    c: Shoup,
+) {
+    let (q, c) = (Q::<WIDE>::new(n), shoup_pair::<WIDE>(c).map(|c| splat(c)));
     zip(out, x, |out, x| q.mul(q.sub(x, out), c));
 }
 
 /// The residues of signed integers; `small` if all are in `(-q, q)`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn integers(n: &Narrow, out: &mut [u64], x: &[i64], small: bool) {
-    let (q, zero) = (Q::new(n), _mm512_setzero_si512());
+pub fn integers<const WIDE: bool>(n: &Constants, out: &mut [u64], x: &[i64], small: bool) {
+    let (q, zero) = (Q::<WIDE>::new(n), _mm512_setzero_si512());
     let pairs = out
         .as_chunks_mut::<8>()
         .0
@@ -131,7 +144,7 @@ pub fn integers(n: &Narrow, out: &mut [u64], x: &[i64], small: bool) {
             // Negative integers are huge as words, and come down by `q`.
             _mm512_min_epu64(x, _mm512_add_epi64(x, q.q))
         } else {
-            let size = q.reduce(zero, _mm512_abs_epi64(x));
+            let size = q.reduce(_mm512_abs_epi64(x));
             let negative = _mm512_movepi64_mask(x);
             _mm512_mask_blend_epi64(negative, size, q.sub(zero, size))
         };

@@ -1,14 +1,15 @@
 //! The fold between the conjugate-invariant ring and its transform, see
 //! [`crate::kernels::twiddles`].
 
-use super::arith::{Narrow, Q, V, load, narrow_shoup, splat, store};
+use super::arith::{Constants, Q, V, load, shoup_pair, splat, store};
 use ckks_math::arith::{Modulus, Shoup};
 use std::arch::x86_64::*;
 
 /// `x_k <- x_k + w x_(N-k)` for `k > 0`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn fold(m: Modulus, w: Shoup, x: &mut [u64]) {
-    let (q, w_lanes) = (Q::new(&Narrow::new(m)), narrow_shoup(w).map(|w| splat(w)));
+pub fn fold<const WIDE: bool>(m: Modulus, w: Shoup, x: &mut [u64]) {
+    let q = Q::<WIDE>::new(&Constants::new(m));
+    let w_lanes = shoup_pair::<WIDE>(w).map(|w| splat(w));
     mirror(
         x,
         |a, b| q.add(a, q.mul(b, w_lanes)),
@@ -18,8 +19,9 @@ pub fn fold(m: Modulus, w: Shoup, x: &mut [u64]) {
 
 /// `x_k <- x_k - w x_(N-k)` for `k > 0`, and `x_0 <- 2 x_0`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn unfold(m: Modulus, w: Shoup, x: &mut [u64]) {
-    let (q, w_lanes) = (Q::new(&Narrow::new(m)), narrow_shoup(w).map(|w| splat(w)));
+pub fn unfold<const WIDE: bool>(m: Modulus, w: Shoup, x: &mut [u64]) {
+    let q = Q::<WIDE>::new(&Constants::new(m));
+    let w_lanes = shoup_pair::<WIDE>(w).map(|w| splat(w));
     mirror(
         x,
         |a, b| q.sub(a, q.mul(b, w_lanes)),

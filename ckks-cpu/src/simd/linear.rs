@@ -1,50 +1,49 @@
 //! Sums of scaled slices, and the quotient of base conversion.
 
-use super::arith::{LAZY, Narrow, Q, V, add_high, add_low, load, splat, store};
+use super::arith::{Constants, Q, V, load, splat, store};
 use crate::kernels::Source;
 use std::arch::x86_64::*;
 
 /// Registers of words summed together: enough independent chains to hide latency.
-const WIDE: usize = 4;
+const REGISTERS: usize = 4;
 
 /// Primes of [`linear_many`], and registers of words for each.
 pub const TARGETS: usize = 4;
 const PAIR: usize = 2;
 
-/// `out <- sum_i weights[i] xs[i] mod q`, words of `xs` below `2^50`.
+/// `out <- sum_i weights[i] xs[i] mod q`, words of `xs` below `2^50` unless `WIDE`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn linear(n: &Narrow, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
-    let q = Q::new(n);
-    let (wide, rest) = out.as_chunks_mut::<{ 8 * WIDE }>();
-    let start = wide.len() * 8 * WIDE;
+pub fn linear<const WIDE: bool>(n: &Constants, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
+    let q = Q::<WIDE>::new(n);
+    let (wide, rest) = out.as_chunks_mut::<{ 8 * REGISTERS }>();
+    let start = wide.len() * 8 * REGISTERS;
     for (i, out) in wide.iter_mut().enumerate() {
-        let sums = sum::<WIDE>(&q, i * 8 * WIDE, xs, weights);
+        let sums = sum::<REGISTERS, WIDE>(&q, i * 8 * REGISTERS, xs, weights);
         for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
             store(out, sum);
         }
     }
     for (i, out) in rest.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let [only] = sum::<1>(&q, start + 8 * i, xs, weights);
+        let [only] = sum::<1, WIDE>(&q, start + 8 * i, xs, weights);
         store(out, only);
     }
 }
 
-/// Sums modulo [`TARGETS`] primes at once, each word of `xs` read once for all; at most [`LAZY`]
+/// Sums modulo [`TARGETS`] primes at once, each word of `xs` read once for all; at most [`Q::LAZY`]
 /// of them. `out` holds the results one after the other.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn linear_many(
-    n: [&Narrow; TARGETS],
+pub fn linear_many<const WIDE: bool>(
+    n: [&Constants; TARGETS],
     out: &mut [u64],
     xs: &[&[u64]],
     weights: [&[u64]; TARGETS],
 ) {
-    assert!(xs.len() <= LAZY && weights.iter().all(|w| w.len() == xs.len()));
+    assert!(xs.len() <= Q::<WIDE>::LAZY && weights.iter().all(|w| w.len() == xs.len()));
     let zero = _mm512_setzero_si512();
-    let q = n.map(|n| Q::new(n));
+    let q: [Q<WIDE>; TARGETS] = [Q::new(n[0]), Q::new(n[1]), Q::new(n[2]), Q::new(n[3])];
     let width = out.len() / TARGETS;
     for at in (0..width).step_by(8 * PAIR) {
-        let mut low = [[zero; PAIR]; TARGETS];
-        let mut high = [[zero; PAIR]; TARGETS];
+        let mut sums = [[[zero; 3]; PAIR]; TARGETS];
         for (i, x) in xs.iter().enumerate() {
             let words = x[at..at + 8 * PAIR].as_chunks::<8>().0;
             for words in words {
@@ -55,15 +54,14 @@ pub fn linear_many(
             for t in 0..TARGETS {
                 let w = splat(weights[t][i]);
                 for k in 0..PAIR {
-                    low[t][k] = add_low(low[t][k], x[k], w);
-                    high[t][k] = add_high(high[t][k], x[k], w);
+                    sums[t][k] = q[t].add_product(sums[t][k], x[k], w);
                 }
             }
         }
         for (t, out) in out.chunks_exact_mut(width).enumerate() {
             let out = out[at..at + 8 * PAIR].as_chunks_mut::<8>().0;
             for k in 0..PAIR {
-                store(&mut out[k], q[t].reduce(high[t][k], low[t][k]));
+                store(&mut out[k], q[t].finish(sums[t][k]));
             }
         }
     }
@@ -72,25 +70,34 @@ pub fn linear_many(
 /// The sums at words `at..at + 8 W`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-fn sum<const W: usize>(q: &Q, at: usize, xs: &[&[u64]], weights: &[u64]) -> [V; W] {
+fn sum<const W: usize, const WIDE: bool>(
+    q: &Q<WIDE>,
+    at: usize,
+    xs: &[&[u64]],
+    weights: &[u64],
+) -> [V; W] {
     let zero = _mm512_setzero_si512();
-    let mut low = [zero; W];
-    for (xs, weights) in xs.chunks(LAZY).zip(weights.chunks(LAZY)) {
-        let mut high = [zero; W];
+    let mut sums = [zero; W];
+    for (xs, weights) in xs
+        .chunks(Q::<WIDE>::LAZY)
+        .zip(weights.chunks(Q::<WIDE>::LAZY))
+    {
+        let mut parts = [q.start(zero); W];
+        for k in 0..W {
+            parts[k] = q.start(sums[k]);
+        }
         for (x, &w) in xs.iter().zip(weights) {
             let w = splat(w);
             let words = x[at..at + 8 * W].as_chunks::<8>().0;
             for k in 0..W {
-                let x = load(&words[k]);
-                low[k] = add_low(low[k], x, w);
-                high[k] = add_high(high[k], x, w);
+                parts[k] = q.add_product(parts[k], load(&words[k]), w);
             }
         }
         for k in 0..W {
-            low[k] = q.reduce(high[k], low[k]);
+            sums[k] = q.finish(parts[k]);
         }
     }
-    low
+    sums
 }
 
 /// The quotient `v` of base conversion from its digits, see

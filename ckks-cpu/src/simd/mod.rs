@@ -1,4 +1,4 @@
-//! Kernels with AVX-512 and its 52-bit multiply-add (IFMA), for primes below `2^50`.
+//! Kernels with AVX-512 and its 52-bit multiply-add (IFMA); fastest for primes below `2^50`.
 //!
 //! [`Ifma`] is the proof that the instructions exist: it is only made by detection, and every
 //! kernel is one of its methods. On other architectures it has no value.
@@ -16,6 +16,8 @@ mod elementwise;
 #[cfg(target_arch = "x86_64")]
 mod fold;
 #[cfg(target_arch = "x86_64")]
+mod gemm;
+#[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
 mod linear;
@@ -25,11 +27,11 @@ mod ntt;
 mod passes;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub use absent::{Ifma, IfmaNtt, Narrow, TARGETS};
+pub use absent::{Constants, Ifma, IfmaNtt, TARGETS};
 #[cfg(target_arch = "x86_64")]
-pub use {arith::Narrow, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt};
+pub use {arith::Constants, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt};
 
-/// Longest prime of the vector kernels: residues stay below `4q < 2^52` between reductions.
-pub const MAX_BITS: u32 = 50;
+/// Longest prime of 52-bit products: residues stay below `4q < 2^52` between reductions.
+pub const NARROW_BITS: u32 = 50;
 /// Smallest ring of the vector kernels: 8 registers of 8 words.
 pub const MIN_DEGREE: usize = 64;

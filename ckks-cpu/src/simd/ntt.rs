@@ -6,7 +6,8 @@
 //! The *block* pass does the other levels in each row: down to 64 words by plain vectors, then
 //! three levels across and, after a transposition, three within the registers.
 
-use super::arith::{Narrow, Q, V, narrow_shoup, splat};
+use super::NARROW_BITS;
+use super::arith::{Constants, Q, V, shoup_pair, splat};
 use super::butterfly::Factors;
 use super::passes::{Rows, forward_block, forward_columns, inverse_block, inverse_columns};
 use crate::kernels::Twiddles;
@@ -19,6 +20,7 @@ const MAX_ROWS: usize = 512;
 pub struct IfmaNtt {
     modulus: Modulus,
     degree: usize,
+    wide: bool,
     forward: Factors,
     inverse: Factors,
     scale: [u64; 2],
@@ -27,18 +29,30 @@ pub struct IfmaNtt {
 
 impl IfmaNtt {
     pub fn new(m: Modulus, t: &Twiddles) -> Self {
+        let wide = m.bits() > NARROW_BITS;
+        let (factors, scale): (fn(_, &[u64]) -> _, _) = if wide {
+            (Factors::new::<true>, shoup_pair::<true>(m.shoup(t.scale)))
+        } else {
+            (Factors::new::<false>, shoup_pair::<false>(m.shoup(t.scale)))
+        };
         Self {
             modulus: m,
             degree: t.forward.len(),
-            forward: Factors::new(m, &t.forward),
-            inverse: Factors::new(m, &t.inverse),
-            scale: narrow_shoup(m.shoup(t.scale)),
+            wide,
+            forward: factors(m, &t.forward),
+            inverse: factors(m, &t.inverse),
+            scale,
             fold: t.fold.map(|w| m.shoup(w)),
         }
     }
 
     pub const fn modulus(&self) -> Modulus {
         self.modulus
+    }
+
+    /// Whether the prime is beyond 52-bit products.
+    pub const fn wide(&self) -> bool {
+        self.wide
     }
 
     pub const fn fold(&self) -> Option<Shoup> {
@@ -58,9 +72,9 @@ struct Columns([[u64; 8]; MAX_ROWS]);
 
 /// Coefficients to evaluations, without the fold.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward(t: &IfmaNtt, x: &mut [u64]) {
+pub fn forward<const WIDE: bool>(t: &IfmaNtt, x: &mut [u64]) {
     assert_eq!(x.len(), t.degree);
-    let q = Q::new(&Narrow::new(t.modulus));
+    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
     let (rows, words) = t.split();
     if rows > 1 {
         let mut memory = Columns([[0; 8]; MAX_ROWS]);
@@ -80,9 +94,9 @@ pub fn forward(t: &IfmaNtt, x: &mut [u64]) {
 
 /// Evaluations to coefficients, without undoing the fold.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn inverse(t: &IfmaNtt, x: &mut [u64]) {
+pub fn inverse<const WIDE: bool>(t: &IfmaNtt, x: &mut [u64]) {
     assert_eq!(x.len(), t.degree);
-    let q = Q::new(&Narrow::new(t.modulus));
+    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
     let (rows, words) = t.split();
     let scale = t.scale.map(|w| splat(w));
     inverse_blocks(t, &q, x, (rows == 1).then_some(scale));
@@ -100,7 +114,12 @@ pub fn inverse(t: &IfmaNtt, x: &mut [u64]) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-fn inverse_blocks(t: &IfmaNtt, q: &Q, x: &mut [u64], scale: Option<[V; 2]>) {
+fn inverse_blocks<const WIDE: bool>(
+    t: &IfmaNtt,
+    q: &Q<WIDE>,
+    x: &mut [u64],
+    scale: Option<[V; 2]>,
+) {
     let (rows, words) = t.split();
     for (block, x) in x.chunks_exact_mut(words).enumerate() {
         // SAFETY: `x` has `words` words.
@@ -111,12 +130,17 @@ fn inverse_blocks(t: &IfmaNtt, q: &Q, x: &mut [u64], scale: Option<[V; 2]>) {
 /// Evaluations `x` to coefficients times `factor`, in *column order*: groups of eight columns, one
 /// after the other, rows inside. `x` is overwritten.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn inverse_to_columns(t: &IfmaNtt, x: &mut [u64], factor: u64, out: &mut [u64]) {
+pub fn inverse_to_columns<const WIDE: bool>(
+    t: &IfmaNtt,
+    x: &mut [u64],
+    factor: u64,
+    out: &mut [u64],
+) {
     assert_eq!((x.len(), out.len()), (t.degree, t.degree));
-    let q = Q::new(&Narrow::new(t.modulus));
+    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
     let (rows, words) = t.split();
     let scale = t.modulus.mul(t.scale[0], factor);
-    let scale = narrow_shoup(t.modulus.shoup(scale)).map(|w| splat(w));
+    let scale = shoup_pair::<WIDE>(t.modulus.shoup(scale)).map(|w| splat(w));
     inverse_blocks(t, &q, x, None);
     for (group, out) in out.chunks_exact_mut(8 * rows).enumerate() {
         let (columns, packed) = (Rows::columns(x, words, group), Rows::packed(out));
@@ -128,11 +152,16 @@ pub fn inverse_to_columns(t: &IfmaNtt, x: &mut [u64], factor: u64, out: &mut [u6
 /// The first levels of group `group` of eight columns, given in `columns`, which is overwritten;
 /// the result goes to its place in `x`, to be finished by [`forward_one_block`].
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward_one_column(t: &IfmaNtt, group: usize, columns: &mut [u64], x: &mut [u64]) {
+pub fn forward_one_column<const WIDE: bool>(
+    t: &IfmaNtt,
+    group: usize,
+    columns: &mut [u64],
+    x: &mut [u64],
+) {
     let (rows, words) = t.split();
     assert_eq!((x.len(), columns.len()), (t.degree, 8 * rows));
     assert!(8 * group < words);
-    let q = Q::new(&Narrow::new(t.modulus));
+    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
     let packed = Rows::packed(columns);
     let path = [packed, packed, Rows::columns(x, words, group)];
     // SAFETY: `rows` rows of 8 words are all of `columns`, and of `words` words all of `x`.
@@ -141,11 +170,11 @@ pub fn forward_one_column(t: &IfmaNtt, group: usize, columns: &mut [u64], x: &mu
 
 /// The last levels of block `block`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward_one_block(t: &IfmaNtt, block: usize, x: &mut [u64]) {
+pub fn forward_one_block<const WIDE: bool>(t: &IfmaNtt, block: usize, x: &mut [u64]) {
     let (rows, words) = t.split();
     assert_eq!(x.len(), words);
     assert!(block < rows);
-    let q = Q::new(&Narrow::new(t.modulus));
+    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
     // SAFETY: `x` has `words` words.
     unsafe { forward_block(&q, &t.forward, x.as_mut_ptr(), words, rows, block) };
 }

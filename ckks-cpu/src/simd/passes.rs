@@ -72,8 +72,8 @@ pub struct Step<'a> {
 /// Both hold `groups.len() * rows` rows of 8 readable and writable words, and `P` divides `rows`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub unsafe fn step<const P: usize, const INVERSE: bool>(
-    q: &Q,
+pub unsafe fn step<const P: usize, const INVERSE: bool, const WIDE: bool>(
+    q: &Q<WIDE>,
     step: Step<'_>,
     from: Rows,
     to: Rows,
@@ -89,14 +89,14 @@ pub unsafe fn step<const P: usize, const INVERSE: bool>(
                 *v = unsafe { from.load(row + k * part) };
             }
             if INVERSE {
-                inverse_tree::<P>(q, &mut v, &w);
+                inverse_tree::<P, WIDE>(q, &mut v, &w);
                 if let Some(scale) = scale {
                     for v in &mut v {
                         *v = q.mul(*v, scale);
                     }
                 }
             } else {
-                forward_tree::<P>(q, &mut v, &w);
+                forward_tree::<P, WIDE>(q, &mut v, &w);
             }
             for (k, v) in v.into_iter().take(P).enumerate() {
                 // SAFETY: as above.
@@ -119,9 +119,9 @@ pub const fn radix(levels: u32) -> u32 {
 macro_rules! step_of {
     ($levels:expr, $inverse:literal, $($argument:expr),*) => {
         match $levels {
-            1 => step::<2, $inverse>($($argument),*),
-            2 => step::<4, $inverse>($($argument),*),
-            _ => step::<8, $inverse>($($argument),*),
+            1 => step::<2, $inverse, WIDE>($($argument),*),
+            2 => step::<4, $inverse, WIDE>($($argument),*),
+            _ => step::<8, $inverse, WIDE>($($argument),*),
         }
     };
 }
@@ -132,8 +132,8 @@ macro_rules! step_of {
 /// Each has `rows` rows of 8 readable and writable words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub unsafe fn forward_columns(
-    q: &Q,
+pub unsafe fn forward_columns<const WIDE: bool>(
+    q: &Q<WIDE>,
     head: &[[u64; 2]],
     [mut from, buffer, to]: [Rows; 3],
     rows: usize,
@@ -163,8 +163,8 @@ pub unsafe fn forward_columns(
 /// As [`forward_columns`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub unsafe fn inverse_columns(
-    q: &Q,
+pub unsafe fn inverse_columns<const WIDE: bool>(
+    q: &Q<WIDE>,
     head: &[[u64; 2]],
     [mut from, buffer, to]: [Rows; 3],
     rows: usize,
@@ -199,8 +199,8 @@ pub unsafe fn inverse_columns(
 /// `base` points to `words` readable and writable words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub unsafe fn forward_block(
-    q: &Q,
+pub unsafe fn forward_block<const WIDE: bool>(
+    q: &Q<WIDE>,
     factors: &Factors,
     base: *mut u64,
     words: usize,
@@ -230,9 +230,9 @@ pub unsafe fn forward_block(
             // SAFETY: row 8 part + k < words / 8.
             *v = unsafe { rows.load(8 * part + k) };
         }
-        forward_tree::<8>(q, &mut v, &w);
+        forward_tree::<8, WIDE>(q, &mut v, &w);
         v = transpose(v);
-        forward_tree::<8>(q, &mut v, &tail_tree(q, &factors.tail[group]));
+        forward_tree::<8, WIDE>(q, &mut v, &tail_tree(q, factors, group));
         for v in &mut v {
             *v = q.canonical(*v);
         }
@@ -250,8 +250,8 @@ pub unsafe fn forward_block(
 /// As [`forward_block`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub unsafe fn inverse_block(
-    q: &Q,
+pub unsafe fn inverse_block<const WIDE: bool>(
+    q: &Q<WIDE>,
     factors: &Factors,
     base: *mut u64,
     words: usize,
@@ -270,9 +270,9 @@ pub unsafe fn inverse_block(
             *v = unsafe { rows.load(8 * part + k) };
         }
         v = transpose(v);
-        inverse_tree::<8>(q, &mut v, &tail_tree(q, &factors.tail[group]));
+        inverse_tree::<8, WIDE>(q, &mut v, &tail_tree(q, factors, group));
         v = transpose(v);
-        inverse_tree::<8>(q, &mut v, &w);
+        inverse_tree::<8, WIDE>(q, &mut v, &w);
         if let (Some(scale), 1) = (scale, parts) {
             for v in &mut v {
                 *v = q.mul(*v, scale);

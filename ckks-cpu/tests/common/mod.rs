@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use ckks_cpu::{Block, CpuBackend, CpuOptions, KernelChoice, Tables, available_kernels};
-use ckks_math::arith::ntt_primes_excluding;
+use ckks_math::arith::{Modulus, is_prime, ntt_primes_excluding};
 use ckks_math::backend::{Basis, Device, RingKind, RingSpec};
 
 pub const KINDS: [RingKind; 2] = [RingKind::Standard, RingKind::ConjugateInvariant];
@@ -19,7 +19,15 @@ impl SplitMix {
     }
 }
 
-/// A ring whose moduli have the given bit lengths, then special ones.
+/// The largest prime that a modulus may be, 1 modulo `order` and not taken.
+fn largest_prime(order: u64, taken: &[u64]) -> u64 {
+    let candidates = (1..).map(|k| (1 << Modulus::MAX_BITS) + 1 - k * order);
+    let mut free = candidates.filter(|q| is_prime(*q) && !taken.contains(q));
+    free.next().expect("primes are dense")
+}
+
+/// A ring whose moduli have about the given bit lengths, then special ones; of 61 bits the largest
+/// there are.
 pub fn ring(kind: RingKind, log_n: u32, q_bits: &[u32], p_bits: &[u32]) -> RingSpec {
     let order = match kind {
         RingKind::Standard => 2_u64 << log_n,
@@ -27,6 +35,10 @@ pub fn ring(kind: RingKind, log_n: u32, q_bits: &[u32], p_bits: &[u32]) -> RingS
     };
     let mut taken = Vec::new();
     for &bits in q_bits.iter().chain(p_bits) {
+        if bits == Modulus::MAX_BITS {
+            taken.push(largest_prime(order, &taken));
+            continue;
+        }
         let prime = ntt_primes_excluding(bits, order, 1, &taken).expect("a prime");
         taken.extend(prime);
     }

@@ -8,9 +8,14 @@ use crate::error::Result;
 use crate::evaluator::Evaluator;
 
 impl<B: Backend> Bootstrapper<B> {
-    /// From slots holding `2 (m/q0 + I) / (hi - lo)` to slots holding the message, at the canonical
-    /// scale of the output level.
-    pub(super) fn eval_mod(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+    /// From slots holding `2 (m/q0 + I) / (hi - lo)` to slots holding the message divided by
+    /// `copies`, a power of two, at the canonical scale of the output level.
+    pub(super) fn eval_mod(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        copies: usize,
+    ) -> Result<Ciphertext<B>> {
         let params = self.context.params();
         let (lo, hi) = self.fit.chebyshev.interval();
         let u = ev.add_constant(x, -(hi + lo) / (hi - lo))?;
@@ -19,10 +24,11 @@ impl<B: Backend> Bootstrapper<B> {
         // sin(2 pi e)/(2 pi) = e - (2 pi)^2/6 e^3: for messages z = e * ratio in [-1, 1] the cubic
         // coefficient is c, and (1 + 3c/4) z - c z^3 is within c/4 of z.
         let cubic = (2.0 * std::f64::consts::PI / ratio).powi(2) / 6.0;
-        let wanted = params.scale_at(out) * ratio * (1.0 + 0.75 * cubic);
+        let wanted = params.scale_at(out) * ratio * (1.0 + 0.75 * cubic) / copies as f64;
         let last = params.group_modulus(out + 1);
-        // The rest of the way to the canonical scale is a power of two, multiplied exactly.
-        let shift = (wanted / last).log2().round();
+        // The rest of the way to the canonical scale is a power of two, multiplied exactly; a scale
+        // below the last modulus is reached as it is.
+        let shift = (wanted / last).log2().round().max(0.0);
         let mut scales = vec![wanted / shift.exp2()];
         for step in 0..self.fit.double_angles as usize {
             let modulus = params.group_modulus(out + 1 + step);

@@ -26,7 +26,7 @@ mod requests;
 pub use dft::{DftError, DftPlan, Diagonals};
 pub use requests::refresh_requests;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, RingKind};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Complex64;
@@ -87,6 +87,20 @@ impl<B: Backend> Bootstrapper<B> {
                 params.name()
             ))
         })?;
+        if params.ring().kind() != RingKind::Standard {
+            return Err(Error::InvalidParameters(format!(
+                "{} is on the conjugate-invariant ring: bootstrapping needs the standard ring",
+                params.name()
+            )));
+        }
+        if literal.coeffs_to_slots_levels == 0 || literal.slots_to_coeffs_levels == 0 {
+            return Err(Error::InvalidParameters(format!(
+                "{} reserves {} levels for CoeffsToSlots and {} for SlotsToCoeffs: each needs one",
+                params.name(),
+                literal.coeffs_to_slots_levels,
+                literal.slots_to_coeffs_levels
+            )));
+        }
         if !slots.is_power_of_two() || !(4..=params.degree() / 2).contains(&slots) {
             return Err(Error::SlotMismatch {
                 op: "bootstrapper (a power of two from 4)",
@@ -184,6 +198,26 @@ impl<B: Backend> Bootstrapper<B> {
         self.half_boot(ev, &coefficients)
     }
 
+    /// As [`Bootstrapper::refresh`] for a vector that repeats with a period of `x.slots()`: the
+    /// copies that fill the ring are averaged after EvalMod.
+    ///
+    /// Each copy carries noise of its own, so the average of `c` copies gains `log2(c) / 2` bits,
+    /// and the copies agree again. One rotation at the output level for each doubling.
+    pub fn refresh_periodic(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let period = x.slots;
+        let full = self.context.params().max_slots();
+        let coefficients = self.slots_to_coeffs(ev, x)?;
+        let real = self.real_slots(ev, &coefficients)?;
+        let mut sum = self.eval_mod(ev, &real, full / period)?.with_slots(full)?;
+        let mut step = period;
+        while step < full {
+            let turned = ev.rotate(&sum, step as i64)?;
+            sum = ev.add(&sum, &turned)?;
+            step *= 2;
+        }
+        sum.with_period(period)
+    }
+
     /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
     /// one batch.
     pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
@@ -195,7 +229,7 @@ impl<B: Backend> Bootstrapper<B> {
         let difference = ev.sub(&slots, &conjugate)?;
         let imaginary = self.times_unit(ev, &difference, -1.0)?;
         let k = x.count;
-        let both = self.eval_mod(ev, &ev.join(&[real, imaginary])?)?;
+        let both = self.eval_mod(ev, &ev.join(&[real, imaginary])?, 1)?;
         let imaginary = ev.slice(&both, k..2 * k)?;
         ev.add(
             &ev.slice(&both, 0..k)?,
@@ -208,7 +242,9 @@ impl<B: Backend> Bootstrapper<B> {
     ///
     /// `gain_bits` is by how much the error is scaled up: below the precision of one refresh, so
     /// that the scaled error stays in `[-1, 1]`. The input must still have
-    /// [`Bootstrapper::input_level`] levels and a scale that carries the wanted bits.
+    /// [`Bootstrapper::input_level`] levels and a scale that carries the wanted bits; so must the
+    /// canonical scale. Each further bootstrap costs one level of the result, and two from a gain of
+    /// about half a level's modulus on.
     pub fn refresh_iterated(
         &self,
         ev: &Evaluator<B>,
@@ -220,20 +256,34 @@ impl<B: Backend> Bootstrapper<B> {
         let mut gain = 0;
         for _ in 0..extra {
             gain += gain_bits;
-            // The error at the input's level: (x - refreshed) * 2^gain, as a change of scale.
-            let back = ev.align_to(&refreshed, x.level, x.scale)?;
-            let error = ev.sub(x, &back)?;
+            // The error below both levels: (x - refreshed) * 2^gain.
+            let level = x.level.min(refreshed.level.saturating_sub(1)).max(self.bottom);
+            let x = ev.drop_to(x, level)?;
+            let error = ev.sub(&x, &ev.align_to(&refreshed, level, x.scale)?)?;
             let factor = f64::from(gain).exp2();
-            let scaled = ev.mul_integer(&error, factor)?;
-            let correction = self.refresh(ev, &scaled)?;
-            let correction = ev.align_to(
-                &correction.with_scale(correction.scale * factor),
-                correction.level - 1,
-                self.context.params().scale_at(correction.level - 1),
-            )?;
-            refreshed = ev.add(&refreshed, &correction)?;
+            let correction = self.refresh(ev, &ev.mul_integer(&error, factor)?)?;
+            refreshed = self.add_correction(ev, &refreshed, &correction, factor)?;
         }
         Ok(refreshed)
+    }
+
+    /// `x + correction / factor`, as a change of scale of the correction on the way down.
+    fn add_correction(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        correction: &Ciphertext<B>,
+        factor: f64,
+    ) -> Result<Ciphertext<B>> {
+        let params = self.context.params();
+        let wide = correction.with_scale(correction.scale * factor);
+        // Far enough down for the change of scale to be a well-rounded whole number.
+        let (mut level, mut room) = (wide.level, -factor.log2());
+        while level > 0 && room < 21.0 {
+            room += params.group_modulus(level).log2();
+            level -= 1;
+        }
+        ev.add(x, &ev.align_to(&wide, level, params.scale_at(level))?)
     }
 
     /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order.
@@ -265,14 +315,21 @@ impl<B: Backend> Bootstrapper<B> {
     ///
     /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
     /// coefficient `rev(j)` of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
-    /// returns, or a product at the bottom modulus in its place.
+    /// returns, or a product at the bottom modulus in its place. At another scale the values times
+    /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
+    /// canonical one by that ratio.
     pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let real = self.real_slots(ev, x)?;
+        self.eval_mod(ev, &real, 1)
+    }
+
+    /// ModRaise and CoeffsToSlots, real parts.
+    fn real_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let raised = self.mod_raise(ev, x)?;
         let slots = self.to_slots(ev, &raised)?;
         // I is dense: the upper half of the coefficients holds multiples of q0 even where the
         // message has none, and they sit in the imaginary parts.
-        let real = ev.add(&slots, &ev.conjugate(&slots)?)?;
-        self.eval_mod(ev, &real)
+        ev.add(&slots, &ev.conjugate(&slots)?)
     }
 
     fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
@@ -283,8 +340,6 @@ impl<B: Backend> Bootstrapper<B> {
         Ok(y)
     }
 
-    #[doc(hidden)] pub fn mod_raise_dbg(&self, ev:&Evaluator<B>, x:&Ciphertext<B>)->Result<Ciphertext<B>>{self.mod_raise(ev,x)}
-    #[doc(hidden)] pub fn to_slots_dbg(&self, ev:&Evaluator<B>, x:&Ciphertext<B>)->Result<Ciphertext<B>>{self.to_slots(ev,x)}
     /// Multiplies every slot by the imaginary unit times `sign`, exactly: a monomial.
     fn times_unit(&self, ev: &Evaluator<B>, x: &Ciphertext<B>, sign: f64) -> Result<Ciphertext<B>> {
         let unit = vec![Complex64::new(0.0, sign); 4];

@@ -12,6 +12,7 @@
 //! | [`laws::kernels`] | one for each required kernel | naive integers in [`oracle`] |
 //! | [`laws::derived`] | an override gives the bits of the default body | [`DefaultsOnly`] |
 //! | [`laws::meaning`] | digits, divisions, key switching mean what they say | the definitions |
+//! | [`laws::scheme`] | encryption and every operation on ciphertexts, within the noise | clear slots |
 //! | [`laws::parity`] | residues after a fixed circuit | committed hashes |
 //!
 //! The suite owns the list of laws ([`LAWS`]), so a backend cannot forget one. Seeds are fixed.
@@ -20,7 +21,9 @@ mod data;
 mod defaults_only;
 mod fixture;
 pub mod laws;
+mod noise;
 pub mod oracle;
+mod scheme;
 mod suite;
 
 #[cfg(test)]
@@ -34,4 +37,6 @@ pub use crate::__conformance_suite as suite;
 pub use data::Rng;
 pub use defaults_only::DefaultsOnly;
 pub use fixture::Fixture;
+pub use noise::{Noise, TAIL};
+pub use scheme::{Batch, Scheme};
 pub use suite::{LAWS, Law, Skip, Verdict, Violation, run, table};

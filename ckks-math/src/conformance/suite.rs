@@ -121,6 +121,13 @@ macro_rules! __conformance_laws {
             meaning::rescale_divides_by_the_last_primes
             meaning::key_switch_decrypts_alike
             meaning::hoisted_equals_switch_of_turned
+            scheme::encryption_round_trips
+            scheme::sums_match_the_clear
+            scheme::products_match_the_clear
+            scheme::levels_and_scales_align
+            scheme::rotations_match_the_clear
+            scheme::transforms_match_the_clear
+            scheme::polynomials_match_the_clear
             parity::fixed_circuit_gives_the_committed_residues
         }
     };

@@ -54,25 +54,36 @@ impl<B: Backend> Evaluator<B> {
 
     /// Brings a ciphertext to `level` and exactly to `scale`.
     ///
-    /// At the same level the scales must already agree. Otherwise it is multiplied by a constant
-    /// on the level above and rescaled, which costs one level of the distance.
+    /// At the same level the scales must already agree ([`SCALE_TOLERANCE_BITS`]). Otherwise, unless
+    /// they differ by less than one unit of the encoded integers, the ciphertext is multiplied by a whole number
+    /// above and rescaled: on the level above, or from higher up when that number would be too small
+    /// to be rounded well (a scale far above the wanted one). Fails with [`Error::ScaleMismatch`]
+    /// where the distance does not suffice for 20 bits.
     pub fn align_to(&self, x: &Ciphertext<B>, level: usize, scale: f64) -> Result<Ciphertext<B>> {
-        if scales_agree(x.scale, scale) {
+        // With levels to spare a difference that would exceed the noise is worth a rescaling.
+        let difference = (x.scale / scale - 1.0).abs();
+        let negligible = difference <= scale.recip().max(f64::EPSILON * 16.0);
+        if negligible || (x.level <= level && scales_agree(x.scale, scale)) {
             return Ok(self.drop_to(x, level)?.with_scale(scale));
         }
         if x.level <= level {
-            return Err(Error::ScaleMismatch {
-                op: "align_to",
-                left: x.scale.log2(),
-                right: scale.log2(),
-                tolerance_bits: SCALE_TOLERANCE_BITS,
-            });
+            return Err(mismatch("align_to", x.scale, scale));
         }
-        let above = self.drop_to(x, level + 1)?;
-        let modulus = self.context.params().group_modulus(level + 1);
-        let factor = scale * modulus / x.scale;
-        let scaled = self.mul_integer(&above, factor.round())?;
-        Ok(self.rescale(&scaled)?.with_scale(scale))
+        let params = self.context.params();
+        let mut start = level + 1;
+        let mut factor = scale / x.scale * params.group_modulus(start);
+        while start < x.level && factor < WELL_ROUNDED {
+            start += 1;
+            factor *= params.group_modulus(start);
+        }
+        if (factor.round() / factor - 1.0).abs() > 2.0 / WELL_ROUNDED {
+            return Err(mismatch("align_to", x.scale, scale));
+        }
+        let mut y = self.mul_integer(&self.drop_to(x, start)?, factor.round())?;
+        while y.level > level {
+            y = self.rescale(&y)?;
+        }
+        Ok(y.with_scale(scale))
     }
 
     /// Both operands at the lower of their levels and at one scale.
@@ -103,12 +114,19 @@ impl<B: Backend> Evaluator<B> {
         if scales_agree(x.scale, y.scale) {
             return Ok(());
         }
-        Err(Error::ScaleMismatch {
-            op,
-            left: x.scale.log2(),
-            right: y.scale.log2(),
-            tolerance_bits: SCALE_TOLERANCE_BITS,
-        })
+        Err(mismatch(op, x.scale, y.scale))
+    }
+}
+
+/// A factor from here on is rounded to a whole number with a relative error below `2^-20`.
+const WELL_ROUNDED: f64 = (1_u64 << 21) as f64;
+
+fn mismatch(op: &'static str, left: f64, right: f64) -> Error {
+    Error::ScaleMismatch {
+        op,
+        left: left.log2(),
+        right: right.log2(),
+        tolerance_bits: SCALE_TOLERANCE_BITS,
     }
 }
 

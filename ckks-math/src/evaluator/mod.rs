@@ -83,8 +83,8 @@ impl<B: Backend> Evaluator<B> {
         self.context.check_hash(op, x.hash)
     }
 
-    /// Checks that two batches can meet in one operation: same parameters, and the second has as
-    /// many ciphertexts as the first or one for all.
+    /// Checks that two batches can meet in one operation: same parameters, batch size and number
+    /// of components.
     fn check_pair(&self, op: &'static str, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<()> {
         self.check(op, x)?;
         self.check(op, y)?;

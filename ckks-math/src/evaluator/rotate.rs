@@ -75,6 +75,13 @@ impl<B: Backend> Evaluator<B> {
     /// Decomposes once for several rotations of the same ciphertext.
     pub fn hoist<'x>(&self, x: &'x Ciphertext<B>) -> Result<Hoisted<'x, B>> {
         self.check("hoist", x)?;
+        if x.components != 2 {
+            return Err(Error::ShapeMismatch {
+                op: "hoist (relinearise first)",
+                left: x.poly.shape(self.backend()),
+                right: x.poly.shape(self.backend()),
+            });
+        }
         let (backend, t) = (self.backend(), self.tables());
         let basis = x.poly.shape(backend).basis;
         let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
@@ -137,23 +144,24 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// Sums over `count` slots that are `stride` apart, cyclically: slot `j` of the result is
-    /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two.
+    /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two, `stride` at least 1.
     pub fn inner_sum(
         &self,
         x: &Ciphertext<B>,
         stride: usize,
         count: usize,
     ) -> Result<Ciphertext<B>> {
-        if !count.is_power_of_two() || stride * count > x.slots {
+        let reach = stride.saturating_mul(count);
+        if !count.is_power_of_two() || stride == 0 || reach > x.slots {
             return Err(Error::SlotMismatch {
-                op: "inner_sum (count a power of two, stride * count within the slots)",
-                found: stride * count,
+                op: "inner_sum (count a power of two, stride from 1, both within the slots)",
+                found: reach,
                 expected: x.slots,
             });
         }
         let mut sum = x.clone();
         let mut step = stride;
-        while step < stride * count {
+        while step < reach {
             let turned = self.rotate(&sum, step as i64)?;
             sum = self.add(&sum, &turned)?;
             step *= 2;

@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Basis, SwitchKeyData};
 use crate::context::Context;
 use crate::error::Result;
-use crate::params::Params;
+use crate::params::{Params, special_primes_for};
 use crate::sampling::{Seed, uniform_mod};
 use std::fmt;
 
@@ -47,17 +47,7 @@ impl KeyRequest {
     /// Keys of low levels are much smaller than those of the top: fewer limbs, fewer digits.
     pub fn basis(&self, params: &Params) -> Basis {
         let primes = params.primes_at(self.level);
-        let ring = params.ring();
-        let widest: f64 = ring.q()[..primes]
-            .chunks(params.digit_size())
-            .map(|digit| digit.iter().map(|m| (m.value() as f64).log2()).sum())
-            .fold(0.0, f64::max);
-        let mut bits = 0.0;
-        let mut special = 0;
-        while special < ring.p().len() && (special == 0 || bits + 0.5 < widest) {
-            bits += (ring.p()[special].value() as f64).log2();
-            special += 1;
-        }
+        let special = special_primes_for(params.ring(), params.digit_size(), primes);
         Basis::qp(primes, special)
     }
 }

@@ -143,7 +143,7 @@ impl ParamsLiteral {
         Ok(())
     }
 
-    /// FNV-1a over the primes and the secret: what keys depend on.
+    /// FNV-1a over everything that the meaning of a key or ciphertext depends on: all but the name.
     pub(super) fn hash(&self, ring: &RingSpec) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut word = |x: u64| {
@@ -157,10 +157,14 @@ impl ParamsLiteral {
         });
         word(ring.degree() as u64);
         word(self.digit_size as u64);
+        word(u64::from(self.log_scale));
+        // Groups and primes: lengths first, so that no two sets run into one another.
         word(self.level_bits.len() as u64);
-        for &bits in &self.level_bits {
+        for (&bits, (_, count)) in self.level_bits.iter().zip(self.groups()) {
             word(u64::from(bits));
+            word(count as u64);
         }
+        word(ring.p().len() as u64);
         for m in ring.q().iter().chain(ring.p()) {
             word(m.value());
         }
@@ -168,11 +172,28 @@ impl ParamsLiteral {
             SecretDistribution::Ternary => 0,
             SecretDistribution::SparseTernary { weight } => weight as u64,
         });
-        word(
-            self.bootstrap
-                .as_ref()
-                .map_or(0, |b| b.ephemeral_weight as u64),
-        );
+        word(u64::from(self.bootstrap.is_some()));
+        if let Some(b) = &self.bootstrap {
+            // Named one by one, so that a new field cannot be forgotten here.
+            let BootstrapLiteral {
+                slots_to_coeffs_levels,
+                coeffs_to_slots_levels,
+                eval_mod_levels,
+                ephemeral_weight,
+                overflow_bound,
+                cosine_degree,
+                double_angles,
+                message_ratio_bits,
+            } = *b;
+            word(slots_to_coeffs_levels as u64);
+            word(coeffs_to_slots_levels as u64);
+            word(eval_mod_levels as u64);
+            word(ephemeral_weight as u64);
+            word(overflow_bound as u64);
+            word(cosine_degree as u64);
+            word(u64::from(double_angles));
+            word(u64::from(message_ratio_bits));
+        }
         hash
     }
 }

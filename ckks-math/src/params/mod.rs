@@ -85,7 +85,7 @@ impl Params {
         }
         let log = |v: &[u64]| v.iter().map(|&x| (x as f64).log2()).sum::<f64>();
         let log_qp = log(&q) + log(&p);
-        let security_bits = security::check(&literal, log_qp, &q, &p, secure)?;
+        let security_bits = security::check(&literal, log_qp, &ring, ends[0], secure)?;
         let scales = canonical_scales(&literal, &ring, &ends);
         let hash = literal.hash(&ring);
         Ok(Self(Arc::new(Inner {
@@ -201,10 +201,28 @@ impl Params {
         self.0.ring.max_slots()
     }
 
-    /// A fingerprint of everything that keys and ciphertexts depend on.
+    /// A fingerprint of everything that the meaning of keys and ciphertexts depends on: ring,
+    /// primes and their grouping, digits, scale, secret, bootstrapping; not of the name.
     pub fn hash(&self) -> u64 {
         self.0.hash
     }
+}
+
+/// Number of special primes of a key over the first `primes` moduli: as many as its widest digit of
+/// `digit_size` moduli needs for the switching noise to vanish in the rounding by `P`.
+pub(crate) fn special_primes_for(ring: &RingSpec, digit_size: usize, primes: usize) -> usize {
+    let log = |m: &crate::arith::Modulus| (m.value() as f64).log2();
+    let widest = ring.q()[..primes]
+        .chunks(digit_size)
+        .map(|digit| digit.iter().map(log).sum())
+        .fold(0.0, f64::max);
+    let mut bits = 0.0;
+    let mut special = 0;
+    while special < ring.p().len() && (special == 0 || bits + 0.5 < widest) {
+        bits += log(&ring.p()[special]);
+        special += 1;
+    }
+    special
 }
 
 /// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` inside each stretch of equal level sizes;

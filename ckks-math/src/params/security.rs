@@ -1,6 +1,7 @@
 //! 128-bit security by published tables.
 
 use super::ParamsLiteral;
+use crate::backend::RingSpec;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,11 +55,12 @@ pub fn security_bound(secret: SecretDistribution, log_n: u32) -> Option<u32> {
 }
 
 /// The security of a set: `Some(128)`, or an error, or `None` when `secure` is not asked for.
+/// `base` is the number of primes of level 0.
 pub(super) fn check(
     literal: &ParamsLiteral,
     log_qp: f64,
-    q: &[u64],
-    p: &[u64],
+    ring: &RingSpec,
+    base: usize,
     secure: bool,
 ) -> Result<Option<u32>> {
     if !secure {
@@ -79,11 +81,12 @@ pub(super) fn check(
     };
     within(literal.secret, log_qp)?;
     if let Some(b) = &literal.bootstrap {
-        let base = literal.groups().first().map_or(0, |g| g.1);
-        let bits = q[..base]
+        // The key to the ephemeral secret is over the base and the special primes that it needs.
+        let special = super::special_primes_for(ring, literal.digit_size, base);
+        let bits = ring.q()[..base]
             .iter()
-            .chain(&p[..1])
-            .map(|&x| (x as f64).log2())
+            .chain(&ring.p()[..special])
+            .map(|m| (m.value() as f64).log2())
             .sum();
         within(
             SecretDistribution::SparseTernary {

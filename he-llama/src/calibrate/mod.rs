@@ -10,4 +10,4 @@ pub mod store;
 pub use corpus::{Corpus, builtin_text};
 pub use fitting::Accuracy;
 pub use run::{Options, Summary, calibrate};
-pub use store::Calibration;
+pub use store::{Calibration, fingerprint};

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::protocol::select::BUILT_IN;
+use crate::protocol::session::DEFAULT_PRESET;
+
 /// A Llama on encrypted prompts.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
@@ -16,24 +19,43 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Generate text on an encrypted prompt: client and server in one process.
+    Generate(GenerateArgs),
+    /// Make a secret key and the server's keys for prompts of one length.
+    Keygen(KeygenArgs),
+    /// Encrypt the prompt, or the token that was decrypted last.
+    Encrypt(EncryptArgs),
+    /// Run the model on a request, without the secret key.
+    Eval(EvalArgs),
+    /// Decrypt a response and choose the token.
+    Decrypt(DecryptArgs),
+    /// Show what a run would be: shapes, ranges, plan, keys and memory.
+    Inspect(InspectArgs),
+    /// List the backends and what they can do.
+    Devices,
     /// Generate text in the clear with the polynomials, ranges and noise of an encrypted run.
     Simulate(SimulateArgs),
     /// Find ranges, degrees and the softmax of a model on text, and store them beside it.
     Calibrate(CalibrateArgs),
 }
 
-/// What to generate, and how tokens are chosen at the client.
+/// Where and with which parameters to run.
 #[derive(Clone, Debug, Args)]
-pub struct TextArgs {
-    /// Text to continue; the default model has a default prompt.
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
-    /// Number of tokens to generate.
-    #[arg(long, value_name = "K", default_value_t = 8)]
-    pub tokens: usize,
-    /// A Hugging Face Llama directory; without it, the model built in.
-    #[arg(long, value_name = "DIR")]
-    pub model: Option<PathBuf>,
+pub struct RunArgs {
+    /// Parameter set.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
+    pub preset: String,
+    /// Backend, see `he-llama devices`.
+    #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
+    pub backend: String,
+    /// Threads; without it, one for each core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// How tokens are chosen, at the client.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SamplingArgs {
     /// Draw tokens at this temperature; 0 takes the likeliest.
     #[arg(
         long,
@@ -48,6 +70,23 @@ pub struct TextArgs {
     /// Seed of the draws.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// What to generate, and how tokens are chosen at the client.
+#[derive(Clone, Debug, Args)]
+pub struct TextArgs {
+    /// Text to continue; the default model has a default prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Number of tokens to generate.
+    #[arg(long, value_name = "K", default_value_t = 8)]
+    pub tokens: usize,
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// How tokens are chosen.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// Write ids, agreement and figures to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -56,12 +95,155 @@ pub struct TextArgs {
     pub quiet: bool,
 }
 
+/// Options of `generate`.
+#[derive(Clone, Debug, Args)]
+pub struct GenerateArgs {
+    /// Text and model.
+    #[command(flatten)]
+    pub text: TextArgs,
+    /// Parameters and backend.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Options of `keygen`.
+#[derive(Clone, Debug, Args)]
+pub struct KeygenArgs {
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// The prompt that the keys are for: only its length in tokens enters them.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_tokens")]
+    pub prompt: Option<String>,
+    /// The length of the prompts that the keys are for, in tokens.
+    #[arg(long, value_name = "N")]
+    pub prompt_tokens: Option<usize>,
+    /// Most tokens that will be generated.
+    #[arg(long, value_name = "K", default_value_t = 8)]
+    pub tokens: usize,
+    /// Write the secret key here; nobody but its owner may read it.
+    #[arg(long, value_name = "FILE", default_value = "secret.key")]
+    pub secret_key: PathBuf,
+    /// Write the server's keys here.
+    #[arg(long, value_name = "FILE", default_value = "server.keys")]
+    pub server_key: PathBuf,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub force: bool,
+    /// Parameters and backend.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Print nothing.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Backend and threads of the commands whose parameters come from key files.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceArgs {
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Backend, see `he-llama devices`.
+    #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
+    pub backend: String,
+    /// Threads; without it, one for each core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print nothing but results.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Options of `encrypt`.
+#[derive(Clone, Debug, Args)]
+pub struct EncryptArgs {
+    /// The owner's secret key file.
+    #[arg(long, value_name = "FILE", default_value = "secret.key")]
+    pub secret_key: PathBuf,
+    /// The tokens of this text so far, kept by the client: made when there is none.
+    #[arg(long, value_name = "FILE", default_value = "text.json")]
+    pub text: PathBuf,
+    /// Start a new text with this prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Write the request here.
+    #[arg(long, value_name = "FILE", default_value = "request.bin")]
+    pub out: PathBuf,
+    /// Model and backend.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Options of `eval`.
+#[derive(Clone, Debug, Args)]
+pub struct EvalArgs {
+    /// The server's keys.
+    #[arg(long, value_name = "FILE", default_value = "server.keys")]
+    pub server_key: PathBuf,
+    /// The request.
+    #[arg(long, value_name = "FILE", default_value = "request.bin")]
+    pub request: PathBuf,
+    /// The encrypted cache: written, and read for every request but a prompt's.
+    #[arg(long, value_name = "FILE", default_value = "state.bin")]
+    pub state: PathBuf,
+    /// Write the response here.
+    #[arg(long, value_name = "FILE", default_value = "response.bin")]
+    pub out: PathBuf,
+    /// Model and backend.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Options of `decrypt`.
+#[derive(Clone, Debug, Args)]
+pub struct DecryptArgs {
+    /// The owner's secret key file.
+    #[arg(long, value_name = "FILE", default_value = "secret.key")]
+    pub secret_key: PathBuf,
+    /// The tokens of this text so far: the new one is appended.
+    #[arg(long, value_name = "FILE", default_value = "text.json")]
+    pub text: PathBuf,
+    /// The response.
+    #[arg(long, value_name = "FILE", default_value = "response.bin")]
+    pub response: PathBuf,
+    /// How the token is chosen.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// Model and backend.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Options of `inspect`.
+#[derive(Clone, Debug, Args)]
+pub struct InspectArgs {
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// The prompt to plan for.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_tokens")]
+    pub prompt: Option<String>,
+    /// The length of the prompt to plan for, in tokens.
+    #[arg(long, value_name = "N")]
+    pub prompt_tokens: Option<usize>,
+    /// Tokens to plan for.
+    #[arg(long, value_name = "K", default_value_t = 8)]
+    pub tokens: usize,
+    /// Parameters and backend.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// Options of `simulate`.
 #[derive(Clone, Debug, Args)]
 pub struct SimulateArgs {
     /// Text and model.
     #[command(flatten)]
     pub text: TextArgs,
+    /// Parameters that the run is planned for.
+    #[command(flatten)]
+    pub run: RunArgs,
     /// Precision of a bootstrap in bits, relative to each tensor's range.
     #[arg(long, value_name = "BITS", default_value_t = 20.0)]
     pub noise_bits: f64,

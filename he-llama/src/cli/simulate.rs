@@ -6,7 +6,7 @@ use crate::embedded;
 use crate::error::{Error, Result};
 use crate::model::NoiseModel;
 use crate::model::ledger::Ledger;
-use crate::sampling::Sampler;
+use crate::protocol::{Setup, select, session};
 use crate::simulate::{Record, simulate};
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
@@ -19,19 +19,29 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             expected,
         });
     }
-    let sampler = Sampler::new(text.temperature, text.top_p, text.seed)?;
+    let sampler = output::sampler(text.sampling)?;
+    let limits = select::open(&args.run.backend, args.run.threads)?.limits();
+    session::parameters(&args.run.preset, limits)?;
     output::check_writable(text.json.as_deref())?;
     let source = output::open(text.model.as_deref())?;
     let prompt = text.prompt.as_deref().unwrap_or(embedded::PROMPT);
     let ids = source.prompt(prompt, text.tokens)?;
-    let calibration = output::calibration(&source, text.quiet)?;
+    let calibration = output::calibration(&source, ids.len() + text.tokens, text.quiet)?;
 
     let noise = NoiseModel {
         refresh_bits: args.noise_bits,
         operation_bits: args.noise_bits + 8.0,
-        seed: text.seed,
+        seed: text.sampling.seed,
     };
-    calibration.check_length(ids.len(), text.tokens)?;
+    output::warn_if_insecure(&args.run.preset);
+    let length = (ids.len(), text.tokens);
+    let setup = Setup::new(
+        &source.llama,
+        &calibration,
+        &args.run.preset,
+        length,
+        limits,
+    )?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();
     if !text.quiet {
@@ -70,6 +80,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             args.noise_bits
         );
         println!("levels per layer        {per_layer:?}");
+        let (prompt, step) = setup.plan.bootstraps;
+        println!("bootstraps, encrypted   {prompt} for the prompt, {step} for each further token");
         for (site, e) in &run.escapes {
             let (count, worst, lo, hi) = (e.count, e.worst, e.lo, e.hi);
             println!("warning: {count} values at {site} left [{lo:.3}, {hi:.3}], worst {worst:.3}");

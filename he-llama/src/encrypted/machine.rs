@@ -440,9 +440,9 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let unit = self.units.of(site)?;
         let batch = self.in_unit(&x, unit);
+        let batch = batch.with_period(x.packed.layout().period())?;
         (self.report)(Event::Refresh(site, batch.count()));
-        let fresh = self.bootstrapper.refresh(self.ev, &batch)?;
-        let fresh = fresh.with_period(x.packed.layout().period().min(fresh.slots()))?;
+        let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch)?;
         let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
         Ok(Tensor {
             packed: Packed::new(x.packed.layout().clone(), fresh)?,

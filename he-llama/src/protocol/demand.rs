@@ -1,10 +1,11 @@
 //! The keys of a session and the work of its passes, found by running it on shapes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ckks_math::backend::dry_run::DryRun;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
-use ckks_math::keys::{EvaluationKeys, KeyRequest, merge_demand};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, DftPlan, Diagonals};
+use ckks_math::keys::{EvaluationKeys, KeyPurpose, KeyRequest, merge_demand};
 use ckks_math::params::Params;
 use ckks_math::wire::key_set_len;
 use ckks_math::{Context, Evaluator};
@@ -38,6 +39,8 @@ pub struct Demand {
     pub failure_log2: f64,
     /// Most bytes of ciphertexts alive at a time.
     pub working_bytes: u64,
+    /// Bytes of the bootstrapper's matrices, which stay on the device.
+    pub matrix_bytes: u64,
 }
 
 impl Demand {
@@ -48,20 +51,37 @@ impl Demand {
 
     /// Bytes of the keys as a device with 8-byte words holds them, both halves.
     pub fn device_bytes(&self, params: &Params) -> u64 {
-        let degree = params.degree() as u64;
-        let of = |request: &KeyRequest| {
-            let basis = request.basis(params);
-            let digits = basis.q_len().div_ceil(params.digit_size());
-            2 * 8 * degree * (digits * basis.limbs()) as u64
-        };
-        self.keys.iter().map(of).sum()
+        self.keys
+            .iter()
+            .map(|request| device_bytes(params, request))
+            .sum()
     }
+
+    /// Number and [`Demand::device_bytes`] of the keys of each level.
+    pub fn by_level(&self, params: &Params) -> BTreeMap<usize, (usize, u64)> {
+        let mut levels: BTreeMap<usize, (usize, u64)> = BTreeMap::new();
+        for request in &self.keys {
+            let (count, bytes) = levels.entry(request.level).or_default();
+            *count += 1;
+            *bytes += device_bytes(params, request);
+        }
+        levels
+    }
+}
+
+fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
+    let basis = request.basis(params);
+    let digits = basis.q_len().div_ceil(params.digit_size());
+    2 * 8 * params.degree() as u64 * (digits * basis.limbs()) as u64
 }
 
 /// Follows the first `passes` passes of a session; `progress` is told how many are done.
 pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
-    let options = BootstrapOptions { resident: false, ..setup.bootstrap };
+    let options = BootstrapOptions {
+        resident: false,
+        ..setup.bootstrap
+    };
     let bootstrapper = Bootstrapper::new(&context, setup.plan.slots, options)?;
     let keys = Arc::new(EvaluationKeys::recording());
     let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
@@ -70,10 +90,16 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
     for index in 0..passes {
         let layout = setup.packing(index).channels(setup.llama.config.hidden)?;
         let zeros = |unit| -> Result<Tensor<DryRun>> {
-            Ok(Tensor::new(Packed::zeros(&ev, layout.clone(), setup.budget.top)?, unit))
+            Ok(Tensor::new(
+                Packed::zeros(&ev, layout.clone(), setup.budget.top)?,
+                unit,
+            ))
         };
         let [hidden, normed] = setup.input_units()?;
-        let input = Embedded { hidden: zeros(hidden)?, normed: zeros(normed)? };
+        let input = Embedded {
+            hidden: zeros(hidden)?,
+            normed: zeros(normed)?,
+        };
         let before = context.backend().counts().key_switches();
         let mut done = Work::default();
         let mut report = |event| {
@@ -82,7 +108,14 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
                 done.bootstraps += count;
             }
         };
-        pass::run(setup, (&ev, &bootstrapper), index, input, &mut caches, &mut report)?;
+        pass::run(
+            setup,
+            (&ev, &bootstrapper),
+            index,
+            input,
+            &mut caches,
+            &mut report,
+        )?;
         done.key_switches = context.backend().counts().key_switches() - before;
         work.push(done);
         progress(index + 1);
@@ -92,5 +125,44 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
         passes: work,
         failure_log2: bootstrapper.failure_log2(),
         working_bytes: context.backend().peak().blocks,
+        matrix_bytes: matrix_bytes(setup)?,
     })
+}
+
+/// Bytes of the diagonals of both halves of a bootstrap, over `QP`.
+fn matrix_bytes(setup: &Setup) -> Result<u64> {
+    let (params, slots) = (&setup.params, setup.plan.slots);
+    let Some(literal) = params.literal().bootstrap.as_ref() else {
+        return Ok(0);
+    };
+    let layers = slots.trailing_zeros() as usize;
+    let levels = |wanted: Option<usize>, reserved: usize| {
+        wanted
+            .unwrap_or(reserved)
+            .clamp(1, reserved.min(layers).max(1))
+    };
+    let options = setup.bootstrap;
+    let cts = levels(
+        options.coeffs_to_slots_levels,
+        literal.coeffs_to_slots_levels,
+    );
+    let stc = levels(
+        options.slots_to_coeffs_levels,
+        literal.slots_to_coeffs_levels,
+    );
+    let top = params.max_level() - literal.coeffs_to_slots_levels + cts;
+    let of = |matrices: Vec<Diagonals>, from: usize| -> u64 {
+        let bytes = matrices.iter().enumerate().map(|(i, matrix)| {
+            let purpose = KeyPurpose::Relinearization;
+            let basis = KeyRequest {
+                purpose,
+                level: from - i,
+            }
+            .basis(params);
+            8 * (matrix.map.len() * basis.limbs() * params.degree()) as u64
+        });
+        bytes.sum()
+    };
+    let plan = |levels| DftPlan::even(slots, levels).map_err(ckks_math::Error::from);
+    Ok(of(plan(cts)?.coeffs_to_slots(), top) + of(plan(stc)?.slots_to_coeffs(), stc))
 }

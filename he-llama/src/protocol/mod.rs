@@ -9,6 +9,7 @@
 //! | `client` | the owner of the secret key |
 //! | `server` | the owner of the weights, without a secret key |
 //! | `engine` | both sides without a type parameter |
+//! | `key_file` | files that only their owner may read |
 //! | `select` | the backends by name: the only file that names them |
 //! | `generate` | both sides in one process |
 
@@ -17,6 +18,7 @@ pub mod demand;
 pub mod engine;
 pub mod envelope;
 pub mod generate;
+pub mod key_file;
 mod pass;
 pub mod select;
 pub mod server;

@@ -28,7 +28,12 @@ pub fn run<B: Backend>(
         packing: setup.packing(index),
         report,
     };
-    let positions = Positions { start: shape.start, len: shape.used };
+    let positions = Positions {
+        start: shape.start,
+        len: shape.used,
+    };
     let circuit = &setup.calibration.circuit;
-    setup.llama.forward(&mut machine, circuit, input, caches, positions)
+    setup
+        .llama
+        .forward(&mut machine, circuit, input, caches, positions)
 }

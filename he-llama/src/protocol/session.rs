@@ -83,11 +83,21 @@ impl Session {
             return differs("preset", &other.preset, &self.preset, keys);
         }
         if other.model != self.model {
-            return differs("model", &other.model, &self.model, "give its model with --model");
+            return differs(
+                "model",
+                &other.model,
+                &self.model,
+                "give its model with --model",
+            );
         }
         if other.calibration != self.calibration {
             let way_out = "use the same calibration file on both sides, then make keys again";
-            return differs("calibration", &other.calibration, &self.calibration, way_out);
+            return differs(
+                "calibration",
+                &other.calibration,
+                &self.calibration,
+                way_out,
+            );
         }
         if other.prompt != self.prompt {
             return differs("prompt length", &other.prompt, &self.prompt, keys);
@@ -134,7 +144,11 @@ impl Setup {
     ) -> Result<Arc<Self>> {
         if tokens == 0 {
             let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::Argument { name: "tokens", found, expected });
+            return Err(Error::Argument {
+                name: "tokens",
+                found,
+                expected,
+            });
         }
         if prompt == 0 {
             return Err(Error::EmptyPrompt);
@@ -150,7 +164,7 @@ impl Setup {
             prompt,
             tokens,
         };
-        let units = Units::new(&llama.config, calibration)?;
+        let units = Units::new(llama, calibration)?;
         let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
             let bootstrap = BootstrapOptions {
                 coeffs_to_slots_levels: levels,
@@ -161,9 +175,11 @@ impl Setup {
             let keys = session.positions();
             let plan = Plan::new(llama, calibration, &units, budget, prompt, keys);
             let plan = plan.map_err(|error| match error {
-                Error::Unplannable { site, levels, .. } => {
-                    Error::Unplannable { site, preset: preset.to_owned(), levels }
-                }
+                Error::Unplannable { site, levels, .. } => Error::Unplannable {
+                    site,
+                    preset: preset.to_owned(),
+                    levels,
+                },
                 other => other,
             })?;
             Ok((budget, plan, bootstrap))
@@ -174,19 +190,35 @@ impl Setup {
         }
         let (budget, plan, bootstrap) = placed;
         let (llama, calibration) = (Arc::clone(llama), Arc::clone(calibration));
-        let setup =
-            Self { session, params, llama, calibration, units, budget, plan, bootstrap };
+        let setup = Self {
+            session,
+            params,
+            llama,
+            calibration,
+            units,
+            budget,
+            plan,
+            bootstrap,
+        };
         Ok(Arc::new(setup))
     }
 
     /// Layouts of pass `index`.
     pub fn packing(&self, index: usize) -> Packing {
-        Packing::new(&self.llama.config, self.session.shape(index), self.budget.log_slots)
+        Packing::new(
+            &self.llama.config,
+            self.session.shape(index),
+            self.budget.log_slots,
+        )
     }
 
     /// Bootstraps of pass `index`.
     pub fn pass_plan(&self, index: usize) -> &PassPlan {
-        if index == 0 { &self.plan.prompt } else { &self.plan.step }
+        if index == 0 {
+            &self.plan.prompt
+        } else {
+            &self.plan.step
+        }
     }
 
     /// The units of what the client encrypts.
@@ -202,7 +234,11 @@ impl Setup {
 /// to 15) for tests: `n16-boot` on a ring that protects nothing.
 pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     if let Some(log_n) = insecure(name) {
-        let literal = ParamsLiteral { log_n, name: name.to_owned(), ..preset(DEFAULT_PRESET)? };
+        let literal = ParamsLiteral {
+            log_n,
+            name: name.to_owned(),
+            ..preset(DEFAULT_PRESET)?
+        };
         return Ok(literal.check_insecure_for_tests(limits)?);
     }
     let literal = preset(name).map_err(|error| match error {
@@ -215,7 +251,10 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     })?;
     if !bootstraps(&literal) {
         let others = bootstrapping().join(", ");
-        return Err(Error::Preset { name: name.to_owned(), others });
+        return Err(Error::Preset {
+            name: name.to_owned(),
+            others,
+        });
     }
     Ok(literal.check(limits)?)
 }
@@ -238,11 +277,21 @@ pub fn bootstrapping() -> Vec<&'static str> {
 /// Levels between two bootstraps, of any number of slots.
 fn budget(params: &Params, options: BootstrapOptions) -> Result<Budget> {
     let context = Context::new(params.clone(), DryRun::default())?;
-    let options = BootstrapOptions { resident: false, ..options };
+    let options = BootstrapOptions {
+        resident: false,
+        ..options
+    };
     let few = Bootstrapper::new(&context, 4, options)?;
     let literal = params.literal().bootstrap.as_ref();
     let reserved = literal.map_or(1, |b| b.slots_to_coeffs_levels);
-    let bottom = options.slots_to_coeffs_levels.unwrap_or(reserved).clamp(1, reserved);
+    let bottom = options
+        .slots_to_coeffs_levels
+        .unwrap_or(reserved)
+        .clamp(1, reserved);
     let log_slots = params.max_slots().trailing_zeros();
-    Ok(Budget { log_slots, bottom, top: few.output_level() })
+    Ok(Budget {
+        log_slots,
+        bottom,
+        top: few.output_level(),
+    })
 }

@@ -5,6 +5,7 @@ pub mod device;
 pub mod kernels;
 pub mod meaning;
 pub mod parity;
+pub mod scheme;
 
 use super::{Rng, Verdict, Violation};
 

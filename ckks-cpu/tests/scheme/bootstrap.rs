@@ -1,0 +1,186 @@
+//! Refreshes: real, complex, sparse, in batches, over several secrets, and in two halves.
+//!
+//! The error of a refreshed value `z` in `[-1, 1]`, for `r = 2^11` (`message_ratio_bits`):
+//! * sine for argument: at most `c / 4`, `c = (2 pi / r)^2 / 6`: 2^-21.3;
+//! * cosine polynomial: `r / (2 pi)` times the fit's relative error (2^-31 near the integers), 2^-22.7;
+//! * noise: a slot of a rescaling has deviation `d = sqrt(N) sqrt((h + 1) / 12)`, 2^6.5 for N = 2^9,
+//!   h = 192, at a scale of 2^49. That of CtS counts `17 r` times: 2^-27.4. That of EvalMod counts
+//!   `r prod 4 A^(1/2^i) = 2^3.7 r` times in the double angles, and before them with the derivative
+//!   of the cosine's polynomial, below `2 pi 17 / 8` of the argument's interval, at most 2^3.7 more:
+//!   2^-24.1 with all terms at once. StC is at scale 2^38 or more: 2^-31.
+//!
+//! Five deviations of the noise (2^-21.8) and the two systematic parts: below 2^-20.
+
+use crate::common::{Setup, literal, ramp, setup, with_secret, worst};
+use ckks_cpu::CpuBackend;
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, bottom_scale};
+use ckks_math::encoding::Complex64;
+
+const WORST: f64 = 1.0 / (1_u64 << 20) as f64;
+
+fn bootstrapper(s: &Setup, slots: usize) -> Bootstrapper<CpuBackend> {
+    Bootstrapper::new(&s.context, slots, BootstrapOptions::default()).unwrap()
+}
+
+/// All sparse slot counts up to the full one; the level found is the one promised.
+#[test]
+fn refresh_restores_levels_at_every_number_of_slots() {
+    let mut s = setup(literal(9), 9);
+    for slots in [4, 8, 64, 128, 256] {
+        let boot = bootstrapper(&s, slots);
+        let ev = s.evaluator(s.refresh_keys(slots, false));
+        let x = ramp(slots);
+        let ct = s.encrypt(&x, boot.input_level());
+        let y = boot.refresh(&ev, &ct).unwrap();
+        assert_eq!((y.level(), y.slots()), (boot.output_level(), slots));
+        assert_eq!(y.level(), 9);
+        assert_eq!(y.scale(), s.context.params().scale_at(y.level()));
+        let error = worst(&s.read(&y), &x);
+        println!("{slots} slots: error 2^{:.1}", error.log2());
+        assert!(error < WORST, "{slots} slots: {error:e}");
+    }
+}
+
+/// Fewer slots than the bootstrapper's are a periodic vector of its slots; a batch of two is
+/// refreshed ciphertext by ciphertext; an input above the level needed is brought down.
+#[test]
+fn batches_periods_and_higher_levels_are_refreshed() {
+    let mut s = setup(literal(9), 10);
+    let boot = bootstrapper(&s, 64);
+    let ev = s.evaluator(s.refresh_keys(64, false));
+    let (x, y) = (ramp(16), ramp(16).iter().map(|v| -0.5 * v).collect::<Vec<_>>());
+    let batch = ev.join(&[s.encrypt(&x, 6), s.encrypt(&y, 6)]).unwrap();
+    let refreshed = ev.split(&boot.refresh(&ev, &batch).unwrap()).unwrap();
+    for (found, wanted) in refreshed.iter().zip([x, y]) {
+        assert_eq!(found.slots(), 64);
+        let wanted: Vec<f64> = wanted.iter().copied().cycle().take(64).collect();
+        assert!(worst(&s.read(found), &wanted) < WORST);
+    }
+}
+
+/// Complex slots, whose real and imaginary parts go through one EvalMod each.
+#[test]
+fn complex_slots_are_refreshed() {
+    let mut s = setup(literal(9), 11);
+    for slots in [4, 256] {
+        let boot = bootstrapper(&s, slots);
+        let ev = s.evaluator(s.refresh_keys(slots, true));
+        let message = |turn: usize| -> Vec<Complex64> {
+            let (re, mut im) = (ramp(slots), ramp(slots));
+            im.rotate_left(turn);
+            re.iter().zip(&im).map(|(&re, &im)| Complex64::new(re, im)).collect()
+        };
+        let level = boot.input_level();
+        let scale = s.context.params().scale_at(level);
+        let messages = [message(1), message(3)];
+        let encrypted = messages.each_ref().map(|m| {
+            let p = s.context.encode_complex(m, level, scale).unwrap();
+            s.encryptor.encrypt(&p).unwrap()
+        });
+        let y = boot.refresh_complex(&ev, &ev.join(&encrypted).unwrap()).unwrap();
+        assert_eq!((y.level(), y.count()), (boot.output_level(), 2));
+        for (p, wanted) in s.decryptor.decrypt(&y).unwrap().iter().zip(&messages) {
+            let found = s.context.decode_complex(p).unwrap();
+            let error = found.iter().zip(wanted).map(|(&a, &b)| (a - b).norm());
+            let error = error.fold(0.0, f64::max);
+            // Real and imaginary part are each off by at most WORST.
+            assert!(error < 2_f64.sqrt() * WORST, "{slots} slots: {error:e}");
+        }
+    }
+}
+
+/// Eight secrets: the worst slot of each, and the mean of all. The mean of `|3 c z / 4 - c z^3|`
+/// over `[-1, 1]` is `0.16 c`, 2^-21.9; the fit's and the noise's means are below a half of their
+/// bounds, so that 2^-21 is left for all.
+#[test]
+fn several_secrets_keep_the_precision() {
+    let context = setup(literal(9), 0).context;
+    let slots = 256;
+    let boot = Bootstrapper::new(&context, slots, BootstrapOptions::default()).unwrap();
+    let (mut total, mut count) = (0.0, 0);
+    for seed in 20..28 {
+        let mut s = with_secret(&context, seed);
+        let ev = s.evaluator(s.refresh_keys(slots, false));
+        let x: Vec<f64> = (0..slots).map(|i| ((i * i + seed as usize) as f64).sin()).collect();
+        let ct = s.encrypt(&x, boot.input_level());
+        let found = s.read(&boot.refresh(&ev, &ct).unwrap());
+        assert!(worst(&found, &x) < WORST, "secret {seed}: {:e}", worst(&found, &x));
+        total += found.iter().zip(&x).map(|(a, b)| (a - b).abs()).sum::<f64>();
+        count += slots;
+    }
+    let mean = total / f64::from(count as u32);
+    println!("mean error 2^{:.1}", mean.log2());
+    assert!(mean < 2_f64.powi(-21), "{mean:e}");
+}
+
+/// SlotsToCoeffs puts slot `j` into coefficient `rev(j)`; sums at the bottom are sums of slots.
+#[test]
+fn the_halves_are_used_apart() {
+    let mut s = setup(literal(9), 12);
+    for slots in [4_usize, 256] {
+        let boot = bootstrapper(&s, slots);
+        let ev = s.evaluator(s.refresh_keys(slots, false));
+        let (x, y) = (
+            ramp(slots).iter().map(|v| 0.5 * v).collect::<Vec<_>>(),
+            (0..slots).map(|i| 0.5 * (i as f64).cos()).collect::<Vec<_>>(),
+        );
+        let bottom = |ct| boot.slots_to_coeffs(&ev, &ct).unwrap();
+        let (cx, cy) = (bottom(s.encrypt(&x, 3)), bottom(s.encrypt(&y, 5)));
+        assert_eq!((cx.level(), cy.level()), (0, 0));
+        let scale = bottom_scale(s.context.params()).unwrap();
+        assert!((cx.scale() / scale - 1.0).abs() < 1e-12);
+        let p = s.decryptor.decrypt(&cx).unwrap().remove(0);
+        let coefficients = s.context.decode_coefficients(&p, 2 * slots).unwrap();
+        let shift = usize::BITS - slots.trailing_zeros();
+        let reversed: Vec<f64> =
+            (0..slots).map(|j| coefficients[j.reverse_bits() >> shift]).collect();
+        // Three rescalings at scales from 2^38, and diagonals of 22 to 34 bits: below 2^-20.
+        assert!(worst(&reversed, &x) < WORST, "{:e}", worst(&reversed, &x));
+
+        let sum = boot.half_boot(&ev, &ev.add(&cx, &cy).unwrap()).unwrap();
+        assert_eq!(sum.level(), boot.output_level());
+        let wanted: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
+        assert!(worst(&s.read(&sum), &wanted) < WORST);
+        // Read at twice the scale the message is half as large, before and after.
+        let half = boot.half_boot(&ev, &cx.with_scale(2.0 * cx.scale())).unwrap();
+        let wanted: Vec<f64> = x.iter().map(|v| 0.5 * v).collect();
+        assert!(worst(&s.read(&half), &wanted) < WORST);
+    }
+}
+
+/// `failure_log2` is the published bound: twice the corner of the cube beyond 16 of 33 uniform
+/// terms, 2^-33 / 33!, for each of the `2 n` coefficients.
+#[test]
+fn the_failure_bound_is_the_published_one() {
+    let s = setup(literal(9), 13);
+    let corner: f64 = 33.0 + (2..=33).map(|i| f64::from(i).log2()).sum::<f64>();
+    for slots in [4, 256] {
+        let wanted = 1.0 - corner + f64::from(2 * slots).log2();
+        let found = bootstrapper(&s, slots as usize).failure_log2();
+        assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
+        assert!(found < -138.0);
+    }
+}
+
+/// Fewer CtS or StC levels reach the same message; what they leave is lower top, lower input.
+#[test]
+fn fewer_levels_do_the_same() {
+    let mut s = setup(literal(9), 14);
+    let options = BootstrapOptions {
+        coeffs_to_slots_levels: Some(2),
+        slots_to_coeffs_levels: Some(2),
+        resident: false,
+    };
+    let boot = Bootstrapper::new(&s.context, 16, options).unwrap();
+    assert_eq!((boot.input_level(), boot.output_level()), (2, 9));
+    let params = s.context.params();
+    let requests = ckks_math::bootstrap::refresh_requests(params, 16, options, false).unwrap();
+    // One level below the top of the chain.
+    assert_eq!(requests.iter().map(|r| r.level).max(), Some(params.max_level() - 1));
+    let ev = s.evaluator(requests);
+    let x = ramp(16);
+    let ct = s.encrypt(&x, 2);
+    let y = boot.refresh(&ev, &ct).unwrap();
+    assert_eq!(y.level(), boot.output_level());
+    assert!(worst(&s.read(&y), &x) < WORST);
+}

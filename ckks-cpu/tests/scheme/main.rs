@@ -1,0 +1,11 @@
+//! The scheme on the CPU backend, on small insecure rings. (Operations one by one, on both rings
+//! and with all word sizes, are laws of the conformance suite.)
+
+mod bootstrap;
+mod common;
+mod iterated;
+mod keys;
+mod polynomial;
+mod randomness;
+mod refusals;
+mod words;

@@ -1,0 +1,154 @@
+//! `he-llama inspect` and `he-llama devices`.
+
+use crate::cli::args::InspectArgs;
+use crate::cli::generate::stages_bar;
+use crate::cli::keygen::follow;
+use crate::cli::output::{self, size};
+use crate::config::Config;
+use crate::encrypted::PassPlan;
+use crate::error::Result;
+use crate::model::Site;
+use crate::protocol::{Demand, Setup, select, session};
+
+pub fn devices() -> Result<()> {
+    for device in select::devices()? {
+        let mark = if device.present {
+            "built in"
+        } else {
+            "absent  "
+        };
+        println!("{:6} {mark}  {}", device.name, device.description);
+    }
+    Ok(())
+}
+
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let engine = select::open(&args.run.backend, args.run.threads)?;
+    let params = session::parameters(&args.run.preset, engine.limits())?;
+    output::warn_if_insecure(&args.run.preset);
+    if let Some(directory) = &args.model {
+        let config = Config::read(&directory.join("config.json"))?;
+        if !has_weights(directory) {
+            shapes(&config);
+            println!(
+                "\nno weights in {}: ranges and plan need them",
+                directory.display()
+            );
+            return Ok(());
+        }
+    }
+    let source = output::open(args.model.as_deref())?;
+    shapes(&source.llama.config);
+    let (prompt, tokens) = (args.prompt.as_deref(), args.tokens);
+    let prompt = output::prompt_length(&source, prompt, args.prompt_tokens, tokens)?;
+    let calibration = output::calibration(&source, prompt + tokens, false)?;
+    let length = (prompt, tokens);
+    let preset = &args.run.preset;
+    let setup = Setup::new(&source.llama, &calibration, preset, length, engine.limits())?;
+    ranges(&setup)?;
+    println!("\nparameters {}", params.name());
+    println!(
+        "  ring degree 2^{}, log QP {:.1}",
+        params.literal().log_n,
+        params.log_qp()
+    );
+    let security = params
+        .security_bits()
+        .map_or("NONE".into(), |bits| format!("{bits} bits"));
+    println!("  {}, security {security}", params.secret());
+    let budget = setup.budget;
+    println!(
+        "  a bootstrap takes level {} to level {}",
+        budget.bottom, budget.top
+    );
+    println!(
+        "\nprompt of {prompt} tokens: {} bootstraps",
+        setup.plan.bootstraps.0
+    );
+    places(&setup.plan.prompt);
+    if tokens > 1 {
+        println!("each further token: {} bootstraps", setup.plan.bootstraps.1);
+        places(&setup.plan.step);
+    }
+    println!("bootstraps of up to {} slots", setup.plan.slots);
+    let bar = stages_bar(false);
+    let demand = follow(&setup, &bar)?;
+    bar.finish_and_clear();
+    costs(&setup, &demand)
+}
+
+fn has_weights(directory: &std::path::Path) -> bool {
+    ["model.safetensors", "model.safetensors.index.json"]
+        .iter()
+        .any(|name| directory.join(name).exists())
+}
+
+fn shapes(c: &Config) {
+    let attention = 2 * c.hidden * c.head_dim * (c.heads + c.kv_heads);
+    let layer = attention + 3 * c.hidden * c.intermediate + 2 * c.hidden;
+    let heads = if c.tied { 1 } else { 2 };
+    let all = heads * c.vocabulary * c.hidden + c.layers * layer + c.hidden;
+    println!("model of {all} parameters");
+    println!(
+        "  hidden {}, intermediate {}, layers {}",
+        c.hidden, c.intermediate, c.layers
+    );
+    println!(
+        "  heads {}, key/value heads {}, head dim {}",
+        c.heads, c.kv_heads, c.head_dim
+    );
+    let head = if c.tied { "tied" } else { "own" };
+    println!(
+        "  vocabulary {} ({head} head), context {}",
+        c.vocabulary, c.positions
+    );
+}
+
+fn ranges(setup: &Setup) -> Result<()> {
+    println!(
+        "\nranges (calibrated for texts of up to {} tokens)",
+        setup.calibration.positions
+    );
+    println!("  {:28} {:>12} {:>12}", "tensor", "bound", "unit");
+    let mut sites: Vec<(&Site, &f64)> = setup.calibration.bounds.iter().collect();
+    sites.sort_by_key(|(site, _)| **site);
+    for (site, bound) in sites {
+        let unit = setup.units.of(*site)?;
+        println!("  {:28} {bound:>12.5} {unit:>12.5}", site.to_string());
+    }
+    Ok(())
+}
+
+fn places(plan: &PassPlan) {
+    for (site, level) in plan {
+        println!("  {:28} to level {level}", site.to_string());
+    }
+}
+
+fn costs(setup: &Setup, demand: &Demand) -> Result<()> {
+    let switches: Vec<String> = demand
+        .passes
+        .iter()
+        .map(|w| w.key_switches.to_string())
+        .collect();
+    println!("key switches by pass: {}", switches.join(", "));
+    let held = demand.device_bytes(&setup.params);
+    println!("\nevaluation keys: {}", demand.keys.len());
+    for (level, (count, bytes)) in demand.by_level(&setup.params) {
+        println!("  {count:4} up to level {level:2}: {}", size(bytes));
+    }
+    println!(
+        "  {} sent, {} in memory",
+        size(demand.sent_bytes(&setup.params)?),
+        size(held)
+    );
+    println!("ciphertexts at work: up to {}", size(demand.working_bytes));
+    println!("bootstrap matrices: about {}", size(demand.matrix_bytes));
+    let all = held + demand.working_bytes + demand.matrix_bytes;
+    println!("memory of a server: about {}", size(all));
+    println!(
+        "failure probability of a bootstrap: at most 2^{:.1}",
+        demand.failure_log2
+    );
+    Ok(())
+}

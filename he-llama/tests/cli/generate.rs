@@ -1,0 +1,50 @@
+//! Both sides in one process.
+
+use crate::common::{PRESET, PROMPT, Place, ids, json};
+
+/// Encrypted, simulated and exact greedy tokens are equal, and logits off from the exact ones by
+/// what 2^-14 polynomials and 2^-20 bootstraps leave: the simulated twin is off by a few
+/// thousandths here, and 0.05 is half the smallest gap between the two best logits.
+#[test]
+fn tokens_equal_those_of_the_twins_and_the_record_is_complete() {
+    let place = Place::new("generate");
+    let text = [
+        "--prompt", PROMPT, "--tokens", "3", "--preset", PRESET, "--quiet", "--json",
+    ];
+    let shown = place.succeed(&[&["generate"], &text[..], &["encrypted.json"]].concat());
+    place.succeed(&[&["simulate"], &text[..], &["simulated.json"]].concat());
+    let found = json(&place.file("encrypted.json"));
+    let twin = json(&place.file("simulated.json"));
+    for field in ["prompt_ids", "ids", "reference_ids"] {
+        assert_eq!(ids(&found, field), ids(&twin, field), "{field}");
+    }
+    assert_eq!(ids(&found, "ids"), ids(&found, "reference_ids"));
+    assert_eq!(
+        shown.strip_suffix('\n').expect("a line"),
+        found["text"].as_str().expect("text")
+    );
+
+    let number = |field: &str| found[field].as_f64().expect(field);
+    assert!((number("top1_agreement") - 1.0).abs() < 1e-12);
+    assert!(number("max_logit_error") < 0.05 && number("kl") < 1e-3);
+    assert!(
+        found["security_bits"].is_null(),
+        "this ring protects nothing"
+    );
+    assert_eq!(found["log_n"], 10);
+    assert!(number("log_qp") > 1000.0);
+    assert!(number("bootstraps") >= 3.0 && number("peak_memory_bytes") > 1e6);
+    let seconds = &found["seconds"];
+    for part in ["keygen", "encrypt", "prefill"] {
+        assert!(seconds[part].as_f64().expect(part) > 0.0, "{part}");
+    }
+    assert_eq!(seconds["per_token"].as_array().expect("a list").len(), 2);
+}
+
+#[test]
+fn insecure_parameters_are_announced_also_to_who_asked_for_quiet() {
+    let place = Place::new("announced");
+    let output = place.run(&["generate", "--preset", PRESET, "--tokens", "1", "--quiet"]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("INSECURE"));
+}

@@ -1,0 +1,120 @@
+//! Wrong models, options and paths: an error each, before anything is made.
+
+use std::path::Path;
+
+use crate::common::{PRESET, Place};
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("was copied");
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    std::fs::write(path, text.replace(from, to)).expect("own file");
+}
+
+#[test]
+fn damaged_models_are_refused_by_name() {
+    let place = Place::new("models");
+    let with = |name: &str, parts: &[&str]| {
+        place.fail(
+            &[
+                "generate", "--model", name, "--prompt", "a", "--preset", PRESET,
+            ],
+            parts,
+        );
+    };
+    with("absent", &["cannot read", "config.json"]);
+
+    let model = place.model("unweighted");
+    std::fs::remove_file(model.join("model.safetensors")).expect("was copied");
+    with("unweighted", &["cannot read", "model.safetensors"]);
+
+    let model = place.model("truncated");
+    let bytes = std::fs::read(model.join("model.safetensors")).expect("was copied");
+    for keep in [0, 7, 1000, bytes.len() - 1] {
+        std::fs::write(model.join("model.safetensors"), &bytes[..keep]).expect("own file");
+        with("truncated", &["not a complete safetensors file"]);
+    }
+
+    let model = place.model("misshapen");
+    edit(
+        &model.join("config.json"),
+        "\"intermediate_size\": 256",
+        "\"intermediate_size\": 255",
+    );
+    with("misshapen", &["mlp", "256", "255"]);
+
+    let model = place.model("foreign");
+    edit(
+        &model.join("config.json"),
+        "LlamaForCausalLM",
+        "MambaForCausalLM",
+    );
+    with("foreign", &["MambaForCausalLM", "LlamaForCausalLM"]);
+}
+
+#[test]
+fn wrong_options_say_what_would_be_right() {
+    let place = Place::new("options");
+    let with = |more: &[&str], parts: &[&str]| {
+        place.fail(&[&["generate"], more].concat(), parts);
+    };
+    with(&["--tokens", "0"], &["tokens is 0", "at least 1"]);
+    with(
+        &["--prompt", &"word ".repeat(300)],
+        &["exceed the 256 positions"],
+    );
+    with(&["--tokens", "100"], &["calibrate", "64"]);
+    with(&["--backend", "tpu"], &["tpu", "cpu"]);
+    with(&["--backend", "cuda"], &["cuda", "not built yet", "cpu"]);
+    with(&["--preset", "n99"], &["n99", "n16-boot"]);
+    with(
+        &["--preset", "n16-deep"],
+        &["n16-deep does not bootstrap", "n16-boot"],
+    );
+    with(
+        &["--preset", "insecure-n99-boot"],
+        &["insecure-n99-boot", "n16-boot"],
+    );
+    with(&["--threads", "0"], &["0 threads"]);
+    with(&["--temperature", "-1"], &["temperature"]);
+    with(&["--top-p", "0"], &["top-p"]);
+}
+
+/// With the secure default preset, whose keys take minutes: the paths are looked at before.
+#[test]
+fn paths_that_cannot_be_written_are_found_before_the_run() {
+    let place = Place::new("paths");
+    place.fail(
+        &["generate", "--json", "no/such/out.json"],
+        &["cannot write", "out.json"],
+    );
+    place.fail(
+        &["keygen", "--server-key", "no/such/keys"],
+        &["cannot write", "no/such/keys"],
+    );
+    place.fail(
+        &["keygen", "--secret-key", "no/such/key"],
+        &["cannot write", "no/such/key"],
+    );
+    place.fail(
+        &["keygen", "--secret-key", "a", "--server-key", "a"],
+        &["another file"],
+    );
+    assert!(!place.file("secret.key").exists() && !place.file("server.keys").exists());
+    place.succeed(&["devices"]);
+}
+
+#[test]
+fn a_configuration_alone_can_be_inspected() {
+    let place = Place::new("inspect");
+    let model = place.model("only");
+    std::fs::remove_file(model.join("model.safetensors")).expect("was copied");
+    let shown = place.succeed(&["inspect", "only"]);
+    assert!(
+        shown.contains("hidden 64") && shown.contains("no weights"),
+        "{shown}"
+    );
+    let shown = place.succeed(&["inspect", "--preset", PRESET, "--tokens", "2"]);
+    for part in ["ranges", "bootstraps", "evaluation keys", "memory"] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}
