@@ -53,10 +53,9 @@ impl<B: Backend> Packed<B> {
                 output: layout.log_slots(),
             });
         }
-        // Sums and folds leave vectors of a smaller period than their operands had.
         let batch = match batch.slots() < layout.period() {
             true => batch.with_slots(layout.period())?,
-            false => batch.with_period(layout.period())?,
+            false => batch,
         };
         Ok(Packed { layout, batch })
     }

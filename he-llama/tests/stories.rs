@@ -153,7 +153,7 @@ fn assert_calibration_is_bound_to_its_weights(mut source: Source, calibration: &
         &read == calibration,
         "a calibration changes when written and read"
     );
-    source.llama.fingerprint ^= 1;
+    std::sync::Arc::make_mut(&mut source.llama).fingerprint ^= 1;
     let stale = Calibration::parse(&text, &path, &source.llama);
     assert!(
         matches!(stale, Err(Error::StaleCalibration { .. })),

@@ -65,15 +65,22 @@ pub fn with_secret(context: &Context<CpuBackend>, seed: u8) -> Setup {
 impl Setup {
     pub fn encrypt(&mut self, x: &[f64], level: usize) -> Ciphertext<CpuBackend> {
         let scale = self.context.params().scale_at(level);
-        self.encryptor.encrypt(&self.context.encode(x, level, scale).unwrap()).unwrap()
+        self.encryptor
+            .encrypt(&self.context.encode(x, level, scale).unwrap())
+            .unwrap()
     }
 
     /// Real slots of the first ciphertext of a batch.
     pub fn read(&self, x: &Ciphertext<CpuBackend>) -> Vec<f64> {
-        self.context.decode(&self.decryptor.decrypt(x).unwrap()[0]).unwrap()
+        self.context
+            .decode(&self.decryptor.decrypt(x).unwrap()[0])
+            .unwrap()
     }
 
-    pub fn evaluator(&self, requests: impl IntoIterator<Item = KeyRequest>) -> Evaluator<CpuBackend> {
+    pub fn evaluator(
+        &self,
+        requests: impl IntoIterator<Item = KeyRequest>,
+    ) -> Evaluator<CpuBackend> {
         let generator = KeyGenerator::new(&self.context, &self.secret).unwrap();
         let keys = generator.evaluation_keys(requests).unwrap();
         Evaluator::new(self.context.clone(), Arc::new(keys))
@@ -82,17 +89,25 @@ impl Setup {
     /// The keys of a refresh, as a client would make them.
     pub fn refresh_keys(&self, slots: usize, complex: bool) -> Vec<KeyRequest> {
         let (params, options) = (self.context.params(), BootstrapOptions::default());
-        merge_demand(params, &refresh_requests(params, slots, options, complex).unwrap())
+        merge_demand(
+            params,
+            &refresh_requests(params, slots, options, complex).unwrap(),
+        )
     }
 }
 
 /// Values spread over `[-1, 1]`, ends included.
 pub fn ramp(n: usize) -> Vec<f64> {
-    (0..n).map(|i| ((i * 37 + 100) % 101) as f64 / 50.0 - 1.0).collect()
+    (0..n)
+        .map(|i| ((i * 37 + 100) % 101) as f64 / 50.0 - 1.0)
+        .collect()
 }
 
 pub fn worst(x: &[f64], y: &[f64]) -> f64 {
     assert_eq!(x.len(), y.len());
     let distances = x.iter().zip(y).map(|(a, b)| (a - b).abs());
-    distances.fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst })
+    distances.fold(
+        0.0,
+        |worst, d| if d > worst || d.is_nan() { d } else { worst },
+    )
 }

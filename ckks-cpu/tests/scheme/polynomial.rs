@@ -10,9 +10,19 @@ use ckks_math::polyval::{Chebyshev, Plan};
 fn polynomials_take_factors_and_masks() {
     let mut s = setup(literal(9), 5);
     let (n, level) = (64, 9);
-    let (x, z) = (ramp(n), (0..n).map(|i| (i as f64 * 0.7).sin()).collect::<Vec<_>>());
-    let (cx, cz, late) = (s.encrypt(&x, level), s.encrypt(&z, level), s.encrypt(&z, level - 2));
-    let ev = s.evaluator([KeyRequest { purpose: KeyPurpose::Relinearization, level }]);
+    let (x, z) = (
+        ramp(n),
+        (0..n).map(|i| (i as f64 * 0.7).sin()).collect::<Vec<_>>(),
+    );
+    let (cx, cz, late) = (
+        s.encrypt(&x, level),
+        s.encrypt(&z, level),
+        s.encrypt(&z, level - 2),
+    );
+    let ev = s.evaluator([KeyRequest {
+        purpose: KeyPurpose::Relinearization,
+        level,
+    }]);
     let scale_at = |level| s.context.params().scale_at(level);
     let f = |v: f64| 1.0 / (v + 1.5).sqrt();
     let mask: Vec<f64> = (0..n).map(|i| if i % 3 == 0 { 0.0 } else { 1.0 }).collect();
@@ -21,7 +31,9 @@ fn polynomials_take_factors_and_masks() {
         for (factor, levels) in [(&cz, 0), (&late, 2)] {
             let plan = Plan::with_factor(&p, levels);
             let out = level - plan.depth() as usize;
-            let y = ev.polynomial_times(&cx, &plan, factor, scale_at(out)).unwrap();
+            let y = ev
+                .polynomial_times(&cx, &plan, factor, scale_at(out))
+                .unwrap();
             assert_eq!(y.level(), out);
             let want: Vec<f64> = x.iter().zip(&z).map(|(x, z)| p.eval(*x) * z).collect();
             let error = worst(&s.read(&y), &want);

@@ -4,14 +4,17 @@ use crate::common::{literal, ramp, setup, with_secret};
 use ckks_math::keys::KeyGenerator;
 use ckks_math::sampling::Seed;
 use ckks_math::wire::Wire;
-use ckks_math::{Ciphertext, Encryptor};
+use ckks_math::{Ciphertext, Encryptor, Plaintext};
 
 /// One encryptor never repeats itself, under either key; the same seed from the start does, so that
 /// a seed must not be used twice.
 #[test]
 fn encryptions_of_the_same_plaintext_differ() {
     let mut s = setup(literal(9), 40);
-    let public = KeyGenerator::new(&s.context, &s.secret).unwrap().public_key().unwrap();
+    let public = KeyGenerator::new(&s.context, &s.secret)
+        .unwrap()
+        .public_key()
+        .unwrap();
     let seed = || Seed::from_bytes([41; 32]);
     let bytes = |ct: &Ciphertext<_>| ct.to_bytes(&s.context).unwrap();
     let p = s.context.encode(&ramp(16), 2, 2_f64.powi(40)).unwrap();
@@ -44,16 +47,28 @@ fn shared_results_are_flooded_as_stated() {
     let scale = s.context.params().scale_at(level);
     let x = ramp(n / 2);
     let ev = s.evaluator([]);
-    let batch = ev.join(&[s.encrypt(&x, level), s.encrypt(&x, level)]).unwrap();
+    let batch = ev
+        .join(&[s.encrypt(&x, level), s.encrypt(&x, level)])
+        .unwrap();
     let plain = s.decryptor.decrypt(&batch).unwrap();
-    let read = |p| s.context.decode_coefficients(p, n).unwrap();
+    let context = s.context.clone();
+    let read = |p: &Plaintext<_>| context.decode_coefficients(p, n).unwrap();
     for (bound, bits) in [(8.0, 0), (20.0, 12), (3.5, 24)] {
         let seed = Seed::from_bytes([43; 32]);
-        let shared = s.decryptor.decrypt_shared(&batch, bound, bits, &seed).unwrap();
+        let shared = s
+            .decryptor
+            .decrypt_shared(&batch, bound, bits, &seed)
+            .unwrap();
         let noises: Vec<Vec<f64>> = shared
             .iter()
             .zip(&plain)
-            .map(|(a, b)| read(a).iter().zip(&read(b)).map(|(a, b)| (a - b) * scale).collect())
+            .map(|(a, b)| {
+                read(a)
+                    .iter()
+                    .zip(&read(b))
+                    .map(|(a, b)| (a - b) * scale)
+                    .collect()
+            })
             .collect();
         assert_ne!(noises[0], noises[1]);
         let wanted = bound * f64::from(bits).exp2();
@@ -62,8 +77,14 @@ fn shared_results_are_flooded_as_stated() {
             let deviation = (noise.iter().map(|e| e * e).sum::<f64>() / n as f64).sqrt();
             // A deviation estimated from n values is off by 1/sqrt(2n) of itself, five times.
             let slack = 5.0 / (2.0 * n as f64).sqrt();
-            assert!((deviation / wanted - 1.0).abs() < slack, "{deviation} {wanted}");
-            assert!(mean.abs() < 5.0 * wanted / (n as f64).sqrt(), "{mean} {wanted}");
+            assert!(
+                (deviation / wanted - 1.0).abs() < slack,
+                "{deviation} {wanted}"
+            );
+            assert!(
+                mean.abs() < 5.0 * wanted / (n as f64).sqrt(),
+                "{mean} {wanted}"
+            );
         }
         // Slots are off by sqrt(N) deviations, times eight; fresh noise is below the flood.
         let worst = 8.0 * (n as f64).sqrt() * wanted.hypot(3.3) / scale;
@@ -71,15 +92,24 @@ fn shared_results_are_flooded_as_stated() {
         for (found, wanted) in found.iter().zip(&x) {
             assert!((found - wanted).abs() < worst, "{found} {wanted} {worst}");
         }
-        let again = s.decryptor.decrypt_shared(&batch, bound, bits, &seed).unwrap();
+        let again = s
+            .decryptor
+            .decrypt_shared(&batch, bound, bits, &seed)
+            .unwrap();
         assert_eq!(read(&again[0]), read(&shared[0]));
         let other = Seed::from_bytes([44; 32]);
-        let other = s.decryptor.decrypt_shared(&batch, bound, bits, &other).unwrap();
+        let other = s
+            .decryptor
+            .decrypt_shared(&batch, bound, bits, &other)
+            .unwrap();
         assert_ne!(read(&other[0]), read(&shared[0]));
     }
     let seed = Seed::from_bytes([43; 32]);
     for bound in [f64::NAN, -1.0, f64::INFINITY] {
-        assert!(s.decryptor.decrypt_shared(&batch, bound, 4, &seed).is_err(), "bound {bound}");
+        assert!(
+            s.decryptor.decrypt_shared(&batch, bound, 4, &seed).is_err(),
+            "bound {bound}"
+        );
     }
     // The owner's view of another secret's ciphertext is noise, not an error.
     let stranger = with_secret(&s.context, 45);

@@ -23,18 +23,54 @@ fn bootstrapping_refuses_what_it_cannot_do() {
     let ev = s.evaluator([]);
     let low = s.encrypt(&ramp(16), 2);
     let error = boot.refresh(&ev, &low).err().unwrap();
-    assert!(matches!(error, Error::LevelExhausted { need: 3, have: 2, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::LevelExhausted {
+                need: 3,
+                have: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
     let text = error.to_string();
-    assert!(text.contains('3') && text.contains('2') && text.contains("bootstrap first"), "{text}");
+    assert!(
+        text.contains('3') && text.contains('2') && text.contains("bootstrap first"),
+        "{text}"
+    );
     let wide = s.encrypt(&ramp(32), 5);
     let error = boot.refresh(&ev, &wide).err().unwrap();
-    assert!(matches!(error, Error::SlotMismatch { found: 32, expected: 16, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::SlotMismatch {
+                found: 32,
+                expected: 16,
+                ..
+            }
+        ),
+        "{error}"
+    );
     for slots in [0, 1, 2, 3, 12, 512] {
         let error = Bootstrapper::new(&s.context, slots, options).err().unwrap();
-        assert!(matches!(error, Error::SlotMismatch { expected: 256, .. }), "{slots}: {error}");
+        assert!(
+            matches!(error, Error::SlotMismatch { expected: 256, .. }),
+            "{slots}: {error}"
+        );
     }
     let raised = boot.half_boot(&ev, &low).err().unwrap();
-    assert!(matches!(raised, Error::LevelMismatch { found: 2, expected: 0, .. }), "{raised}");
+    assert!(
+        matches!(
+            raised,
+            Error::LevelMismatch {
+                found: 2,
+                expected: 0,
+                ..
+            }
+        ),
+        "{raised}"
+    );
 
     let mut without = literal(9);
     without.bootstrap = None;
@@ -42,7 +78,11 @@ fn bootstrapping_refuses_what_it_cannot_do() {
     real.ring = RingKind::ConjugateInvariant;
     let mut none = literal(9);
     none.bootstrap.as_mut().unwrap().coeffs_to_slots_levels = 0;
-    for (set, way_out) in [(without, "boot"), (real, "standard ring"), (none, "needs one")] {
+    for (set, way_out) in [
+        (without, "boot"),
+        (real, "standard ring"),
+        (none, "needs one"),
+    ] {
         let s = setup(set, 52);
         let error = Bootstrapper::new(&s.context, 16, options).err().unwrap();
         assert!(matches!(error, Error::InvalidParameters(_)), "{error}");
@@ -54,19 +94,26 @@ fn bootstrapping_refuses_what_it_cannot_do() {
 fn objects_of_another_set_are_refused() {
     let (mut s, mut t) = (setup(literal(9), 53), other());
     let g = s.context.params().ring().galois_rotation(1);
-    let purposes =
-        [KeyPurpose::Relinearization, KeyPurpose::Galois(g), KeyPurpose::ToEphemeral];
+    let purposes = [
+        KeyPurpose::Relinearization,
+        KeyPurpose::Galois(g),
+        KeyPurpose::ToEphemeral,
+    ];
     let (ours, theirs) = (s.context.params().hash(), t.context.params().hash());
     assert_ne!(ours, theirs);
     let refused = |what: &str, result: Result<(), Error>| match result {
-        Err(Error::WrongParameters { found, expected, .. }) => {
+        Err(Error::WrongParameters {
+            found, expected, ..
+        }) => {
             assert_eq!((found, expected), (theirs, ours), "{what}");
         }
         other => panic!("{what}: {other:?}"),
     };
     let generator = KeyGenerator::new(&t.context, &t.secret).unwrap();
     for purpose in purposes {
-        let key = generator.switching_key(KeyRequest { purpose, level: 3 }).unwrap();
+        let key = generator
+            .switching_key(KeyRequest { purpose, level: 3 })
+            .unwrap();
         let mut keys = EvaluationKeys::new();
         refused("switching key", keys.insert(&s.context, &key));
         assert!(keys.is_empty());
@@ -81,8 +128,14 @@ fn objects_of_another_set_are_refused() {
         "secret key",
         Encryptor::with_secret_key(&s.context, &t.secret, seed()).map(|_| ()),
     );
-    refused("secret key", Decryptor::new(&s.context, &t.secret).map(|_| ()));
-    refused("secret key", KeyGenerator::new(&s.context, &t.secret).map(|_| ()));
+    refused(
+        "secret key",
+        Decryptor::new(&s.context, &t.secret).map(|_| ()),
+    );
+    refused(
+        "secret key",
+        KeyGenerator::new(&s.context, &t.secret).map(|_| ()),
+    );
 
     let (x, y) = (s.encrypt(&ramp(16), 3), t.encrypt(&ramp(16), 3));
     let p = t.context.encode(&ramp(16), 3, y.scale()).unwrap();
@@ -111,7 +164,10 @@ fn shapes_that_do_not_fit_are_refused() {
     let two = ev.join(&[x.clone(), x.clone()]).unwrap();
     let three = ev.multiply_without_relinearisation(&x, &x).unwrap();
     let shape = |error: Option<Error>| {
-        assert!(matches!(error, Some(Error::ShapeMismatch { .. })), "{error:?}");
+        assert!(
+            matches!(error, Some(Error::ShapeMismatch { .. })),
+            "{error:?}"
+        );
     };
     shape(ev.add(&x, &two).err());
     shape(ev.mul(&two, &x).err());
@@ -124,7 +180,10 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(ev.zeros(16, 99, 1).is_err());
     assert!(s.context.encode(&ramp(16), 99, 1e9).is_err());
     for value in [f64::NAN, f64::INFINITY, 0.5, 1e39] {
-        assert!(matches!(ev.mul_integer(&x, value), Err(Error::Constant { .. })), "{value}");
+        assert!(
+            matches!(ev.mul_integer(&x, value), Err(Error::Constant { .. })),
+            "{value}"
+        );
     }
     assert!(ev.add_constant(&x, f64::NAN).is_err());
 }
@@ -132,5 +191,8 @@ fn shapes_that_do_not_fit_are_refused() {
 #[test]
 fn unknown_presets_list_the_known_ones() {
     let text = preset("n16-bot").err().unwrap().to_string();
-    assert!(text.contains("n16-bot") && text.contains("n16-boot-w31"), "{text}");
+    assert!(
+        text.contains("n16-bot") && text.contains("n16-boot-w31"),
+        "{text}"
+    );
 }

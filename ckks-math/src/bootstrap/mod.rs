@@ -257,7 +257,10 @@ impl<B: Backend> Bootstrapper<B> {
         for _ in 0..extra {
             gain += gain_bits;
             // The error below both levels: (x - refreshed) * 2^gain.
-            let level = x.level.min(refreshed.level.saturating_sub(1)).max(self.bottom);
+            let level = x
+                .level
+                .min(refreshed.level.saturating_sub(1))
+                .max(self.bottom);
             let x = ev.drop_to(x, level)?;
             let error = ev.sub(&x, &ev.align_to(&refreshed, level, x.scale)?)?;
             let factor = f64::from(gain).exp2();
@@ -320,7 +323,10 @@ impl<B: Backend> Bootstrapper<B> {
     /// canonical one by that ratio.
     pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let real = self.real_slots(ev, x)?;
-        self.eval_mod(ev, &real, 1)
+        let y = self.eval_mod(ev, &real, 1)?;
+        let bottom = self.context.params().group_modulus(0)
+            / f64::from(self.literal.message_ratio_bits).exp2();
+        ev.canonical(y.with_scale(y.scale * (x.scale / bottom)))
     }
 
     /// ModRaise and CoeffsToSlots, real parts.

@@ -19,8 +19,14 @@ pub fn refresh_requests(
     complex: bool,
 ) -> Result<KeyDemand> {
     let context = Context::new(params.clone(), DryRun::new(DryRunOptions::default()))?;
-    let bootstrapper =
-        Bootstrapper::new(&context, slots, BootstrapOptions { resident: false, ..options })?;
+    let bootstrapper = Bootstrapper::new(
+        &context,
+        slots,
+        BootstrapOptions {
+            resident: false,
+            ..options
+        },
+    )?;
     let ev = Evaluator::new(context.clone(), Arc::new(EvaluationKeys::recording()));
     let level = bootstrapper.input_level();
     let x = ev.zeros(slots, level, 1)?;

@@ -52,7 +52,12 @@ fn literals(kind: RingKind, longest: u32) -> Vec<ParamsLiteral> {
     let mut all = vec![set("groups of two short primes", pairs, short, sparse)];
     if longest > 50 {
         let single = [50, 45, 45, 45, 45];
-        all.push(set("single primes", single, 50, SecretDistribution::Ternary));
+        all.push(set(
+            "single primes",
+            single,
+            50,
+            SecretDistribution::Ternary,
+        ));
     }
     all
 }
@@ -155,7 +160,9 @@ impl<B: Backend> Scheme<B> {
     pub fn evaluator(&self, purposes: &[KeyPurpose]) -> Verdict<Evaluator<B>> {
         let level = self.top();
         let generator = KeyGenerator::new(&self.context, &self.secret)?;
-        let requests = purposes.iter().map(|&purpose| KeyRequest { purpose, level });
+        let requests = purposes
+            .iter()
+            .map(|&purpose| KeyRequest { purpose, level });
         let keys = generator.evaluation_keys(requests)?;
         Ok(Evaluator::new(self.context.clone(), Arc::new(keys)))
     }
@@ -168,23 +175,21 @@ impl<B: Backend> Scheme<B> {
 
     /// Fails unless a batch decrypts to the wanted slots, each within [`TAIL`] times a deviation
     /// given in units of the message.
-    pub fn expect(
-        &self,
-        what: &str,
-        x: &Ciphertext<B>,
-        wanted: &Batch,
-        deviation: f64,
-    ) -> Verdict {
+    pub fn expect(&self, what: &str, x: &Ciphertext<B>, wanted: &Batch, deviation: f64) -> Verdict {
         let plaintexts = self.decrypt(x)?;
         if plaintexts.len() != wanted.len() {
             let (found, wanted) = (plaintexts.len(), wanted.len());
-            return Err(Violation::new(format!("{what}: {found} results for {wanted}")));
+            return Err(Violation::new(format!(
+                "{what}: {found} results for {wanted}"
+            )));
         }
         for (i, (p, wanted)) in plaintexts.iter().zip(wanted).enumerate() {
             let found = self.decode(p)?;
             if found.len() != wanted.len() {
                 let (found, wanted) = (found.len(), wanted.len());
-                return Err(Violation::new(format!("{what}: {found} slots for {wanted}")));
+                return Err(Violation::new(format!(
+                    "{what}: {found} slots for {wanted}"
+                )));
             }
             let worst = distance(&found, wanted);
             let bound = TAIL * deviation;
@@ -209,18 +214,24 @@ pub fn reals(slots: &[Complex64]) -> Vec<f64> {
 /// Largest distance between slots.
 pub fn distance(x: &[Complex64], y: &[Complex64]) -> f64 {
     let distances = x.iter().zip(y).map(|(&a, &b)| (a - b).norm());
-    distances.fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst })
+    distances.fold(
+        0.0,
+        |worst, d| if d > worst || d.is_nan() { d } else { worst },
+    )
 }
 
 /// A function of the slots of two batches.
 pub fn zip(x: &Batch, y: &Batch, f: impl Fn(Complex64, Complex64) -> Complex64) -> Batch {
     let rows = x.iter().zip(y);
-    rows.map(|(x, y)| x.iter().zip(y).map(|(&a, &b)| f(a, b)).collect()).collect()
+    rows.map(|(x, y)| x.iter().zip(y).map(|(&a, &b)| f(a, b)).collect())
+        .collect()
 }
 
 /// A function of the slots of a batch.
 pub fn map(x: &Batch, f: impl Fn(Complex64) -> Complex64) -> Batch {
-    x.iter().map(|x| x.iter().map(|&a| f(a)).collect()).collect()
+    x.iter()
+        .map(|x| x.iter().map(|&a| f(a)).collect())
+        .collect()
 }
 
 /// Every vector of a batch rotated left.

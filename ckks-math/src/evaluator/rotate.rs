@@ -100,7 +100,9 @@ impl<B: Backend> Evaluator<B> {
         }
         let (backend, t) = (self.backend(), self.tables());
         let galois = self.galois_of(source, steps);
-        let key = self.keys.galois(&self.context, "rotate_hoisted", galois, source.level)?;
+        let key = self
+            .keys
+            .galois(&self.context, "rotate_hoisted", galois, source.level)?;
         let product = self.turn_hoisted(x, galois, &key)?;
         let mut block = backend.mod_down(t, &product)?;
         let basis = source.poly.shape(backend).basis;

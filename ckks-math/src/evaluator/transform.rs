@@ -287,7 +287,8 @@ impl<B: Backend> Evaluator<B> {
                     .backend()
                     .automorphism(self.tables(), constant, galois)?;
                 let key =
-                    self.keys().galois_of_level(self.context(), "transform", galois, x.level)?;
+                    self.keys()
+                        .galois_of_level(self.context(), "transform", galois, x.level)?;
                 babies.insert(baby, (turned, self.turn_hoisted(&hoisted, galois, &key)?));
             }
         }

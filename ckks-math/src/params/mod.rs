@@ -3,6 +3,8 @@
 mod literal;
 mod presets;
 mod security;
+#[cfg(test)]
+mod tests;
 
 pub use literal::{BootstrapLiteral, ParamsLiteral};
 pub use presets::{preset, preset_names};

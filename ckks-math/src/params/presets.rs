@@ -22,10 +22,10 @@ pub fn preset_names() -> &'static [&'static str] {
 /// |---|---|---|---|---|
 /// | `n16-boot` | 2^16 | 1553 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
 /// | `n15-boot` | 2^15 | 765 | h = 192 | bootstrapping of small models at lower precision |
-/// | `n16-boot-w31` | 2^16 | 1717 | ternary | as `n16-boot` with primes of at most 31 bits |
+/// | `n16-boot-w31` | 2^16 | 1678 | ternary | as `n16-boot` with primes of at most 31 bits |
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
-/// | `n14-shallow` | 2^14 | 430 | ternary | 6 levels of 40 bits, no bootstrapping |
-/// | `n16-ci` | 2^16 | 1625 | ternary | conjugate-invariant ring, 65,536 real slots |
+/// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
+/// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let levels = |parts: &[(u32, usize)]| -> Vec<u32> {
         parts

@@ -73,7 +73,7 @@ impl Split {
         let stride = all.iter().map(reach).fold(0, gcd).max(1);
 
         let mut best: Option<(bool, Split)> = None;
-        for modulus in moduli(stride, span, all.len()) {
+        for (weight, modulus) in moduli(stride, span, all.len()) {
             for baby in [Baby::Remainder, Baby::Multiple] {
                 let mut split = Split {
                     period,
@@ -87,6 +87,7 @@ impl Split {
                 let (cost, babies) = split.price(amounts, model);
                 let inputs = amounts.iter().map(|a| a.input + 1).max().unwrap_or(0);
                 let too_many = babies > model.max_babies.max(inputs);
+                let cost = cost * weight;
                 split.cost = cost;
                 // A plan within the limit beats any plan beyond it.
                 let better = match &best {
@@ -150,16 +151,24 @@ fn after_largest_gap(sorted: &[usize], period: usize) -> usize {
         .map_or(0, |(_, k)| k)
 }
 
-/// Moduli worth trying: small multiples of the stride, and powers of two times 1, 3, 5 and 7.
-fn moduli(stride: usize, span: usize, count: usize) -> Vec<usize> {
-    let small = (1..=count.min(48)).map(|j| j * stride);
-    let octaves = (0..usize::BITS)
-        .map(|i| 1usize << i)
-        .take_while(|&p| p * stride <= 2 * span);
-    let large = octaves.flat_map(|p| [1, 3, 5, 7].map(|odd| odd * p * stride));
+/// Moduli worth trying: the stride times powers of two, then small multiples of it and powers of
+/// two times 3, 5 and 7.
+///
+/// With powers of two the maps of a model share most of their keys; a plan with another modulus
+/// brings rotations of its own, and has to be [`WORTH`] times cheaper.
+fn moduli(stride: usize, span: usize, count: usize) -> Vec<(f64, usize)> {
+    let octaves = || (0..usize::BITS).map(|i| stride << i).take_while(|&m| m <= 2 * span);
     // The last one leaves a single giant step, or a single baby step.
-    distinct(small.chain(large).chain([span + 1]).collect())
+    let shared: Vec<usize> = distinct(octaves().chain([span + 1]).collect());
+    let small = (1..=count.min(48)).map(|j| j * stride);
+    let large = octaves().flat_map(|m| [3, 5, 7].map(|odd| odd * m));
+    let own = distinct(small.chain(large).filter(|m| !shared.contains(m)).collect());
+    let weighed = |weight: f64| move |m: usize| (weight, m);
+    shared.into_iter().map(weighed(1.0)).chain(own.into_iter().map(weighed(WORTH))).collect()
 }
+
+/// How much cheaper a plan with rotations of its own must be to be taken.
+const WORTH: f64 = 1.25;
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }

@@ -7,6 +7,15 @@ use clap::{Args, Parser, Subcommand};
 use crate::protocol::select::BUILT_IN;
 use crate::protocol::session::DEFAULT_PRESET;
 
+/// How the commands with files follow each other.
+const FLOW: &str = "\
+Client and server as separate programs:
+  client  keygen --prompt TEXT --tokens 8     secret.key (stays here), server.keys (to the server)
+  client  encrypt --prompt TEXT               request.bin (to the server), text.json (stays here)
+  server  eval                                response.bin (to the client), state.bin (stays here)
+  client  decrypt                             shows the token and appends it to text.json
+then for each further token: encrypt, eval, decrypt.";
+
 /// A Llama on encrypted prompts.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
@@ -22,6 +31,7 @@ pub enum Command {
     /// Generate text on an encrypted prompt: client and server in one process.
     Generate(GenerateArgs),
     /// Make a secret key and the server's keys for prompts of one length.
+    #[command(after_help = FLOW)]
     Keygen(KeygenArgs),
     /// Encrypt the prompt, or the token that was decrypted last.
     Encrypt(EncryptArgs),

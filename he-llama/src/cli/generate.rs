@@ -1,5 +1,7 @@
 //! `he-llama generate`.
 
+use std::io::IsTerminal;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::args::GenerateArgs;
@@ -34,16 +36,16 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         tokens: text.tokens,
     };
     let mut stream = source.tokenizer.stream(&ids)?;
-    let bar = stages_bar(text.quiet);
+    let mut screen = Screen::new(text.quiet);
     let layers = source.llama.config.layers;
     if !text.quiet {
-        output::show(prompt)?;
+        screen.show(prompt)?;
     }
     let mut watch = |progress| {
         match progress {
-            Progress::Planning(done, total) => at(&bar, done, total, "planning".into()),
+            Progress::Planning(done, total) => at(&screen.bar, done, total, "planning".into()),
             Progress::Keys(done, total) => {
-                at(&bar, done, total, format!("keys: {done} of {total}"));
+                at(&screen.bar, done, total, format!("keys: {done} of {total}"));
             }
             Progress::Step {
                 pass,
@@ -51,18 +53,17 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
                 done,
                 total,
             } => {
-                at(&bar, done, total, describe(pass, event, layers));
+                at(&screen.bar, done, total, describe(pass, event, layers));
             }
             Progress::Token(id) => {
                 let new = stream.push(id)?;
-                bar.suspend(|| output::show(&new))?;
+                screen.show(&new)?;
             }
         }
         Ok::<(), Error>(())
     };
     let record = generate(&source, &calibration, &ids, &options, &sampler, &mut watch)?;
-    bar.finish_and_clear();
-    output::show(&(stream.finish()? + "\n"))?;
+    screen.finish(&stream.finish()?)?;
     if !text.quiet {
         report(&record);
     }
@@ -72,12 +73,46 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     }
 }
 
+/// The text and the bar. Where both go to one terminal they would write over each other, so there
+/// the bar shows the text, and standard output gets it at the end.
+struct Screen {
+    bar: ProgressBar,
+    together: Option<String>,
+}
+
+impl Screen {
+    fn new(quiet: bool) -> Self {
+        let bar = stages_bar(quiet);
+        let terminal = std::io::stdout().is_terminal() && !bar.is_hidden();
+        Self {
+            bar,
+            together: terminal.then(String::new),
+        }
+    }
+
+    /// Adds text, at once.
+    fn show(&mut self, new: &str) -> Result<()> {
+        let Some(text) = &mut self.together else {
+            return output::show(new);
+        };
+        text.push_str(new);
+        self.bar.set_prefix(format!("{text}\n"));
+        Ok(())
+    }
+
+    /// Adds the last of the text and leaves it alone on the screen.
+    fn finish(self, rest: &str) -> Result<()> {
+        self.bar.finish_and_clear();
+        output::show(&format!("{}{rest}\n", self.together.unwrap_or_default()))
+    }
+}
+
 /// A bar on standard error with a message that changes; hidden when `quiet` or not on a terminal.
 pub fn stages_bar(quiet: bool) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("[{bar:30}] {elapsed} {msg}")
+    let style = ProgressStyle::with_template("{prefix}[{bar:30}] {elapsed} {msg}")
         .expect("the template is constant and valid");
     ProgressBar::new(1).with_style(style)
 }

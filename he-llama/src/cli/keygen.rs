@@ -81,7 +81,7 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
 pub fn follow(setup: &Setup, bar: &ProgressBar) -> Result<Demand> {
     let passes = setup.session.passes();
     demand(setup, passes, &mut |done| {
-        at(bar, done, passes, "planning".into())
+        at(bar, done, passes, "planning".into());
     })
 }
 

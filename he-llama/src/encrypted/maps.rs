@@ -91,7 +91,7 @@ pub fn projection(
 /// `token - offset`, zero before the first token.
 pub fn by_offset(packing: &Packing) -> Result<PreparedMap> {
     let (input, output) = (packing.per_head()?, packing.by_offset()?);
-    let map = LinearMap::build(&input, &output, |index, terms| {
+    let map = LinearMap::build_folded(&input, &output, |index, terms| {
         let &[token, head, dim, offset] = index else {
             return;
         };
@@ -106,7 +106,7 @@ pub fn by_offset(packing: &Packing) -> Result<PreparedMap> {
 /// other become zero.
 pub fn compact_scores(packing: &Packing, summed: &Layout, factor: f64) -> Result<PreparedMap> {
     let output = packing.scores()?;
-    let map = LinearMap::build(summed, &output, |index, terms| {
+    let map = LinearMap::build_folded(summed, &output, |index, terms| {
         if packing.visible(index) {
             let &[token, head, offset] = index else {
                 return;
@@ -120,7 +120,7 @@ pub fn compact_scores(packing: &Packing, summed: &Layout, factor: f64) -> Result
 /// Attention weights copied along the channels of a head.
 pub fn spread_weights(packing: &Packing) -> Result<PreparedMap> {
     let (input, output) = (packing.scores()?, packing.weights_by_offset()?);
-    let map = LinearMap::build(&input, &output, |index, terms| terms.add(index, 1.0))?;
+    let map = LinearMap::build_folded(&input, &output, |index, terms| terms.add(index, 1.0))?;
     prepare(&map, &input, &output)
 }
 
@@ -128,7 +128,7 @@ pub fn spread_weights(packing: &Packing) -> Result<PreparedMap> {
 pub fn into_cache(prompt: &Packing, step: &Packing) -> Result<PreparedMap> {
     let (input, output) = (prompt.per_head()?, step.cache()?);
     let Shape { used, .. } = prompt.shape();
-    let map = LinearMap::build(&input, &output, |index, terms| {
+    let map = LinearMap::build_folded(&input, &output, |index, terms| {
         if index[0] < used {
             terms.add(index, 1.0);
         }

@@ -85,10 +85,16 @@ pub fn products_match_the_clear<B: Backend>(backend: &B) -> Verdict {
         let real = s.real_messages(1, s.slots(), 3);
         let wanted = zip(&x, &[&real[..], &real[..]].concat(), |a, b| a * b);
         let scaled = ev.mul_values(&cx, &reals(&real[0]))?;
-        ensure!(scaled.scale() == below, "mul_values ends at the canonical scale");
+        ensure!(
+            scaled.scale() == below,
+            "mul_values ends at the canonical scale"
+        );
         s.expect("mul_values", &scaled, &wanted, rescaled)?;
         let scaled = ev.mul_constant(&cx, -0.7)?;
-        ensure!(scaled.scale() == below, "mul_constant ends at the canonical scale");
+        ensure!(
+            scaled.scale() == below,
+            "mul_constant ends at the canonical scale"
+        );
         s.expect("mul_constant", &scaled, &map(&x, |a| a * -0.7), rescaled)?;
 
         // Down to the bottom, and no further: x^(2^level). Each squaring doubles the relative
@@ -102,7 +108,10 @@ pub fn products_match_the_clear<B: Backend>(backend: &B) -> Verdict {
         let worst = f64::from(2_u32 << level) * rescaled;
         s.expect("repeated squares", &power, &wanted, worst)?;
         ensure!(
-            matches!(ev.square(&power), Err(Error::LevelExhausted { have: 0, .. })),
+            matches!(
+                ev.square(&power),
+                Err(Error::LevelExhausted { have: 0, .. })
+            ),
             "a square at level 0 has no level to be rescaled to"
         );
         Ok(())
@@ -121,8 +130,14 @@ pub fn levels_and_scales_align<B: Backend>(backend: &B) -> Verdict {
         let low = params.scale_at(1);
         let aligned = s.noise.fresh().hypot(s.noise.rounding()) / low;
         let met = 2_f64.sqrt() * aligned;
-        for (what, sum) in [("high + low", ev.add(&cx, &cy)?), ("low + high", ev.add(&cy, &cx)?)] {
-            ensure!(sum.level() == 1 && sum.scale() == low, "{what} is at the lower level");
+        for (what, sum) in [
+            ("high + low", ev.add(&cx, &cy)?),
+            ("low + high", ev.add(&cy, &cx)?),
+        ] {
+            ensure!(
+                sum.level() == 1 && sum.scale() == low,
+                "{what} is at the lower level"
+            );
             s.expect(what, &sum, &zip(&x, &y, |a, b| a + b), met)?;
         }
         let difference = ev.sub(&cy, &cx)?;
@@ -133,7 +148,10 @@ pub fn levels_and_scales_align<B: Backend>(backend: &B) -> Verdict {
         for level in (0..top).rev() {
             for scale in [params.scale_at(level), 0.7 * params.scale_at(level)] {
                 let y = ev.align_to(&cx, level, scale)?;
-                ensure!(y.level() == level && y.scale() == scale, "align_to misses its aim");
+                ensure!(
+                    y.level() == level && y.scale() == scale,
+                    "align_to misses its aim"
+                );
                 let noise = s.noise.fresh().hypot(s.noise.rounding());
                 // 20 bits are those that `align_to` vouches for where the factor has no more.
                 let factor = scale / cx.scale() * params.group_modulus(level + 1);
@@ -159,7 +177,14 @@ pub fn levels_and_scales_align<B: Backend>(backend: &B) -> Verdict {
             "a product and a factor at one level have no common scale"
         );
         ensure!(
-            matches!(ev.drop_to(&cy, 2), Err(Error::LevelMismatch { found: 1, expected: 2, .. })),
+            matches!(
+                ev.drop_to(&cy, 2),
+                Err(Error::LevelMismatch {
+                    found: 1,
+                    expected: 2,
+                    ..
+                })
+            ),
             "no ciphertext is dropped upwards"
         );
         Ok(())

@@ -50,10 +50,9 @@ pub fn encryption_round_trips<B: Backend>(backend: &B) -> Verdict {
                     }
                     let wanted = reals(&s.real_messages(1, length, 3)[0]);
                     let p = s.context.encode_coefficients(&wanted, level, scale)?;
-                    let found = s.context.decode_coefficients(
-                        &s.decrypt(&encrypt(&p)?)?[0],
-                        length,
-                    )?;
+                    let found = s
+                        .context
+                        .decode_coefficients(&s.decrypt(&encrypt(&p)?)?[0], length)?;
                     // A coefficient carries the noise of a slot without the sum over N.
                     let bound = TAIL * noise / s.noise.spread() / scale;
                     for (found, wanted) in found.iter().zip(&wanted) {

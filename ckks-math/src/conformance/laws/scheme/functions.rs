@@ -57,7 +57,9 @@ pub fn transforms_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             let deviation = terms.hypot(s.noise.rounding() / below);
             let mut encoded = Vec::new();
             for (plan, resident) in plans.iter().zip([true, false, true, false]) {
-                encoded.push(EncodedTransform::new(&s.context, plan, level, scale, resident)?);
+                encoded.push(EncodedTransform::new(
+                    &s.context, plan, level, scale, resident,
+                )?);
             }
             let many = ev.transform_many(&cx, &encoded.iter().collect::<Vec<_>>())?;
             for (i, (product, encoded)) in many.iter().zip(&encoded).enumerate() {
@@ -89,7 +91,13 @@ pub fn polynomials_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             (&[0.1, 0.5, -0.25, 0.125], (-1.0, 1.0)),
             (&[0.0, 0.5, 0.0, -0.25, 0.0, 0.125, 0.0, 0.3], (-1.0, 1.0)),
             (&[0.5, 0.0, 0.25, 0.0, -0.125, 0.0, 0.25], (-2.0, 3.0)),
-            (&[0.5, 0.1, -0.2, 0.3, -0.1, 0.2, 0.1, -0.3, 0.1, 0.2, 0.1, 0.2, 0.3, 0.1, 0.2, 0.1], (-1.0, 1.0)),
+            (
+                &[
+                    0.5, 0.1, -0.2, 0.3, -0.1, 0.2, 0.1, -0.3, 0.1, 0.2, 0.1, 0.2, 0.3, 0.1, 0.2,
+                    0.1,
+                ],
+                (-1.0, 1.0),
+            ),
         ];
         for (coefficients, interval) in cases {
             let series = Chebyshev::from_coefficients(interval, coefficients.to_vec())
@@ -114,7 +122,12 @@ pub fn polynomials_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             let weights = coefficients.iter().enumerate();
             let weight: f64 = weights.map(|(k, c)| c.abs() * (k * k).max(1) as f64).sum();
             let wanted = map(&x, |v| series.eval(v.re).into());
-            s.expect(&format!("degree {degree}"), &y, &wanted, sources.sqrt() * weight * one)?;
+            s.expect(
+                &format!("degree {degree}"),
+                &y,
+                &wanted,
+                sources.sqrt() * weight * one,
+            )?;
         }
         Ok(())
     })

@@ -30,12 +30,22 @@ pub fn rotations_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             for (k, hoisted) in steps.into_iter().zip(hoisted) {
                 let wanted = rotated(&x, k);
                 let of = format!("{slots} slots by {k}");
-                s.expect(&format!("rotate {of}"), &ev.rotate(&cx, k)?, &wanted, switched)?;
+                s.expect(
+                    &format!("rotate {of}"),
+                    &ev.rotate(&cx, k)?,
+                    &wanted,
+                    switched,
+                )?;
                 s.expect(&format!("rotate hoisted {of}"), &hoisted, &wanted, switched)?;
             }
             let same = ev.rotate(&cx, -(slots as i64))?;
             s.expect("rotate by the period", &same, &x, switched)?;
-            s.expect("conjugate", &ev.conjugate(&cx)?, &map(&x, |a| a.conj()), switched)?;
+            s.expect(
+                "conjugate",
+                &ev.conjugate(&cx)?,
+                &map(&x, |a| a.conj()),
+                switched,
+            )?;
             // log2(count) doublings: the sum has count times the first error at most.
             for (stride, count) in [(1, 4), (slots / 2, 2), (1, 1)] {
                 let wanted = (1..count).fold(x.clone(), |sum: Batch, i| {
@@ -47,7 +57,10 @@ pub fn rotations_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             }
             for (stride, count) in [(1, 3), (slots, 2), (0, 2), (usize::MAX, 2)] {
                 ensure!(
-                    matches!(ev.inner_sum(&cx, stride, count), Err(Error::SlotMismatch { .. })),
+                    matches!(
+                        ev.inner_sum(&cx, stride, count),
+                        Err(Error::SlotMismatch { .. })
+                    ),
                     "inner_sum admits {count} slots at stride {stride} of {slots}"
                 );
             }
