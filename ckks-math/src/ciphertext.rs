@@ -119,7 +119,10 @@ impl<B: Backend> Ciphertext<B> {
                 expected: self.slots,
             });
         }
-        Ok(Self { slots, ..self.clone() })
+        Ok(Self {
+            slots,
+            ..self.clone()
+        })
     }
 
     /// The same data under another scale: multiplies the message by `old / new` for free.

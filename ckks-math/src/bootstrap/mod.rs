@@ -17,8 +17,6 @@
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
 
 pub mod dft;
-#[cfg(test)]
-mod dft_tests;
 mod eval_mod;
 mod mod_raise;
 mod requests;

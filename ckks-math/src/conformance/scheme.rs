@@ -193,8 +193,7 @@ impl<B: Backend> Scheme<B> {
             }
             let worst = distance(&found, wanted);
             let bound = TAIL * deviation;
-            // A NaN is no success.
-            if !(worst <= bound) {
+            if worst > bound || worst.is_nan() {
                 return Err(Violation::new(format!(
                     "{what}: ciphertext {i} is off by 2^{:.1}, more than 2^{:.1}",
                     worst.log2(),

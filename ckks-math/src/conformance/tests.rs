@@ -80,6 +80,13 @@ fn planted_faults_are_caught() {
             "dot_key_turned_equals_its_default_body",
         ),
         (Fault::TurnedOverride, "hoisted_equals_switch_of_turned"),
+        (Fault::EmbedOverride, "encryption_round_trips"),
+        (Fault::AddRowsOverride, "sums_match_the_clear"),
+        (Fault::TensorOverride, "products_match_the_clear"),
+        (Fault::RescaleOverride, "levels_and_scales_align"),
+        (Fault::InverseGalois, "rotations_match_the_clear"),
+        (Fault::TurnedOverride, "transforms_match_the_clear"),
+        (Fault::KeyHalvesSwapped, "polynomials_match_the_clear"),
     ];
     for (fault, name) in planted {
         let mut backend = Naive::new(Some(fault), false);

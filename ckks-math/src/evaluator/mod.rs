@@ -18,7 +18,7 @@ mod rotate;
 mod transform;
 
 pub use rotate::Hoisted;
-pub use transform::{EncodedTransform, TransformPlan};
+pub use transform::{BabyTerms, EncodedTransform, TransformPlan};
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;

@@ -19,8 +19,11 @@ pub struct TransformPlan {
     /// Length of the diagonals: slots of the operand and the result.
     pub slots: usize,
     /// Giant rotations, each with its baby rotations and their diagonals.
-    pub giants: Vec<(usize, Vec<(usize, Vec<Complex64>)>)>,
+    pub giants: Vec<(usize, BabyTerms<Vec<Complex64>>)>,
 }
+
+/// Baby rotations with their diagonals.
+pub type BabyTerms<D> = Vec<(usize, D)>;
 
 impl TransformPlan {
     /// Splits diagonals into baby and giant steps: amounts `k = g + b` with `b` below
@@ -66,7 +69,7 @@ pub struct EncodedTransform<B: Backend> {
     slots: usize,
     level: usize,
     scale: f64,
-    giants: Vec<(usize, Vec<(usize, Diagonal<B>)>)>,
+    giants: Vec<(usize, BabyTerms<Diagonal<B>>)>,
 }
 
 /// One encoded diagonal: small integers on the host, or its evaluations on the device.

@@ -42,9 +42,17 @@ impl EvaluationKeys<DryRun> {
     pub fn recording() -> Self {
         let make = |context: &Context<DryRun>, basis: Basis| {
             let digit_size = context.params().digit_size();
-            context.backend().switch_key_shape(context.tables(), basis, digit_size)
+            context
+                .backend()
+                .switch_key_shape(context.tables(), basis, digit_size)
         };
-        Self { keys: Mutex::default(), recorder: Some(Recorder { demand: Mutex::default(), make }) }
+        Self {
+            keys: Mutex::default(),
+            recorder: Some(Recorder {
+                demand: Mutex::default(),
+                make,
+            }),
+        }
     }
 }
 
@@ -65,7 +73,9 @@ impl<B: Backend> EvaluationKeys<B> {
 
     /// The keys that were asked for since [`EvaluationKeys::recording`], each at the levels used.
     pub fn demand(&self) -> KeyDemand {
-        self.recorder.as_ref().map_or_else(KeyDemand::new, |r| lock(&r.demand).clone())
+        self.recorder
+            .as_ref()
+            .map_or_else(KeyDemand::new, |r| lock(&r.demand).clone())
     }
 
     /// Loads one more key.
@@ -115,8 +125,12 @@ impl<B: Backend> EvaluationKeys<B> {
         level: usize,
     ) -> Result<Arc<B::SwitchKey>> {
         let purpose = KeyPurpose::Galois(galois);
-        let special = KeyRequest { purpose, level }.basis(context.params()).special;
-        self.find(context, op, purpose, level, |basis| basis.special == special)
+        let special = KeyRequest { purpose, level }
+            .basis(context.params())
+            .special;
+        self.find(context, op, purpose, level, |basis| {
+            basis.special == special
+        })
     }
 
     /// The key of lowest level that serves `level`.
@@ -150,7 +164,10 @@ impl<B: Backend> EvaluationKeys<B> {
                 return Ok(Arc::clone(key));
             }
             let sized = match purpose {
-                KeyPurpose::ToEphemeral => KeyRequest { level: 0, ..request },
+                KeyPurpose::ToEphemeral => KeyRequest {
+                    level: 0,
+                    ..request
+                },
                 _ => request,
             };
             let key = Arc::new((recorder.make)(context, sized.basis(context.params()))?);

@@ -9,6 +9,12 @@ const LIMITS: Limits = Limits {
     max_degree: 1 << 17,
 };
 
+/// A change of a literal.
+type Change = fn(&mut ParamsLiteral);
+
+/// A change of a literal and of how it bootstraps.
+type ChangeBoth = dyn Fn(&mut ParamsLiteral, &mut BootstrapLiteral);
+
 fn presets() -> impl Iterator<Item = (ParamsLiteral, Params)> {
     preset_names().iter().map(|name| {
         let literal = preset(name).expect("a known name");
@@ -169,7 +175,7 @@ fn insecure_sets_are_refused() {
 
 #[test]
 fn fields_that_contradict_are_refused() {
-    let broken: [(&str, fn(&mut ParamsLiteral)); 12] = [
+    let broken: [(&str, Change); 12] = [
         ("log N", |l| l.log_n = 3),
         ("log N", |l| l.log_n = 18),
         ("no level", |l| l.level_bits.clear()),
@@ -184,7 +190,7 @@ fn fields_that_contradict_are_refused() {
         }),
         ("leaves none", |l| l.level_bits.truncate(14)),
         ("EvalMod", |l| {
-            l.bootstrap.as_mut().expect("a boot set").double_angles = 4
+            l.bootstrap.as_mut().expect("a boot set").double_angles = 4;
         }),
     ];
     for (word, spoil) in broken {
@@ -286,7 +292,7 @@ fn the_fingerprint_covers_every_field() {
             message_ratio_bits: 8,
         }),
     };
-    let hash = |change: &dyn Fn(&mut ParamsLiteral, &mut BootstrapLiteral)| {
+    let hash = |change: &ChangeBoth| {
         let mut literal = base.clone();
         let mut bootstrap = literal.bootstrap.take().expect("a boot set");
         change(&mut literal, &mut bootstrap);
@@ -298,7 +304,7 @@ fn the_fingerprint_covers_every_field() {
     };
     let own = hash(&|_, _| {});
     assert_eq!(own, hash(&|l, _| l.name = "b".into()));
-    let changes: [&dyn Fn(&mut ParamsLiteral, &mut BootstrapLiteral); 18] = [
+    let changes: [&ChangeBoth; 18] = [
         &|l, _| l.ring = RingKind::ConjugateInvariant,
         &|l, _| l.log_n = 6,
         &|l, _| l.level_bits[4] = 37,

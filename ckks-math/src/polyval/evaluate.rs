@@ -102,7 +102,11 @@ impl<B: Backend> Evaluator<B> {
     ) -> Result<Ciphertext<B>> {
         let depth = plan.depth() as usize;
         if u.level < depth {
-            return Err(Error::LevelExhausted { op: "polynomial", need: depth, have: u.level });
+            return Err(Error::LevelExhausted {
+                op: "polynomial",
+                need: depth,
+                have: u.level,
+            });
         }
         if matches!(weight, Weight::Factor(_)) != plan.factor().is_some() {
             return Err(Error::InvalidParameters(
@@ -159,19 +163,22 @@ impl<B: Backend> Evaluator<B> {
         let sum = sum.map(|s| self.relinearize(&s)).transpose()?;
         let total = match weight {
             Weight::Mask(mask) => self.masked_leaf(sum, leaf, u, powers, mask, level, wide)?,
-            Weight::None => self.leaf(sum, leaf, u, powers, None, level, wide)?,
+            Weight::None => self.leaf(sum.as_ref(), leaf, u, powers, None, level, wide)?,
             Weight::Factor(factor) => {
-                self.leaf(sum, leaf, u, powers, Some(factor), level, wide)?
+                self.leaf(sum.as_ref(), leaf, u, powers, Some(factor), level, wide)?
             }
         };
         Ok(self.rescale(&total)?.with_scale(scale))
     }
 
     /// `sum + sum_i c_i T_i`, or `sum + c_0 factor`, at `level` and scale `wide`, in one pass.
-    #[expect(clippy::too_many_arguments, reason = "the state of one step of the walk")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one step of the walk"
+    )]
     fn leaf(
         &self,
-        sum: Option<Ciphertext<B>>,
+        sum: Option<&Ciphertext<B>>,
         leaf: &[f64],
         u: &Ciphertext<B>,
         powers: &Powers<B>,
@@ -189,7 +196,7 @@ impl<B: Backend> Evaluator<B> {
             terms.push(term);
             factors.push((c * wide / term.scale).round());
         }
-        if let Some(sum) = &sum {
+        if let Some(sum) = sum {
             terms.push(sum);
             factors.push(1.0);
         }
@@ -206,7 +213,10 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// `sum + sum_i c_i T_i mask`, at `level` and scale `wide`.
-    #[expect(clippy::too_many_arguments, reason = "the state of one step of the walk")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one step of the walk"
+    )]
     fn masked_leaf(
         &self,
         sum: Option<Ciphertext<B>>,

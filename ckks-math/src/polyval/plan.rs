@@ -182,7 +182,12 @@ impl Plan {
         let plan = |babies: usize| {
             let root = build(coefficients, depth, babies, terms)?;
             let powers = powers_for(&root);
-            Some(Plan { powers, root, depth, factor: terms.late })
+            Some(Plan {
+                powers,
+                root,
+                depth,
+                factor: terms.late,
+            })
         };
         (2..=limit.max(2))
             .filter_map(plan)
@@ -277,16 +282,29 @@ fn build(coefficients: &[f64], level: u32, babies: usize, terms: Terms) -> Optio
     let coefficients = &coefficients[..coefficients.len().min(degree + 1)];
     let in_time = |k: usize| k == 0 || level_of_power(k) < level;
     if degree < babies && terms.leaf_fits(degree, level) {
-        return Some(Node::Leaf { level, coefficients: coefficients.to_vec() });
+        return Some(Node::Leaf {
+            level,
+            coefficients: coefficients.to_vec(),
+        });
     }
     let plain = Terms { late: None };
     if terms.late.is_some_and(|late| late < level) && plain.level_of_degree(degree) < level {
         let quotient = Box::new(build(coefficients, level - 1, babies, plain)?);
-        let remainder = Box::new(Node::Leaf { level, coefficients: Vec::new() });
-        return Some(Node::Split { level, giant: 0, quotient, remainder });
+        let remainder = Box::new(Node::Leaf {
+            level,
+            coefficients: Vec::new(),
+        });
+        return Some(Node::Split {
+            level,
+            giant: 0,
+            quotient,
+            remainder,
+        });
     }
     let small = (1..usize::BITS).map(|i| 1 << i).take_while(|&g| g < babies);
-    let giants = (0..usize::BITS).map_while(|j| babies.checked_shl(j)).take_while(|&g| g <= degree);
+    let giants = (0..usize::BITS)
+        .map_while(|j| babies.checked_shl(j))
+        .take_while(|&g| g <= degree);
     let giant = small
         .chain(giants)
         .filter(|&g| g <= degree && in_time(g) && terms.level_of_degree(degree - g) < level)
@@ -301,7 +319,12 @@ fn build(coefficients: &[f64], level: u32, babies: usize, terms: Terms) -> Optio
         return Some(remainder);
     }
     let quotient = Box::new(build(&quotient, level - 1, babies, terms)?);
-    Some(Node::Split { level, giant, quotient, remainder: Box::new(remainder) })
+    Some(Node::Split {
+        level,
+        giant,
+        quotient,
+        remainder: Box::new(remainder),
+    })
 }
 
 /// Adds c T_index to the last remainder.

@@ -157,14 +157,22 @@ fn after_largest_gap(sorted: &[usize], period: usize) -> usize {
 /// With powers of two the maps of a model share most of their keys; a plan with another modulus
 /// brings rotations of its own, and has to be [`WORTH`] times cheaper.
 fn moduli(stride: usize, span: usize, count: usize) -> Vec<(f64, usize)> {
-    let octaves = || (0..usize::BITS).map(|i| stride << i).take_while(|&m| m <= 2 * span);
+    let octaves = || {
+        (0..usize::BITS)
+            .map(|i| stride << i)
+            .take_while(|&m| m <= 2 * span)
+    };
     // The last one leaves a single giant step, or a single baby step.
     let shared: Vec<usize> = distinct(octaves().chain([span + 1]).collect());
     let small = (1..=count.min(48)).map(|j| j * stride);
     let large = octaves().flat_map(|m| [3, 5, 7].map(|odd| odd * m));
     let own = distinct(small.chain(large).filter(|m| !shared.contains(m)).collect());
     let weighed = |weight: f64| move |m: usize| (weight, m);
-    shared.into_iter().map(weighed(1.0)).chain(own.into_iter().map(weighed(WORTH))).collect()
+    shared
+        .into_iter()
+        .map(weighed(1.0))
+        .chain(own.into_iter().map(weighed(WORTH)))
+        .collect()
 }
 
 /// How much cheaper a plan with rotations of its own must be to be taken.

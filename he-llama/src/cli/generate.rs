@@ -127,7 +127,7 @@ pub fn at(bar: &ProgressBar, done: usize, total: usize, message: String) {
 /// A step in words.
 pub fn describe(pass: usize, event: Event, layers: usize) -> String {
     let (site, what) = match event {
-        Event::Reached(site) => (site, String::new()),
+        Event::Reached(site) | Event::Refreshed(site) => (site, String::new()),
         Event::Refresh(site, count) => {
             let plural = if count == 1 { "" } else { "s" };
             (site, format!(", bootstrapping {count} ciphertext{plural}"))

@@ -143,8 +143,7 @@ fn costs(setup: &Setup, demand: &Demand) -> Result<()> {
         size(held)
     );
     println!("ciphertexts at work: up to {}", size(demand.working_bytes));
-    println!("bootstrap matrices: about {}", size(demand.matrix_bytes));
-    let all = held + demand.working_bytes + demand.matrix_bytes;
+    let all = held + demand.working_bytes;
     println!("memory of a server: about {}", size(all));
     println!(
         "failure probability of a bootstrap: at most 2^{:.1}",

@@ -45,13 +45,26 @@ impl<'a> Levels<'a> {
     /// Follows `plan`.
     pub fn new(units: &'a Units, packing: Packing, plan: &'a PassPlan, bottom: usize) -> Self {
         let candidates = Vec::new();
-        Self { units, packing, plan, bottom, candidates, bootstraps: 0, chosen: None }
+        Self {
+            units,
+            packing,
+            plan,
+            bottom,
+            candidates,
+            bootstraps: 0,
+            chosen: None,
+        }
     }
 
     fn below(&self, op: &'static str, level: usize, need: usize) -> Result<usize> {
-        level
-            .checked_sub(need)
-            .ok_or_else(|| ckks_math::Error::LevelExhausted { op, need, have: level }.into())
+        level.checked_sub(need).ok_or_else(|| {
+            ckks_math::Error::LevelExhausted {
+                op,
+                need,
+                have: level,
+            }
+            .into()
+        })
     }
 
     fn argument(&self, x: &Leveled, f: &Function, site: Site) -> Result<usize> {
@@ -78,7 +91,12 @@ impl Machine for Levels<'_> {
         for (result, p) in results.iter_mut().zip(projections) {
             let heads = matches!(
                 p.site.role,
-                Role::QueryRaw | Role::Query | Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value
+                Role::QueryRaw
+                    | Role::Query
+                    | Role::KeyRaw
+                    | Role::Key
+                    | Role::ValueRaw
+                    | Role::Value
             );
             let layout = match (heads, self.is_step()) {
                 (true, true) => self.packing.cache()?,
@@ -86,7 +104,12 @@ impl Machine for Levels<'_> {
                 (false, _) => self.packing.channels(p.outputs())?,
             };
             let unit = self.units.of(p.site)?;
-            *result = Leveled { level, unit, count: layout.ciphertexts(), prompt: false };
+            *result = Leveled {
+                level,
+                unit,
+                count: layout.ciphertexts(),
+                prompt: false,
+            };
         }
         Ok(results)
     }
@@ -95,7 +118,12 @@ impl Machine for Levels<'_> {
         let level = self.below("mean_square", x.level, 1)?;
         let _ = site;
         let unit = x.unit * x.unit / self.packing.hidden() as f64;
-        Ok(Leveled { level, unit, count: 1, prompt: false })
+        Ok(Leveled {
+            level,
+            unit,
+            count: 1,
+            prompt: false,
+        })
     }
 
     fn apply_times(
@@ -110,7 +138,11 @@ impl Machine for Levels<'_> {
         let late = level.saturating_sub(factor.level);
         let degree = fit(f, argument)?.degree();
         let level = self.below("apply_times", level, depth_times(degree, late))?;
-        Ok(Leveled { level, unit: self.units.of(site)?, ..*factor })
+        Ok(Leveled {
+            level,
+            unit: self.units.of(site)?,
+            ..*factor
+        })
     }
 
     fn add(&mut self, x: &Leveled, y: &Leveled, _: Site) -> Result<Leveled> {
@@ -119,11 +151,19 @@ impl Machine for Levels<'_> {
         if x.level == y.level && (x.unit / y.unit - 1.0).abs() > 1e-9 {
             self.below("add", 0, 1)?;
         }
-        Ok(Leveled { level: x.level.min(y.level), unit, ..*y })
+        Ok(Leveled {
+            level: x.level.min(y.level),
+            unit,
+            ..*y
+        })
     }
 
     fn square(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
-        Ok(Leveled { level: self.below("square", x.level, 1)?, unit: x.unit * x.unit, ..*x })
+        Ok(Leveled {
+            level: self.below("square", x.level, 1)?,
+            unit: x.unit * x.unit,
+            ..*x
+        })
     }
 
     fn append(
@@ -141,7 +181,11 @@ impl Machine for Levels<'_> {
             Some((k, v)) => {
                 let mut join = |old: &Leveled, new: &Leveled| -> Result<Leveled> {
                     let level = self.below("cache", old.level, usize::from(old.prompt))?;
-                    let old = Leveled { level, prompt: false, ..*old };
+                    let old = Leveled {
+                        level,
+                        prompt: false,
+                        ..*old
+                    };
                     self.add(&old, new, Site::new(0, Role::Key))
                 };
                 (join(&k, keys)?, join(&v, values)?)
@@ -161,11 +205,21 @@ impl Machine for Levels<'_> {
         let count = self.packing.scores()?.ciphertexts();
         if self.is_step() {
             let level = self.below("scores", queries.level.min(keys.level), 1)?;
-            return Ok(Leveled { level, unit: queries.unit * keys.unit, count, prompt: false });
+            return Ok(Leveled {
+                level,
+                unit: queries.unit * keys.unit,
+                count,
+                prompt: false,
+            });
         }
         let met = self.below("keys by offset", keys.level, 1)?;
         let level = self.below("scores", queries.level.min(met), 2)?;
-        Ok(Leveled { level, unit: self.units.of(site)?, count, prompt: false })
+        Ok(Leveled {
+            level,
+            unit: self.units.of(site)?,
+            count,
+            prompt: false,
+        })
     }
 
     fn exponential(
@@ -179,7 +233,11 @@ impl Machine for Levels<'_> {
         let level = self.argument(scores, &softmax.exponential, argument)?;
         let degree = fit(&softmax.exponential, argument)?.degree();
         let level = self.below("exponential", level, depth(degree))?;
-        Ok(Leveled { level, unit: self.units.of(site)?, ..*scores })
+        Ok(Leveled {
+            level,
+            unit: self.units.of(site)?,
+            ..*scores
+        })
     }
 
     fn sum_keys(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
@@ -202,7 +260,12 @@ impl Machine for Levels<'_> {
             let spread = self.below("weights", weights.level, 1)?;
             self.below("mix", spread.min(met), 1)?
         };
-        Ok(Leveled { level, unit, count: self.packing.per_head()?.ciphertexts(), prompt: false })
+        Ok(Leveled {
+            level,
+            unit,
+            count: self.packing.per_head()?.ciphertexts(),
+            prompt: false,
+        })
     }
 
     fn last(&mut self, x: &Leveled, _: Positions) -> Result<Leveled> {

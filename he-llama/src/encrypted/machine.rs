@@ -42,7 +42,11 @@ impl<B: Backend> Clone for Tensor<B> {
 impl<B: Backend> Tensor<B> {
     /// Ciphertexts that hold `value / unit`.
     pub fn new(packed: Packed<B>, unit: f64) -> Self {
-        Self { packed, unit, prompt: None }
+        Self {
+            packed,
+            unit,
+            prompt: None,
+        }
     }
 
     /// The ciphertexts.
@@ -71,6 +75,8 @@ pub enum Event {
     Reached(Site),
     /// A bootstrap of this many ciphertexts starts.
     Refresh(Site, usize),
+    /// It is done.
+    Refreshed(Site),
 }
 
 /// Runs one pass of the model on ciphertexts, following a plan.
@@ -103,7 +109,7 @@ impl<B: Backend> Encrypted<'_, B> {
     fn tensor(
         &mut self,
         layout: Layout,
-        batch: Ciphertext<B>,
+        batch: &Ciphertext<B>,
         unit: f64,
         site: Site,
     ) -> Result<Tensor<B>> {
@@ -246,7 +252,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let mut results = Vec::with_capacity(N);
         for (_, output, unit, site) in built {
             let image = images.next().expect("one image for each map");
-            results.push(self.tensor(output, image.into_batch(), unit, site)?);
+            results.push(self.tensor(output, image.batch(), unit, site)?);
         }
         Ok(results
             .try_into()
@@ -258,7 +264,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let sum = ReducePlan::sum(squares.layout(), &[Axis::CHANNEL], SumOptions::default())?;
         let total = sum.apply(self.ev, &squares)?;
         let unit = x.unit * x.unit / self.config.hidden as f64;
-        self.tensor(self.packing.per_token()?, total.into_batch(), unit, site)
+        self.tensor(self.packing.per_token()?, total.batch(), unit, site)
     }
 
     fn apply_times(
@@ -278,7 +284,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
         let u = self.copies(&u, batch.count())?;
         let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
-        self.tensor(factor.packed.layout().clone(), y, unit, site)
+        self.tensor(factor.packed.layout().clone(), &y, unit, site)
     }
 
     fn add(&mut self, x: &Tensor<B>, y: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
@@ -291,17 +297,12 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let sum = self
             .ev
             .add(&self.in_unit(x, unit), &self.in_unit(y, unit))?;
-        self.tensor(y.packed.layout().clone(), sum, unit, site)
+        self.tensor(y.packed.layout().clone(), &sum, unit, site)
     }
 
     fn square(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
         let y = x.packed.square(self.ev)?;
-        self.tensor(
-            x.packed.layout().clone(),
-            y.into_batch(),
-            x.unit * x.unit,
-            site,
-        )
+        self.tensor(x.packed.layout().clone(), y.batch(), x.unit * x.unit, site)
     }
 
     fn append(
@@ -344,7 +345,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
             let (q, k) = (&queries.packed, &keys.packed);
             let plan = Contraction::scores(q.layout(), k.layout(), SumOptions::default())?;
             let scores = plan.apply(self.ev, q, k)?;
-            return self.tensor(self.packing.scores()?, scores.into_batch(), unit, site);
+            return self.tensor(self.packing.scores()?, scores.batch(), unit, site);
         }
         let met = maps::by_offset(&self.packing)?.apply(self.ev, &keys.packed)?;
         let first = SumOptions {
@@ -356,7 +357,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let wanted = self.units.of(site)?;
         let map = maps::compact_scores(&self.packing, summed.layout(), unit / wanted)?;
         let scores = map.apply(self.ev, &summed)?;
-        self.tensor(self.packing.scores()?, scores.into_batch(), wanted, site)
+        self.tensor(self.packing.scores()?, scores.batch(), wanted, site)
     }
 
     fn exponential(
@@ -394,7 +395,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
                 Ok(self.ev.polynomial_masked(&u, &plan, mask, scale)?)
             })
             .collect::<Result<Vec<_>>>()?;
-        self.tensor(layout, self.ev.join(&parts)?, unit, site)
+        self.tensor(layout, &self.ev.join(&parts)?, unit, site)
     }
 
     fn sum_keys(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
@@ -405,7 +406,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let plan = ReducePlan::sum(x.packed.layout(), &[axis], SumOptions::default())?;
         let sum = plan.apply(self.ev, &x.packed)?;
-        self.tensor(sum.layout().clone(), sum.into_batch(), x.unit, site)
+        self.tensor(sum.layout().clone(), sum.batch(), x.unit, site)
     }
 
     fn mix(
@@ -426,7 +427,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let plan = Contraction::mix(w.layout(), v.layout(), axis, SumOptions::default())?;
         let mixed = plan.apply(self.ev, &w, &v)?;
-        self.tensor(self.packing.per_head()?, mixed.into_batch(), unit, site)
+        self.tensor(self.packing.per_head()?, mixed.batch(), unit, site)
     }
 
     fn last(&mut self, x: &Tensor<B>, _: Positions) -> Result<Tensor<B>> {
@@ -444,6 +445,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         (self.report)(Event::Refresh(site, batch.count()));
         let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch)?;
         let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
+        (self.report)(Event::Refreshed(site));
         Ok(Tensor {
             packed: Packed::new(x.packed.layout().clone(), fresh)?,
             unit,

@@ -79,12 +79,14 @@ impl Plan {
         // Keys and values must be left at levels that the steps can use.
         let mut last = None;
         for floor in 0..=budget.top {
-            let Some(first) = prompt.run(&llama.caches(), floor)? else { continue };
+            let Some(first) = prompt.run(&llama.caches(), floor)? else {
+                continue;
+            };
             if keys <= len {
-                return Ok(prompt.finish(first, None, &step));
+                return Ok(prompt.finish(&first, None, &step));
             }
             match step.run(&first.caches, 0)? {
-                Some(next) => return Ok(prompt.finish(first, Some(next), &step)),
+                Some(next) => return Ok(prompt.finish(&first, Some(&next), &step)),
                 None => last = Some(floor),
             }
         }
@@ -98,9 +100,9 @@ impl Plan {
 }
 
 impl Search<'_> {
-    fn finish(&self, prompt: Way, step: Option<Way>, steps: &Search<'_>) -> Plan {
-        let lowered = self.lower(prompt.plan.clone(), &prompt, &self.llama.caches());
-        let stepped = step.as_ref().map(|way| steps.lower(way.plan.clone(), way, &prompt.caches));
+    fn finish(&self, prompt: &Way, step: Option<&Way>, steps: &Search<'_>) -> Plan {
+        let lowered = self.lower(prompt.plan.clone(), prompt, &self.llama.caches());
+        let stepped = step.map(|way| steps.lower(way.plan.clone(), way, &prompt.caches));
         let slots = self
             .periods(&lowered)
             .into_iter()
@@ -118,13 +120,21 @@ impl Search<'_> {
 
     fn positions(&self) -> Positions {
         let shape = self.packing.shape();
-        Positions { start: shape.start, len: shape.tokens }
+        Positions {
+            start: shape.start,
+            len: shape.tokens,
+        }
     }
 
     fn input(&self) -> Result<Leveled> {
         let layout = self.packing.channels(self.llama.config.hidden)?;
         let unit = self.units.of(Site::new(0, Role::Hidden))?;
-        Ok(Leveled { level: self.budget.top, unit, count: layout.ciphertexts(), prompt: false })
+        Ok(Leveled {
+            level: self.budget.top,
+            unit,
+            count: layout.ciphertexts(),
+            prompt: false,
+        })
     }
 
     /// The cheapest way through the model, or none. `floor` is the least level of new keys and
@@ -143,8 +153,9 @@ impl Search<'_> {
             for way in ways.values() {
                 for candidate in self.layer(layer, way, floor)? {
                     let level = candidate.hidden.level;
-                    let cheaper =
-                        next.get(&level).is_none_or(|w| candidate.bootstraps < w.bootstraps);
+                    let cheaper = next
+                        .get(&level)
+                        .is_none_or(|w| candidate.bootstraps < w.bootstraps);
                     if cheaper {
                         next.insert(level, candidate);
                     }
@@ -206,13 +217,17 @@ impl Search<'_> {
                 .filter(|(i, _)| bits >> i & 1 == 1)
                 .map(|(_, site)| *site)
                 .collect();
-            let Ok((hidden, cache, levels)) = follow(&chosen) else { continue };
+            let Ok((hidden, cache, levels)) = follow(&chosen) else {
+                continue;
+            };
             let low = cache
                 .entries
                 .as_ref()
                 .is_some_and(|(k, v)| k.level.min(v.level) < floor);
             let bootstraps = way.bootstraps + levels.bootstraps;
-            let dearer = found.range(hidden.level..).any(|(_, w)| w.bootstraps <= bootstraps);
+            let dearer = found
+                .range(hidden.level..)
+                .any(|(_, w)| w.bootstraps <= bootstraps);
             if low || dearer {
                 continue;
             }
@@ -220,7 +235,15 @@ impl Search<'_> {
             plan.extend(chosen.iter().map(|site| (*site, self.budget.top)));
             let mut caches = way.caches.clone();
             caches[index] = cache;
-            found.insert(hidden.level, Way { bootstraps, plan, caches, hidden });
+            found.insert(
+                hidden.level,
+                Way {
+                    bootstraps,
+                    plan,
+                    caches,
+                    hidden,
+                },
+            );
         }
         Ok(found.into_values().collect())
     }
@@ -229,7 +252,10 @@ impl Search<'_> {
     fn candidates(&self, index: usize) -> Result<Vec<Site>> {
         let none = PassPlan::new();
         let mut levels = Levels::new(self.units, self.packing, &none, self.budget.bottom);
-        let plenty = Leveled { level: 1 << 20, ..self.input()? };
+        let plenty = Leveled {
+            level: 1 << 20,
+            ..self.input()?
+        };
         let normed = (index == 0).then_some(plenty);
         let mut cache = Cache::default();
         self.llama.layers[index].forward(
@@ -263,15 +289,26 @@ impl Search<'_> {
         let mut levels = Levels::new(self.units, self.packing, plan, self.budget.bottom);
         let mut caches = caches.to_vec();
         let Ok(x) = self.input() else { return false };
-        let input = Embedded { hidden: x, normed: x };
+        let input = Embedded {
+            hidden: x,
+            normed: x,
+        };
         let circuit = &self.calibration.circuit;
-        let done = self.llama.forward(&mut levels, circuit, input, &mut caches, self.positions());
+        let done = self
+            .llama
+            .forward(&mut levels, circuit, input, &mut caches, self.positions());
         let entries = |c: &Cache<Leveled>| c.entries.map(|(k, v)| (k.level, v.level));
-        done.is_ok() && caches.iter().zip(&way.caches).all(|(a, b)| entries(a) >= entries(b))
+        done.is_ok()
+            && caches
+                .iter()
+                .zip(&way.caches)
+                .all(|(a, b)| entries(a) >= entries(b))
     }
 
     /// Periods of the tensors that a plan bootstraps.
     fn periods(&self, plan: &PassPlan) -> Vec<usize> {
-        plan.keys().filter_map(|site| self.packing.of_site(*site, &self.llama.config).ok()).collect()
+        plan.keys()
+            .filter_map(|site| self.packing.of_site(*site, &self.llama.config).ok())
+            .collect()
     }
 }

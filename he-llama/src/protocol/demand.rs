@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ckks_math::backend::dry_run::DryRun;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, DftPlan, Diagonals};
-use ckks_math::keys::{EvaluationKeys, KeyPurpose, KeyRequest, merge_demand};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::keys::{EvaluationKeys, KeyRequest, merge_demand};
 use ckks_math::params::Params;
 use ckks_math::wire::key_set_len;
 use ckks_math::{Context, Evaluator};
@@ -39,8 +39,6 @@ pub struct Demand {
     pub failure_log2: f64,
     /// Most bytes of ciphertexts alive at a time.
     pub working_bytes: u64,
-    /// Bytes of the bootstrapper's matrices, which stay on the device.
-    pub matrix_bytes: u64,
 }
 
 impl Demand {
@@ -125,44 +123,5 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
         passes: work,
         failure_log2: bootstrapper.failure_log2(),
         working_bytes: context.backend().peak().blocks,
-        matrix_bytes: matrix_bytes(setup)?,
     })
-}
-
-/// Bytes of the diagonals of both halves of a bootstrap, over `QP`.
-fn matrix_bytes(setup: &Setup) -> Result<u64> {
-    let (params, slots) = (&setup.params, setup.plan.slots);
-    let Some(literal) = params.literal().bootstrap.as_ref() else {
-        return Ok(0);
-    };
-    let layers = slots.trailing_zeros() as usize;
-    let levels = |wanted: Option<usize>, reserved: usize| {
-        wanted
-            .unwrap_or(reserved)
-            .clamp(1, reserved.min(layers).max(1))
-    };
-    let options = setup.bootstrap;
-    let cts = levels(
-        options.coeffs_to_slots_levels,
-        literal.coeffs_to_slots_levels,
-    );
-    let stc = levels(
-        options.slots_to_coeffs_levels,
-        literal.slots_to_coeffs_levels,
-    );
-    let top = params.max_level() - literal.coeffs_to_slots_levels + cts;
-    let of = |matrices: Vec<Diagonals>, from: usize| -> u64 {
-        let bytes = matrices.iter().enumerate().map(|(i, matrix)| {
-            let purpose = KeyPurpose::Relinearization;
-            let basis = KeyRequest {
-                purpose,
-                level: from - i,
-            }
-            .basis(params);
-            8 * (matrix.map.len() * basis.limbs() * params.degree()) as u64
-        });
-        bytes.sum()
-    };
-    let plan = |levels| DftPlan::even(slots, levels).map_err(ckks_math::Error::from);
-    Ok(of(plan(cts)?.coeffs_to_slots(), top) + of(plan(stc)?.slots_to_coeffs(), stc))
 }

@@ -364,7 +364,6 @@ pub fn stage(site: Site, layers: usize) -> &'static str {
 struct Watch {
     layers: usize,
     since: Instant,
-    refreshing: bool,
     stages: BTreeMap<&'static str, f64>,
 }
 
@@ -374,24 +373,19 @@ impl Watch {
         Self {
             layers,
             since: Instant::now(),
-            refreshing: false,
             stages,
         }
     }
 
     fn see(&mut self, event: Event) {
-        let (site, refreshing) = match event {
-            Event::Reached(site) => (site, false),
-            Event::Refresh(site, _) => (site, true),
-        };
-        let name = if self.refreshing {
-            "bootstrap"
-        } else {
-            stage(site, self.layers)
+        // The time since the last event belongs to what this one ends.
+        let name = match event {
+            Event::Refreshed(_) => "bootstrap",
+            Event::Reached(site) | Event::Refresh(site, _) => stage(site, self.layers),
         };
         let now = Instant::now();
         *self.stages.entry(name).or_default() += (now - self.since).as_secs_f64();
-        (self.since, self.refreshing) = (now, refreshing);
+        self.since = now;
     }
 
     fn add_to(self, all: &mut BTreeMap<&'static str, f64>) {

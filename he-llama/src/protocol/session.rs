@@ -18,9 +18,9 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
-/// Largest number of slots for which two levels suffice for each half of a bootstrap's transforms.
+/// Largest number of slots for which two levels suffice for SlotsToCoeffs.
 const FEW_SLOTS: usize = 1 << 13;
-/// Levels of the transforms for up to that many slots.
+/// Its levels for up to that many slots; what it leaves is the circuit's.
 const FEW_LEVELS: usize = 2;
 
 /// Names a session: everything that keys and messages depend on.
@@ -166,10 +166,12 @@ impl Setup {
         };
         let units = Units::new(llama, calibration)?;
         let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
+            // Diagonals of sparse slots are transformed faster than they would be fetched from
+            // memory, and would take gigabytes.
             let bootstrap = BootstrapOptions {
-                coeffs_to_slots_levels: levels,
+                coeffs_to_slots_levels: None,
                 slots_to_coeffs_levels: levels,
-                resident: true,
+                resident: false,
             };
             let budget = budget(&params, bootstrap)?;
             let keys = session.positions();
