@@ -9,7 +9,7 @@ use crate::tables::Tables;
 use ckks_math::backend::{Basis, SwitchKernels, SwitchKeyData, derived};
 use ckks_math::{Error, Result};
 
-/// A switching key in the order in which [`KeyLimb`] reads it, limb after limb.
+/// A switching key in the order in which the kernels read it, limb after limb.
 pub struct SwitchKey {
     pub(crate) basis: Basis,
     pub(crate) digit_size: usize,
