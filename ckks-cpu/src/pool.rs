@@ -130,9 +130,11 @@ fn bytes(words: &AlignedBuf) -> u64 {
     words.len() as u64 * 8
 }
 
-/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet.
+/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; above 32
+/// MiB, the sizes of keys, which are many and rarely recycled, to 2 MiB only.
 fn size_class(len: usize) -> usize {
-    let step = (len.checked_next_power_of_two().unwrap_or(len) / 8).max(8);
+    let eighth = (len.checked_next_power_of_two().unwrap_or(len) / 8).max(8);
+    let step = if len < 1 << 22 { eighth } else { 1 << 18 };
     len.checked_next_multiple_of(step).unwrap_or(len)
 }
 

@@ -39,8 +39,9 @@ fn main() -> Result<()> {
     };
     let scheme = sets::SCHEME.map(|name| (name, Group::Scheme));
     let bootstrap = sets::BOOTSTRAP.map(|name| (name, Group::Bootstrap));
-    for (name, group) in scheme.into_iter().chain(bootstrap) {
-        let params = sets::literal(name)?.check(backend.limits())?;
+    let layer = sets::LAYER.map(|name| (name, Group::Layer));
+    for (name, group) in scheme.into_iter().chain(bootstrap).chain(layer) {
+        let params = sets::parameters(name, backend.limits())?;
         workload::run(&backend, &params, group, &mut harness)?;
     }
     harness.criterion.final_summary();

@@ -12,6 +12,12 @@ pub enum Error {
     /// The scheme or the backend refused.
     #[error(transparent)]
     Scheme(#[from] ckks_math::Error),
+    /// The model refused, or the parameters that it is run with.
+    #[error(transparent)]
+    Model(#[from] he_llama::Error),
+    /// A packing refused.
+    #[error(transparent)]
+    Packing(#[from] he_linalg::Error),
     /// A filter that no benchmark answers to.
     #[error("no benchmark is named {filter:?} or lies below it: choose one of {}", known.join(", "))]
     UnknownId {
@@ -22,7 +28,7 @@ pub enum Error {
     },
     /// A known benchmark that the parameter set has nothing to run for.
     #[error(
-        "{filter} does not run on {params}: bootstrapping needs a preset with `boot` in its name"
+        "{filter} does not run on {params}: bootstrapping and the layer need a preset with `boot` in its name, and the layer one with enough levels"
     )]
     NothingToRun {
         /// The filter given.

@@ -1,7 +1,10 @@
 //! The parameter sets that timings are quoted for.
 
-use ckks_math::backend::RingKind;
+use crate::error::Result;
+use ckks_math::Params;
+use ckks_math::backend::{Limits, RingKind};
 use ckks_math::params::{ParamsLiteral, SecretDistribution, preset};
+use he_llama::protocol::session;
 
 /// Name of set A with primes below `2^50`.
 pub const FAST_PRIMES: &str = "n16-deep-w49";
@@ -14,6 +17,18 @@ pub const SCHEME: [&str; 2] = ["n16-deep", FAST_PRIMES];
 
 /// The sets that bootstrapping is timed on.
 pub const BOOTSTRAP: [&str; 1] = ["n16-boot"];
+
+/// The sets that the decoder layer is timed on.
+pub const LAYER: [&str; 1] = [session::DEFAULT_PRESET];
+
+/// The checked set of a name: one of [`literal`], or a ring for tests that protects nothing, such
+/// as `insecure-n11-boot` (see [`session::parameters`]).
+pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
+    if name.starts_with("insecure-") {
+        return Ok(session::parameters(name, limits)?);
+    }
+    Ok(literal(name)?.check(limits)?)
+}
 
 /// A preset of the library, or one of this crate's own sets, by name.
 pub fn literal(name: &str) -> ckks_math::Result<ParamsLiteral> {
@@ -43,7 +58,6 @@ fn fast_primes() -> ParamsLiteral {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ckks_math::backend::Limits;
 
     /// Both sets of A: 128 bits, five digits, and moduli within one word of each other.
     #[test]

@@ -35,7 +35,7 @@ use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
 
 /// Choices of a bootstrapper that do not change its keys' security.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BootstrapOptions {
     /// Levels that CtS uses; `None` for all that the preset reserves. Fewer levels raise to a
     /// lower top: each refresh is cheaper, with more diagonals a level.
@@ -43,18 +43,9 @@ pub struct BootstrapOptions {
     /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
     /// circuit's.
     pub slots_to_coeffs_levels: Option<usize>,
-    /// Keep encoded diagonals on the device: faster, at 8 N limbs bytes a diagonal.
+    /// Keep encoded diagonals on the device, at 8 N limbs bytes a diagonal (gigabytes for all
+    /// slots), instead of embedding them at each use.
     pub resident: bool,
-}
-
-impl Default for BootstrapOptions {
-    fn default() -> Self {
-        Self {
-            coeffs_to_slots_levels: None,
-            slots_to_coeffs_levels: None,
-            resident: true,
-        }
-    }
 }
 
 /// What a refresh is made of, for one parameter set and one number of slots.

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Times the library's operations.
 ///
 /// Without --params: the scheme on N = 2^16, log Q about 1380, five digits, in 60-bit and in
-/// 49-bit primes; bootstrapping on n16-boot.
+/// 49-bit primes; bootstrapping and a decoder layer on n16-boot.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench")]
 struct Arguments {
@@ -30,7 +30,7 @@ struct Arguments {
     /// Only the benchmark of this id, or those below this path (such as `ntt`).
     #[arg(long, value_name = "ID")]
     filter: Option<String>,
-    /// Only this parameter set: a preset, or n16-deep-w49.
+    /// Only this parameter set: a preset, n16-deep-w49, or a ring for tests as insecure-n11-boot.
     #[arg(long, value_name = "NAME")]
     params: Option<String>,
     /// The backend: cpu, cuda or wgpu.
@@ -107,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let filter = Filter::new(arguments.filter.as_deref())?;
     let backend = select::open(&arguments.backend, arguments.threads)?;
-    let plan = plan(arguments.params.as_deref(), &backend)?;
+    let plan = plan(arguments.params.as_deref(), &filter, &backend)?;
     if !plan
         .iter()
         .any(|&(_, group)| workload::ids_of(group).any(|id| filter.admits(id)))
@@ -147,14 +147,23 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Parameter sets with what runs on them: the defaults, or all that one set admits.
-fn plan(only: Option<&str>, backend: &ckks_cpu::CpuBackend) -> Result<Vec<(Params, Group)>> {
-    let check = |name: &str| sets::literal(name)?.check(backend.limits());
+fn plan(
+    only: Option<&str>,
+    filter: &Filter,
+    backend: &ckks_cpu::CpuBackend,
+) -> Result<Vec<(Params, Group)>> {
+    let limits = backend.limits();
+    let check = |name: &str| sets::parameters(name, limits);
     let mut plan = Vec::new();
     if let Some(name) = only {
         let params = check(name)?;
         plan.push((params.clone(), Group::Scheme));
         if params.literal().bootstrap.is_some() {
-            plan.push((params, Group::Bootstrap));
+            plan.push((params.clone(), Group::Bootstrap));
+            let wanted = workload::ids_of(Group::Layer).any(|id| filter.admits(id));
+            if wanted && workload::runs_layer(name, limits)? {
+                plan.push((params, Group::Layer));
+            }
         }
         return Ok(plan);
     }
@@ -163,6 +172,9 @@ fn plan(only: Option<&str>, backend: &ckks_cpu::CpuBackend) -> Result<Vec<(Param
     }
     for name in sets::BOOTSTRAP {
         plan.push((check(name)?, Group::Bootstrap));
+    }
+    for name in sets::LAYER {
+        plan.push((check(name)?, Group::Layer));
     }
     Ok(plan)
 }

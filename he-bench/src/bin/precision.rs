@@ -62,7 +62,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         });
     }
     let backend = select::open(&arguments.backend, arguments.threads)?;
-    let params = sets::literal(&arguments.preset)?.check(backend.limits())?;
+    let params = sets::parameters(&arguments.preset, backend.limits())?;
     let all = params.max_slots();
     let slots = arguments
         .slots

@@ -36,19 +36,19 @@ pub(super) fn run<B: Backend>(
         let coefficients = bootstrapper.slots_to_coeffs(&ev, &x)?;
         harness.time("half_boot", params, &mut || {
             bootstrapper.half_boot(&ev, &coefficients)?;
-            backend.synchronize()
+            Ok(backend.synchronize()?)
         })?;
     }
     if harness.wants("bootstrap") {
         harness.time("bootstrap", params, &mut || {
             bootstrapper.refresh(&ev, &x)?;
-            backend.synchronize()
+            Ok(backend.synchronize()?)
         })?;
     }
     if complex {
         harness.time("bootstrap/complex", params, &mut || {
             bootstrapper.refresh_complex(&ev, &x)?;
-            backend.synchronize()
+            Ok(backend.synchronize()?)
         })?;
     }
     Ok(())

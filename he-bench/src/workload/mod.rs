@@ -12,12 +12,18 @@
 //! | `keygen/rotation_8` | eight rotation keys for the top level, made and loaded |
 //! | `half_boot` | ModRaise, CoeffsToSlots, EvalMod: all slots, real |
 //! | `bootstrap`, `bootstrap/complex` | a refresh of all slots: real, complex |
+//! | `layer` | the second decoder layer of the embedded model, the 16 tokens of the default prompt |
+//! | `layer/step` | the same layer in the decoding step behind that prompt: one token and the cache |
+//!
+//! The layer needs the keys of a session in memory.
 
 mod bootstrap;
 mod filter;
+mod layer;
 mod scheme;
 
 pub use filter::Filter;
+pub use layer::runs_layer;
 
 use crate::error::Result;
 use ckks_math::Params;
@@ -38,6 +44,8 @@ pub const IDS: &[&str] = &[
     "half_boot",
     "bootstrap",
     "bootstrap/complex",
+    "layer",
+    "layer/step",
 ];
 
 /// Which ids a parameter set is run for.
@@ -47,10 +55,12 @@ pub enum Group {
     Scheme,
     /// Bootstrapping; needs a set made for it.
     Bootstrap,
+    /// The encrypted model; needs a set that [`runs_layer`].
+    Layer,
 }
 
 /// The body of a workload: one run, finished when it returns.
-pub type Body<'b> = dyn FnMut() -> ckks_math::Result<()> + 'b;
+pub type Body<'b> = dyn FnMut() -> Result<()> + 'b;
 
 /// Takes times of bodies, one after the other.
 pub trait Harness {
@@ -74,15 +84,21 @@ pub fn run<B: Backend>(
     match group {
         Group::Scheme => scheme::run(backend, params, harness),
         Group::Bootstrap => bootstrap::run(backend, params, harness),
+        Group::Layer => layer::run(backend, params, harness),
     }
 }
 
 /// The ids of a group.
 pub fn ids_of(group: Group) -> impl Iterator<Item = &'static str> {
-    let bootstraps = |id: &str| id == "half_boot" || id.starts_with("bootstrap");
-    IDS.iter()
-        .copied()
-        .filter(move |id| bootstraps(id) == (group == Group::Bootstrap))
+    IDS.iter().copied().filter(move |id| group_of(id) == group)
+}
+
+fn group_of(id: &str) -> Group {
+    match id {
+        "half_boot" | "bootstrap" | "bootstrap/complex" => Group::Bootstrap,
+        "layer" | "layer/step" => Group::Layer,
+        _ => Group::Scheme,
+    }
 }
 
 /// `count` values in `[-1, 1]` without structure that an encoder could profit from.

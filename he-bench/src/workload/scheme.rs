@@ -36,13 +36,13 @@ fn ntt<B: Backend>(context: &Context<B>, harness: &mut impl Harness) -> Result<(
     if harness.wants("ntt/forward") {
         harness.time("ntt/forward", context.params(), &mut || {
             backend.ntt(t, &mut x)?;
-            backend.synchronize()
+            Ok(backend.synchronize()?)
         })?;
     }
     if harness.wants("ntt/inverse") {
         harness.time("ntt/inverse", context.params(), &mut || {
             backend.intt(t, &mut x)?;
-            backend.synchronize()
+            Ok(backend.synchronize()?)
         })?;
     }
     Ok(())
@@ -65,7 +65,7 @@ fn key_switch<B: Backend>(
     let x = polynomial(context, params.basis_at(level))?;
     harness.time("key_switch", params, &mut || {
         backend.key_switch(t, &x, &key)?;
-        backend.synchronize()
+        Ok(backend.synchronize()?)
     })
 }
 
@@ -109,7 +109,7 @@ fn evaluator<B: Backend>(
         if harness.wants(id) {
             harness.time(id, params, &mut || {
                 op()?;
-                backend.synchronize()
+                Ok(backend.synchronize()?)
             })?;
         }
         Ok(())
@@ -135,7 +135,7 @@ fn client<B: Backend>(
         let values = message(params.max_slots());
         harness.time("encode_encrypt", params, &mut || {
             encryptor.encrypt(&context.encode(&values, level, params.scale_at(level))?)?;
-            context.backend().synchronize()
+            Ok(context.backend().synchronize()?)
         })?;
     }
     if harness.wants("decrypt_decode") {
@@ -162,7 +162,7 @@ fn keygen<B: Backend>(
     let params = context.params();
     harness.time("keygen/rotation_8", params, &mut || {
         generator.evaluation_keys(rotations(params))?;
-        context.backend().synchronize()
+        Ok(context.backend().synchronize()?)
     })
 }
 

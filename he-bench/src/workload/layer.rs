@@ -1,0 +1,174 @@
+//! One decoder layer of the embedded model on ciphertexts.
+
+use super::{Group, Harness, ids_of};
+use crate::error::{Error, Result};
+use ckks_math::backend::{Backend, Limits};
+use ckks_math::bootstrap::Bootstrapper;
+use ckks_math::keys::{KeyGenerator, SecretKey};
+use ckks_math::sampling::Seed;
+use ckks_math::{Context, Encryptor, Evaluator, Params};
+use he_linalg::Packed;
+use he_llama::embedded;
+use he_llama::encrypted::{Encrypted, Tensor};
+use he_llama::model::{Cache, Embedded, Positions, Role, Site};
+use he_llama::protocol::{Setup, demand};
+use std::sync::Arc;
+
+/// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0
+/// differs, its input comes encrypted, refreshed and normalised from the client.
+const LAYER: usize = 1;
+/// Tokens generated behind the prompt: they size the cache of a step. The program's default.
+const TOKENS: usize = 8;
+
+pub(super) fn run<B: Backend>(
+    backend: &B,
+    params: &Params,
+    harness: &mut impl Harness,
+) -> Result<()> {
+    if !ids_of(Group::Layer).any(|id| harness.wants(id)) {
+        return Ok(());
+    }
+    let (setup, ids) = session(params.name(), backend.limits())?;
+    if setup.params.literal() != params.literal() {
+        return Err(Error::Argument {
+            what: "parameter set of the layer",
+            value: format!("{} with other sizes", params.name()),
+            way_out: "give the set that a session gets for this name".into(),
+        });
+    }
+    let step = harness.wants("layer/step");
+    let demand = demand(&setup, 1 + usize::from(step), &mut |_| ())?;
+    let context = Context::new(params.clone(), backend.clone())?;
+    let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32]))?;
+    let keys = KeyGenerator::new(&context, &secret)?.evaluation_keys(demand.keys)?;
+    let model = Model {
+        setup: &setup,
+        ev: Evaluator::new(context.clone(), Arc::new(keys)),
+        bootstrapper: Bootstrapper::new(&context, setup.plan.slots, setup.bootstrap)?,
+    };
+    let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
+
+    let mut caches = setup.llama.caches();
+    let x = model.before(&mut encryptor, 0, &ids, &mut caches)?;
+    if harness.wants("layer") {
+        harness.time("layer", params, &mut || {
+            model.layer(0, LAYER, x.clone(), None, &mut Cache::default())?;
+            Ok(backend.synchronize()?)
+        })?;
+    }
+    if step {
+        model.layer(0, LAYER, x, None, &mut caches[LAYER])?;
+        // Which token it is does not matter to the time.
+        let last = &ids[ids.len() - 1..];
+        let x = model.before(&mut encryptor, 1, last, &mut caches)?;
+        harness.time("layer/step", params, &mut || {
+            model.layer(1, LAYER, x.clone(), None, &mut caches[LAYER].clone())?;
+            Ok(backend.synchronize()?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a set bootstraps and leaves the levels that the embedded model needs.
+///
+/// Fails for names that are no preset.
+pub fn runs_layer(preset: &str, limits: Limits) -> Result<bool> {
+    match session(preset, limits) {
+        Ok(_) => Ok(true),
+        Err(Error::Model(he_llama::Error::Preset { .. } | he_llama::Error::Unplannable { .. })) => {
+            Ok(false)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The session of the program without arguments, and the tokens of its prompt.
+fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
+    let source = embedded::source()?;
+    let ids = source.prompt(embedded::PROMPT, TOKENS)?;
+    let calibration = Arc::new(embedded::calibration(&source.llama)?);
+    let length = (ids.len(), TOKENS);
+    let setup = Setup::new(&source.llama, &calibration, preset, length, limits)?;
+    Ok((setup, ids))
+}
+
+/// The layers of a session and what they run with.
+struct Model<'a, B: Backend> {
+    setup: &'a Setup,
+    ev: Evaluator<B>,
+    bootstrapper: Bootstrapper<B>,
+}
+
+impl<B: Backend> Model<'_, B> {
+    /// Encrypts `ids` for pass `pass` and runs them through the layers before the timed one.
+    fn before(
+        &self,
+        encryptor: &mut Encryptor<B>,
+        pass: usize,
+        ids: &[u32],
+        caches: &mut [Cache<Tensor<B>>],
+    ) -> Result<Tensor<B>> {
+        let Embedded { hidden, normed } = self.encrypt(encryptor, pass, ids)?;
+        let mut normed = Some(normed);
+        let mut x = hidden;
+        for (layer, cache) in caches[..LAYER].iter_mut().enumerate() {
+            x = self.layer(pass, layer, x, normed.as_ref(), cache)?;
+            normed = None;
+        }
+        Ok(x)
+    }
+
+    fn encrypt(
+        &self,
+        encryptor: &mut Encryptor<B>,
+        pass: usize,
+        ids: &[u32],
+    ) -> Result<Embedded<Tensor<B>>> {
+        let setup = self.setup;
+        let tokens = setup.session.shape(pass).tokens;
+        let padded: Vec<u32> = ids.iter().copied().cycle().take(tokens).collect();
+        let clear = setup.llama.embed(&padded)?;
+        let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
+        let mut tensor = |values: Vec<f64>, role| -> Result<Tensor<B>> {
+            let unit = setup.units.of(Site::new(0, role))?;
+            let stored: Vec<f64> = values.iter().map(|x| x / unit).collect();
+            let (layout, level) = (layout.clone(), setup.budget.top);
+            let packed = Packed::encrypt(&self.ev, encryptor, layout, &stored, level)?;
+            Ok(Tensor::new(packed, unit))
+        };
+        // From `[1, token, channel]` to channels first.
+        Ok(Embedded {
+            hidden: tensor(clear.hidden.t().iter().copied().collect(), Role::Hidden)?,
+            normed: tensor(clear.normed.t().iter().copied().collect(), Role::Normed)?,
+        })
+    }
+
+    /// Runs one layer of pass `pass`, as the server does.
+    fn layer(
+        &self,
+        pass: usize,
+        layer: usize,
+        x: Tensor<B>,
+        normed: Option<&Tensor<B>>,
+        cache: &mut Cache<Tensor<B>>,
+    ) -> Result<Tensor<B>> {
+        let setup = self.setup;
+        let shape = setup.session.shape(pass);
+        let mut machine = Encrypted {
+            ev: &self.ev,
+            bootstrapper: &self.bootstrapper,
+            config: &setup.llama.config,
+            units: &setup.units,
+            plan: setup.pass_plan(pass),
+            packing: setup.packing(pass),
+            report: &mut |_| (),
+        };
+        let positions = Positions {
+            start: shape.start,
+            len: shape.used,
+        };
+        let functions = &setup.calibration.circuit.layers[layer];
+        let layer = &setup.llama.layers[layer];
+        Ok(layer.forward(&mut machine, functions, x, normed, cache, positions)?)
+    }
+}
