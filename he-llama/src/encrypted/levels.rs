@@ -114,9 +114,8 @@ impl Machine for Levels<'_> {
         Ok(results)
     }
 
-    fn mean_square(&mut self, x: &Leveled, site: Site) -> Result<Leveled> {
+    fn mean_square(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
         let level = self.below("mean_square", x.level, 1)?;
-        let _ = site;
         let unit = x.unit * x.unit / self.packing.hidden() as f64;
         Ok(Leveled {
             level,

@@ -77,7 +77,6 @@ impl Plan {
         let prompt = search(Shape::prompt(len, keys));
         let step = search(Shape::step(len, keys));
         // Keys and values must be left at levels that the steps can use.
-        let mut last = None;
         for floor in 0..=budget.top {
             let Some(first) = prompt.run(&llama.caches(), floor)? else {
                 continue;
@@ -85,12 +84,10 @@ impl Plan {
             if keys <= len {
                 return Ok(prompt.finish(&first, None, &step));
             }
-            match step.run(&first.caches, 0)? {
-                Some(next) => return Ok(prompt.finish(&first, Some(&next), &step)),
-                None => last = Some(floor),
+            if let Some(next) = step.run(&first.caches, 0)? {
+                return Ok(prompt.finish(&first, Some(&next), &step));
             }
         }
-        let _ = last;
         Err(Error::Unplannable {
             site: "the model".into(),
             preset: format!("with {} levels", budget.top),

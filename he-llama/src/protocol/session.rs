@@ -166,8 +166,7 @@ impl Setup {
         };
         let units = Units::new(llama, calibration)?;
         let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
-            // Diagonals of sparse slots are transformed faster than they would be fetched from
-            // memory, and would take gigabytes.
+            // Kept on the device, the diagonals would take gigabytes beside the keys.
             let bootstrap = BootstrapOptions {
                 coeffs_to_slots_levels: None,
                 slots_to_coeffs_levels: levels,
