@@ -25,6 +25,8 @@ mod linear;
 mod ntt;
 #[cfg(target_arch = "x86_64")]
 mod passes;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use absent::{Constants, Ifma, IfmaNtt, TARGETS};

@@ -111,6 +111,7 @@ macro_rules! __conformance_laws {
             kernels::gemm_matches_integers
             kernels::rows_add_and_tensor
             kernels::embedding_equals_upload_and_ntt
+            kernels::packed_polynomials_multiply_as_embedded_ones
             derived::decompose_equals_its_default_body
             derived::mod_down_equals_its_default_body
             derived::rescale_equals_its_default_body

@@ -4,7 +4,9 @@
 //! wants the same bits.
 
 mod key_switch;
+mod packed;
 mod rows;
 
 pub use key_switch::{decompose, dot_key_turned, key_switch, mod_down, rescale};
+pub use packed::{embed_packed, sum_products};
 pub use rows::{add_rows, embed, tensor};

@@ -1,6 +1,7 @@
 //! Every required kernel against naive integers.
 
 mod arithmetic;
+mod packed;
 mod rows;
 mod switching;
 mod transforms;
@@ -9,6 +10,7 @@ pub use arithmetic::{
     constants_match_integers, gemm_matches_integers, multiply_accumulate_matches_integers,
     pointwise_matches_integers,
 };
+pub use packed::packed_polynomials_multiply_as_embedded_ones;
 pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor};
 pub(super) use switching::near_ties;
 pub use switching::{base_conversion_follows_its_formula, dot_key_matches_integers};
