@@ -136,6 +136,10 @@ impl Ifma {
         match self {}
     }
 
+    pub fn add_scaled(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
+        match self {}
+    }
+
     pub fn integers(self, _: &Constants, _: &mut [u64], _: &[i64], _: bool) {
         match self {}
     }

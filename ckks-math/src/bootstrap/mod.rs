@@ -301,7 +301,7 @@ impl<B: Backend> Bootstrapper<B> {
         let scale = self.context.params().scale_at(self.bottom);
         let mut y = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
         for matrix in &self.slots_to_coeffs {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -334,7 +334,7 @@ impl<B: Backend> Bootstrapper<B> {
     fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let mut y = x.clone();
         for matrix in &self.coeffs_to_slots {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }

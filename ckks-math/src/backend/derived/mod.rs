@@ -7,6 +7,8 @@ mod key_switch;
 mod packed;
 mod rows;
 
-pub use key_switch::{decompose, dot_key_turned, key_switch, mod_down, rescale};
+pub use key_switch::{
+    decompose, dot_key_turned, key_product, key_switch, mod_down, mod_down_and_rescale, rescale,
+};
 pub use packed::{embed_packed, sum_products};
-pub use rows::{add_rows, embed, tensor};
+pub use rows::{add_rows, add_scaled, embed, tensor};

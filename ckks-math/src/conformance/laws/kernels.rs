@@ -11,7 +11,7 @@ pub use arithmetic::{
     pointwise_matches_integers,
 };
 pub use packed::packed_polynomials_multiply_as_embedded_ones;
-pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor};
+pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor, scaled_rows_add_on_their_limbs};
 pub(super) use switching::near_ties;
 pub use switching::{base_conversion_follows_its_formula, dot_key_matches_integers};
 pub use transforms::{

@@ -84,6 +84,21 @@ impl SwitchKernels for Naive {
         derived::rescale(self, t, x, primes)
     }
 
+    fn mod_down_and_rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
+        if self.has(Fault::ModDownAndRescaleOverride) {
+            return self.rescale(t, &self.mod_down(t, x)?, primes);
+        }
+        derived::mod_down_and_rescale(self, t, x, primes)
+    }
+
+    fn key_product(&self, t: &RingSpec, x: &Block, key: &Key) -> Result<Block> {
+        let mut out = derived::key_product(self, t, x, key)?;
+        if self.has(Fault::KeyProductOverride) {
+            out = self.pointwise(t, Pointwise::Add, &out, &out)?;
+        }
+        Ok(out)
+    }
+
     fn key_switch(&self, t: &RingSpec, x: &Block, key: &Key) -> Result<Block> {
         let out = derived::key_switch(self, t, x, key)?;
         if self.has(Fault::KeySwitchOverride) {
