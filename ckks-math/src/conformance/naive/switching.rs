@@ -2,7 +2,7 @@
 
 use super::{Block, Fault, Key, Matrix, Naive};
 use crate::backend::{
-    Basis, GemmKernels, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, derived,
+    Basis, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, derived,
 };
 use crate::error::Result;
 
