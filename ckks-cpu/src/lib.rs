@@ -36,6 +36,7 @@ mod device;
 mod gemm;
 mod kernels;
 mod options;
+mod packed;
 mod pieces;
 mod pool;
 mod ring;

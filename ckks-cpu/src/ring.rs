@@ -248,6 +248,21 @@ impl RingKernels for CpuBackend {
         Ok(out)
     }
 
+    fn embed_packed(&self, t: &Tables, basis: Basis, c: &[i64], m: usize) -> Result<Block> {
+        self.embed_packed_limbs(t, basis, c, m)
+    }
+
+    fn sum_products(
+        &self,
+        t: &Tables,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        self.sum_products_in_pieces(t, xs, ys, m, sums)
+    }
+
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
         let rows = first..first + y.shape.rows;
         if rows.end > x.shape.rows {
