@@ -6,15 +6,15 @@ use crate::pieces::Pieces;
 use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, SwitchKernels, SwitchKeyData, derived};
+use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived};
 use ckks_math::{Error, Result};
 
 /// A switching key in the order in which the kernels read it, limb after limb.
 pub struct SwitchKey {
     pub(crate) basis: Basis,
     pub(crate) digit_size: usize,
-    digits: usize,
-    words: Buffer,
+    pub(crate) digits: usize,
+    pub(crate) words: Buffer,
 }
 
 impl SwitchKey {
@@ -95,6 +95,10 @@ impl SwitchKernels for CpuBackend {
         })
     }
 
+    fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
+        self.expand_key(t, key)
+    }
+
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), special);
         match Pieces::of(t, to) {
@@ -121,14 +125,24 @@ impl SwitchKernels for CpuBackend {
         }
     }
 
-    fn key_switch(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
+        let basis = x.shape.basis;
+        let kept = Basis::q(basis.q_len() - primes);
+        let dropped = Basis {
+            lo: kept.hi,
+            ..basis
+        };
+        match Pieces::of(t, basis) {
+            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
+            None => derived::mod_down_and_rescale(self, t, x, primes),
+        }
+    }
+
+    fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
         match Pieces::of(t, to) {
-            Some(pieces) => {
-                let product = self.dot_in_pieces(t, pieces, x, key, to)?;
-                self.mod_down(t, &product)
-            }
-            None => derived::key_switch(self, t, x, key),
+            Some(pieces) => self.dot_in_pieces(t, pieces, x, key, to),
+            None => derived::key_product(self, t, x, key),
         }
     }
 
