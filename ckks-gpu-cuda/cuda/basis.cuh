@@ -28,6 +28,17 @@ struct Limbs {
     }
 };
 
+// One of several blocks that a kernel reads.
+struct Operand {
+    u64 address;
+    Limbs limbs;
+
+    // The residues of a prime in a row.
+    template <class W> DEVICE const W *line(u32 row, u32 prime, u32 log_n) const {
+        return reinterpret_cast<const W *>(address) + limbs.offset(row, prime, log_n);
+    }
+};
+
 // The gather of X -> X^galois in evaluation order: position j of the result is that position of the
 // argument (`RingSpec::automorphism_gather`). `real`: the conjugate-invariant ring.
 struct Turn {

@@ -1,11 +1,12 @@
-// Number-theoretic transforms of both rings: grid (tiles * rows, limbs), one tile a block.
+// Number-theoretic transforms of both rings: grid (tiles * rows * parts, limbs), one tile a block.
 //
 // Twiddle factors are those of [Longa-Naehrig 2016] in the order of the levels: `RingSpec` says which
 // position holds which evaluation. A polynomial of at most one tile is transformed in one pass (`whole`).
 // A longer one takes two: the first levels on columns, the last ones on rows. Residues stay in registers
 // for four levels at a time and pass through shared memory between. The conjugate-invariant ring folds
 // b_k = a_k + psi^-N a_(N-k) when a tile is read, and unfolds a_k = (b_k - psi^-N b_(N-k)) / 2 when it is
-// written. Between the passes residues are lazy.
+// written. Between the passes residues are lazy. The twiddle factors of a subring are the first of the
+// ring's.
 #include "basis.cuh"
 #include "butterfly.cuh"
 #include "tile.cuh"
@@ -34,6 +35,7 @@ template <class W> struct Transform {
     const Constant<W> *twiddles;
     Limbs limbs;
     u32 log_n;
+    u32 log_parts;  // of a row of N: polynomials of a subring, of 2^log_n coefficients, side by side
     u32 log_tile;
     u32 log_height;  // levels on columns
     u32 rows;
@@ -42,7 +44,7 @@ template <class W> struct Transform {
     Division<W> division;
 };
 
-// One block's share: a tile of one limb of one row.
+// One block's share: a tile of one limb of one row, or of one part of it.
 template <class W> struct Work {
     W *line;
     Prime<W> p;
@@ -52,14 +54,16 @@ template <class W> struct Work {
     bool omitted;
 
     DEVICE Work(const Transform<W> &t)
-        : index(t.limbs.prime(blockIdx.y)), row(blockIdx.x % t.rows), tile(blockIdx.x / t.rows) {
+        : index(t.limbs.prime(blockIdx.y)), row((blockIdx.x >> t.log_parts) % t.rows),
+          tile((blockIdx.x >> t.log_parts) / t.rows) {
+        u32 part = blockIdx.x & ((1u << t.log_parts) - 1);
         p = t.primes[index];
-        line = t.x + t.limbs.offset(row, index, t.log_n);
+        line = t.x + t.limbs.offset(row, index, t.log_n + t.log_parts) + (part << t.log_n);
         omitted = t.skip.omits(row, blockIdx.y, t.limbs);
     }
 
     DEVICE Level<W> level(const Transform<W> &t, u32 base, u32 log_span) const {
-        return {t.twiddles + (u64(index) << t.log_n), base, log_span};
+        return {t.twiddles + (u64(index) << (t.log_n + t.log_parts)), base, log_span};
     }
 
     DEVICE Constant<W> fold() const { return {p.fold, p.fold_quotient}; }
@@ -265,10 +269,10 @@ template <class F, u32 R> DEVICE void inverse_columns(const Transform<typename F
 #define TRANSFORM(name, W, call)                                                                   \
     KERNEL(name, 256,                                                                              \
            (W * x, const Prime<W> *primes, const Constant<W> *twiddles, Limbs limbs, u32 log_n,    \
-            u32 log_tile, u32 log_height, u32 rows, u32 fold, Skip skip, const W *minuend,         \
-            const Constant<W> *factors, Limbs minuend_limbs),                                      \
-           (call({x, primes, twiddles, limbs, log_n, log_tile, log_height, rows, fold, skip,       \
-                  {minuend, factors, minuend_limbs}})))
+            u32 log_parts, u32 log_tile, u32 log_height, u32 rows, u32 fold, Skip skip,            \
+            const W *minuend, const Constant<W> *factors, Limbs minuend_limbs),                    \
+           (call({x, primes, twiddles, limbs, log_n, log_parts, log_tile, log_height, rows, fold,  \
+                  skip, {minuend, factors, minuend_limbs}})))
 
 // `short`: two residues a thread, for N below 16.
 #define TRANSFORMS(W, suffix, ...)                                                                 \

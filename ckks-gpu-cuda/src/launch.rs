@@ -47,8 +47,8 @@ impl Limbs {
 /// One argument of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum Argument {
-    /// A pointer to device memory.
-    Pointer(u64),
+    /// A pointer to device memory, or a 64-bit word.
+    Long(u64),
     /// A 32-bit word.
     Word(u32),
     /// A basis.
@@ -61,7 +61,7 @@ impl Argument {
     /// Where the argument lies, and its bytes.
     pub const fn raw(&self) -> (*const c_void, u32) {
         match self {
-            Self::Pointer(address) => (std::ptr::from_ref(address).cast(), 8),
+            Self::Long(word) => (std::ptr::from_ref(word).cast(), 8),
             Self::Word(word) => (std::ptr::from_ref(word).cast(), 4),
             Self::Limbs(limbs) => (std::ptr::from_ref(limbs).cast(), 16),
             Self::Pair(pair) => (std::ptr::from_ref(pair).cast(), 8),
@@ -71,7 +71,13 @@ impl Argument {
 
 impl From<Address> for Argument {
     fn from(address: Address) -> Self {
-        Self::Pointer(address.0)
+        Self::Long(address.0)
+    }
+}
+
+impl From<u64> for Argument {
+    fn from(word: u64) -> Self {
+        Self::Long(word)
     }
 }
 

@@ -11,22 +11,27 @@
 //! | `driver` | what is asked of a device: memory, queues, launches; the real one and the executor |
 //! | `pool` | recycled device memory in the order of the queues |
 //! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
+//! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
 //! | `executor/` | the same kernels on the CPU, to test them without a card (feature `executor`) |
 //!
 //! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 
 mod backend;
 mod constants;
+mod convert;
 mod device;
 mod driver;
 mod gemm;
 pub mod kernels;
 mod launch;
 mod memory;
+mod packed;
 mod pool;
 mod ring;
+mod seeded;
 mod switch;
 mod tables;
+mod transform;
 
 pub use backend::CudaBackend;
 pub use device::Block;

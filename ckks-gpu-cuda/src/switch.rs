@@ -1,12 +1,14 @@
 //! Key switching over blocks.
 
 use crate::backend::CudaBackend;
+use crate::convert::Lift;
 use crate::device::Block;
 use crate::launch::{Grid, arguments};
 use crate::pool::Buffer;
-use crate::ring::{Division, Lift, Skip, turn};
+use crate::ring::turn;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Device, RingKernels, SwitchKernels, SwitchKeyData};
+use crate::transform::{Division, Skip};
+use ckks_math::backend::{Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData};
 use ckks_math::{Error, Result};
 
 /// Rows that share one reading of the key.
@@ -91,6 +93,21 @@ impl SwitchKernels for CudaBackend {
         })
     }
 
+    /// The uniform half is made on the card, the other one crosses the bus packed.
+    fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
+        let digits = key.digits();
+        let half = digits * key.basis.limbs() * t.ring().degree() * t.word().bytes();
+        let (b, a) = (self.buffer(half)?, self.buffer(half)?);
+        self.unpack(t, b.address(), digits, key.basis, key.b)?;
+        self.fill_uniform(t, a.address(), key.seed, 0..digits, key.basis)?;
+        Ok(SwitchKey {
+            basis: key.basis,
+            digit_size: key.digit_size,
+            b,
+            a,
+        })
+    }
+
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {
         (key.basis, key.digit_size)
     }
@@ -127,6 +144,16 @@ impl SwitchKernels for CudaBackend {
     fn rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
         let l = x.shape.basis.q_len();
         let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
+        self.divide_round(t, x, dropped, kept)
+    }
+
+    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
+        let basis = x.shape.basis;
+        let kept = Basis::q(basis.q_len() - primes);
+        let dropped = Basis {
+            lo: kept.hi,
+            ..basis
+        };
         self.divide_round(t, x, dropped, kept)
     }
 

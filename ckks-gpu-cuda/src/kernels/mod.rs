@@ -45,7 +45,8 @@ pub const HEADERS: &[Source] = headers! { "arith" "basis" "butterfly" "platform"
 
 /// Files that hold kernels; each is compiled on its own.
 pub const PROGRAMS: &[Source] = programs! {
-    "automorphism" "base_convert" "constants" "gemm" "key_product" "ntt" "pointwise" "transfer"
+    "automorphism" "base_convert" "constants" "gemm" "key_product" "ntt" "pointwise"
+    "sum_products" "transfer" "uniform"
 };
 
 /// Architecture of the embedded PTX: the oldest, whose PTX every newer card takes.
