@@ -39,6 +39,7 @@ mod gemm;
 mod kernels;
 mod key;
 mod options;
+mod packed;
 mod pieces;
 mod pool;
 mod ring;

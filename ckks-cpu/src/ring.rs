@@ -248,6 +248,21 @@ impl RingKernels for CpuBackend {
         Ok(out)
     }
 
+    fn embed_packed(&self, t: &Tables, basis: Basis, c: &[i64], m: usize) -> Result<Block> {
+        self.embed_packed_limbs(t, basis, c, m)
+    }
+
+    fn sum_products(
+        &self,
+        t: &Tables,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        self.sum_products_in_pieces(t, xs, ys, m, sums)
+    }
+
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
         let rows = first..first + y.shape.rows;
         if rows.end > x.shape.rows {
@@ -264,6 +279,34 @@ impl RingKernels for CpuBackend {
         self.for_each(light(words), chosen, |task| {
             let y = y.limb(task.row - first, at[task.limb]);
             task.prime.pointwise_assign(Pointwise::Add, task.out, y);
+        });
+        Ok(())
+    }
+
+    fn add_scaled(
+        &self,
+        t: &Tables,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let rows = first..first + y.shape.rows;
+        if rows.end > x.shape.rows {
+            return Err(Error::ShapeMismatch {
+                op: "add_scaled",
+                left: x.shape,
+                right: y.shape,
+            });
+        }
+        let at = positions(y.shape.basis, x.shape.basis);
+        let mut chosen = tasks(t, x);
+        chosen.retain(|task| rows.contains(&task.row) && at.contains(&task.limb));
+        self.for_each(light(y.words.len()), chosen, |task| {
+            if let Some(limb) = at.iter().position(|&limb| limb == task.limb) {
+                let y = y.limb(task.row - first, limb);
+                task.prime.add_scaled(task.out, y, constants[limb]);
+            }
         });
         Ok(())
     }

@@ -122,14 +122,24 @@ impl SwitchKernels for CpuBackend {
         }
     }
 
-    fn key_switch(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
+        let basis = x.shape.basis;
+        let kept = Basis::q(basis.q_len() - primes);
+        let dropped = Basis {
+            lo: kept.hi,
+            ..basis
+        };
+        match Pieces::of(t, basis) {
+            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
+            None => derived::mod_down_and_rescale(self, t, x, primes),
+        }
+    }
+
+    fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
         match Pieces::of(t, to) {
-            Some(pieces) => {
-                let product = self.dot_in_pieces(t, pieces, x, key, to)?;
-                self.mod_down(t, &product)
-            }
-            None => derived::key_switch(self, t, x, key),
+            Some(pieces) => self.dot_in_pieces(t, pieces, x, key, to),
+            None => derived::key_product(self, t, x, key),
         }
     }
 

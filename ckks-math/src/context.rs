@@ -164,6 +164,42 @@ impl<B: Backend> Context<B> {
         }
     }
 
+    /// Polynomials with a power-of-two number of coefficients of a subring, packed evaluations over
+    /// any basis ([`crate::backend::RingKernels::embed_packed`]), and the words of each.
+    pub(crate) fn lift_packed(
+        &self,
+        polynomials: &[&IntegerCoeffs],
+        basis: Basis,
+    ) -> Result<(B::Block, usize)> {
+        let (backend, t, n) = (self.backend(), self.tables(), self.params().degree());
+        let words = polynomials.first().map_or(1, |p| p.len());
+        let mut small = Vec::with_capacity(words * polynomials.len());
+        for polynomial in polynomials {
+            match polynomial {
+                IntegerCoeffs::Small(c) => small.extend(c),
+                IntegerCoeffs::Wide(_) => break,
+            }
+        }
+        if small.len() == words * polynomials.len() {
+            return Ok((backend.embed_packed(t, basis, &small, words)?, words));
+        }
+        let ring = self.params().ring();
+        let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();
+        let mut residues = vec![0; polynomials.len() * moduli.len() * n];
+        let mut limbs = residues.chunks_exact_mut(n);
+        for polynomial in polynomials {
+            let own = polynomial.to_rns(&moduli)?;
+            for (values, limb) in own.chunks_exact(words).zip(&mut limbs) {
+                for (&value, word) in values.iter().zip(limb.iter_mut().step_by(n / words)) {
+                    *word = value;
+                }
+            }
+        }
+        let mut block = backend.upload(t, polynomials.len(), basis, &residues)?;
+        backend.ntt(t, &mut block)?;
+        Ok((block, n))
+    }
+
     fn plaintext(
         &self,
         coefficients: &IntegerCoeffs,

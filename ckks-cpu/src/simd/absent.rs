@@ -63,6 +63,10 @@ impl Ifma {
         match self {}
     }
 
+    pub fn sum_products(self, _: &Constants, _: &mut [u64], _: &[(&[u64], &[u64])]) {
+        match self {}
+    }
+
     pub fn tensor(self, _: &Constants, _: [&mut [u64]; 3], _: [&[u64]; 2], _: [&[u64]; 2]) {
         match self {}
     }
@@ -130,6 +134,10 @@ impl Ifma {
     }
 
     pub fn scale_into(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
+        match self {}
+    }
+
+    pub fn add_scaled(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
         match self {}
     }
 

@@ -3,7 +3,7 @@
 use super::arith::{Constants, Q};
 use super::linear::TARGETS;
 use super::ntt::IfmaNtt;
-use super::{dot, elementwise, fold, gemm, linear, ntt};
+use super::{dot, elementwise, fold, gemm, linear, ntt, products};
 use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Pointwise;
@@ -87,6 +87,10 @@ impl Ifma {
         call_as!(n.wide, elementwise::multiply_accumulate(n, acc, x, y));
     }
 
+    pub fn sum_products(self, n: &Constants, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        call_as!(n.wide, products::sum_products(n, out, pairs));
+    }
+
     pub fn tensor(self, n: &Constants, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
         call_as!(n.wide, elementwise::tensor(n, outs, x, y));
     }
@@ -155,6 +159,10 @@ impl Ifma {
 
     pub fn scale_into(self, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
         call_as!(n.wide, elementwise::scale_into(n, out, x, c));
+    }
+
+    pub fn add_scaled(self, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+        call_as!(n.wide, elementwise::add_scaled(n, out, x, c));
     }
 
     /// See [`elementwise::integers`].

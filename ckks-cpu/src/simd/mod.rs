@@ -29,6 +29,8 @@ mod ntt;
 mod packed;
 #[cfg(target_arch = "x86_64")]
 mod passes;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use absent::{ChaCha, Constants, Ifma, IfmaNtt, Packer, TARGETS};

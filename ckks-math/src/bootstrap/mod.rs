@@ -16,11 +16,13 @@
 //!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
 
+mod cost;
 pub mod dft;
 mod eval_mod;
 mod mod_raise;
 mod requests;
 
+pub use cost::{RefreshCost, refresh_cost};
 pub use dft::{DftError, DftPlan, Diagonals};
 pub use requests::refresh_requests;
 
@@ -29,7 +31,7 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::Complex64;
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan};
+use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan, encoded_bytes};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
@@ -43,10 +45,42 @@ pub struct BootstrapOptions {
     /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
     /// circuit's.
     pub slots_to_coeffs_levels: Option<usize>,
-    /// Keep encoded diagonals on the device, at 8 N limbs bytes a diagonal (gigabytes for all
-    /// slots), instead of embedding them at each use.
+    /// Keep all encoded diagonals on the device. Without, only those of matrices that take at most
+    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
+    /// shorter period than the slots); the others are embedded at each use.
     pub resident: bool,
+    /// Rotation keys against time.
+    pub keys: KeyMemory,
 }
+
+/// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
+///
+/// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
+/// steps, which cost about three baby steps and share one key or two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyMemory {
+    /// As many keys as time gains by.
+    Speed,
+    /// A key only where it saves a baby step's time.
+    #[default]
+    Balanced,
+    /// Few keys: about half of the balanced ones.
+    Small,
+}
+
+impl KeyMemory {
+    /// The price of a key, in baby steps.
+    const fn price(self) -> usize {
+        match self {
+            Self::Speed => 0,
+            Self::Balanced => 1,
+            Self::Small => 8,
+        }
+    }
+}
+
+/// Encoded matrices up to this size stay on the device in any case.
+pub const RESIDENT_BYTES: u64 = 160 << 20;
 
 /// What a refresh is made of, for one parameter set and one number of slots.
 pub struct Bootstrapper<B: Backend> {
@@ -124,21 +158,16 @@ impl<B: Backend> Bootstrapper<B> {
         let gap = (params.degree() / 2 / slots) as f64;
         let constant = 2.0 / (hi - lo) / gap / 2.0;
         let base = params.group_modulus(0);
-        let matrices = DftPlan::even(slots, cts)?
+        let order = grouping(slots, cts, options.keys)?;
+        let matrices = DftPlan::with_layers(slots, &order)?
             .scaled(constant)?
             .coeffs_to_slots();
         let after = params.group_modulus(top - cts);
-        let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
+        let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
         let matrices = DftPlan::even(slots, stc)?.slots_to_coeffs();
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
-        let slots_to_coeffs = encode(
-            context,
-            &matrices,
-            stc,
-            params.scale_at(stc),
-            bottom_scale,
-            options.resident,
-        )?;
+        let scales = (params.scale_at(stc), bottom_scale);
+        let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
         let plan = Plan::new(&fit.chebyshev);
         Ok(Self {
             context: context.clone(),
@@ -297,7 +326,7 @@ impl<B: Backend> Bootstrapper<B> {
         let scale = self.context.params().scale_at(self.bottom);
         let mut y = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
         for matrix in &self.slots_to_coeffs {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -330,7 +359,7 @@ impl<B: Backend> Bootstrapper<B> {
     fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let mut y = x.clone();
         for matrix in &self.coeffs_to_slots {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -349,10 +378,10 @@ fn encode<B: Backend>(
     context: &Context<B>,
     matrices: &[Diagonals],
     level: usize,
-    from: f64,
-    to: f64,
-    resident: bool,
+    (from, to): (f64, f64),
+    options: BootstrapOptions,
 ) -> Result<Vec<EncodedTransform<B>>> {
+    let params = context.params();
     let last = matrices.len() - 1;
     matrices
         .iter()
@@ -360,19 +389,48 @@ fn encode<B: Backend>(
         .map(|(i, matrix)| {
             let level = level - i;
             let target = if i == last { to } else { from };
-            let scale = target / from * context.params().group_modulus(level);
-            let babies = balanced_babies(matrix.map.len());
+            let scale = target / from * params.group_modulus(level);
+            let (babies, _) = steps(matrix.map.len(), options.keys);
             let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
+            let resident =
+                options.resident || encoded_bytes(params, &plan, level) <= RESIDENT_BYTES;
             EncodedTransform::new(context, &plan, level, scale, resident)
         })
         .collect()
 }
 
-/// Baby steps near the square root of the number of diagonals: a baby rotation costs about half a
-/// giant one, and both cost keys.
-fn balanced_babies(diagonals: usize) -> usize {
-    let bits = usize::BITS - diagonals.leading_zeros();
-    1 << bits.div_ceil(2)
+/// What a giant step costs, in baby steps: a decomposition and a division more.
+const GIANT: usize = 3;
+
+/// The number of baby steps, a power of two, that costs least for a matrix, and what it costs in
+/// baby steps.
+fn steps(diagonals: usize, keys: KeyMemory) -> (usize, usize) {
+    let cost = |babies: usize| {
+        let giants = diagonals.div_ceil(babies) - 1;
+        (babies - 1) * (1 + keys.price()) + GIANT * giants
+    };
+    (0..=diagonals.next_power_of_two().trailing_zeros())
+        .map(|bits| (1 << bits, cost(1 << bits)))
+        .min_by_key(|&(_, cost)| cost)
+        .unwrap_or((1, 0))
+}
+
+/// Butterfly layers of each level of CtS, split evenly: the order of the cheapest steps.
+///
+/// `k` layers have `2^k` diagonals where blocks are largest, and `2^(k+1) - 1` elsewhere.
+fn grouping(slots: usize, levels: usize, keys: KeyMemory) -> Result<Vec<usize>> {
+    let even = DftPlan::even(slots, levels)?.layers().to_vec();
+    let cost = |order: &Vec<usize>| -> usize {
+        let diagonals = |(i, k): (usize, &usize)| if i == 0 { 1 << k } else { (2 << k) - 1 };
+        let each = order.iter().enumerate().map(diagonals);
+        each.map(|diagonals| steps(diagonals, keys).1).sum()
+    };
+    let orders = (0..levels).map(|turn| {
+        let mut order = even.clone();
+        order.rotate_right(turn);
+        order
+    });
+    Ok(orders.min_by_key(cost).unwrap_or(even.clone()))
 }
 
 /// The scale at the bottom, `q0 / 2^message_ratio_bits`, that [`Bootstrapper::half_boot`] expects.
