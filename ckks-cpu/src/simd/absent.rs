@@ -192,4 +192,8 @@ impl Packer {
     pub fn unpack(self, _: &[u8], _: u32, _: &mut [u64]) {
         match self {}
     }
+
+    pub fn unpack_groups(self, _: &[u8], _: u32, _: (usize, usize), _: &mut [u64]) {
+        match self {}
+    }
 }
