@@ -6,17 +6,20 @@
 //! | `bench`, `precision` | the programs of he-bench |
 //! | `contracts` | every kernel states a contract and names a law that the suite runs |
 //! | `cuda-check` | compiles every CUDA kernel for every architecture: registers, spills, embedded PTX |
+//! | `gpu-pack` | a folder with stripped tests and benches and one script, for a GPU host without cargo |
 //! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
 
 mod budget;
 mod ci;
 mod contracts;
 mod cuda_check;
+mod gpu_pack;
 mod rust_source;
 mod workspace;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What a task returns: an error in words.
@@ -47,6 +50,11 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Fill a folder with stripped tests and benches and a script, for a GPU host without cargo.
+    GpuPack {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Check lengths of files, `where` clauses and required methods.
     Budget,
 }
@@ -65,6 +73,7 @@ fn main() -> ExitCode {
         Task::Precision(passed) => workspace::he_bench("precision", &passed.options),
         Task::Contracts => contracts::run(),
         Task::CudaCheck { write } => cuda_check::run(write),
+        Task::GpuPack { folder } => gpu_pack::run(&folder),
         Task::Budget => budget::run(),
     };
     match outcome {
