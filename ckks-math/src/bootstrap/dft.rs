@@ -30,6 +30,10 @@
 //! bit-reversed order, in one real vector. The first matrix of the packed StC includes the way back,
 //! `w = first half + i second half`, repeated with period `n`.
 
+mod real;
+
+pub use real::real_order;
+
 use std::collections::BTreeMap;
 
 use thiserror::Error;

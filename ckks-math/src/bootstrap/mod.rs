@@ -18,21 +18,24 @@
 
 pub mod dft;
 mod eval_mod;
+mod linear;
 mod mod_raise;
 mod requests;
 
-pub use dft::{DftError, DftPlan, Diagonals};
+pub use dft::{DftError, DftPlan, Diagonals, real_order};
 pub use requests::refresh_requests;
 
 use crate::backend::{Backend, RingKind};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
-use crate::encoding::Complex64;
+use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
 use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
+use crate::polyval::overflow::overflow_failure_log2;
+use crate::polyval::overflow_real::real_overflow_failure_log2;
 
 /// Choices of a bootstrapper that do not change its keys' security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +69,8 @@ pub struct Bootstrapper<B: Backend> {
 impl<B: Backend> Bootstrapper<B> {
     /// Prepares the refresh of ciphertexts with `slots` slots (a power of two, at least 4).
     ///
-    /// Needs a parameter set with a [`BootstrapLiteral`] on the standard ring. The keys it needs
-    /// are listed by [`refresh_requests`].
+    /// Needs a parameter set with a [`BootstrapLiteral`], on either ring. The keys it needs are
+    /// listed by [`refresh_requests`].
     pub fn new(context: &Context<B>, slots: usize, options: BootstrapOptions) -> Result<Self> {
         let params = context.params();
         let literal = params.literal().bootstrap.clone().ok_or_else(|| {
@@ -76,12 +79,6 @@ impl<B: Backend> Bootstrapper<B> {
                 params.name()
             ))
         })?;
-        if params.ring().kind() != RingKind::Standard {
-            return Err(Error::InvalidParameters(format!(
-                "{} is on the conjugate-invariant ring: bootstrapping needs the standard ring",
-                params.name()
-            )));
-        }
         if literal.coeffs_to_slots_levels == 0 || literal.slots_to_coeffs_levels == 0 {
             return Err(Error::InvalidParameters(format!(
                 "{} reserves {} levels for CoeffsToSlots and {} for SlotsToCoeffs: each needs one",
@@ -90,11 +87,11 @@ impl<B: Backend> Bootstrapper<B> {
                 literal.slots_to_coeffs_levels
             )));
         }
-        if !slots.is_power_of_two() || !(4..=params.degree() / 2).contains(&slots) {
+        if !slots.is_power_of_two() || !(4..=params.max_slots()).contains(&slots) {
             return Err(Error::SlotMismatch {
                 op: "bootstrapper (a power of two from 4)",
                 found: slots,
-                expected: params.degree() / 2,
+                expected: params.max_slots(),
             });
         }
         let layers = slots.trailing_zeros() as usize;
@@ -119,17 +116,16 @@ impl<B: Backend> Bootstrapper<B> {
             CosineFit::EvenNearIntegers,
         )?;
         let (lo, hi) = fit.chebyshev.interval();
-        // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by N / 2n, and the
-        // real part is t + conj(t).
-        let gap = (params.degree() / 2 / slots) as f64;
-        let constant = 2.0 / (hi - lo) / gap / 2.0;
+        // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by the ring's slots
+        // over n.
+        let kind = params.ring().kind();
+        let gap = (params.max_slots() / slots) as f64;
+        let constant = 2.0 / (hi - lo) / gap / linear::real_parts(kind);
         let base = params.group_modulus(0);
-        let matrices = DftPlan::even(slots, cts)?
-            .scaled(constant)?
-            .coeffs_to_slots();
+        let matrices = linear::coeffs_to_slots(kind, slots, cts, constant)?;
         let after = params.group_modulus(top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
-        let matrices = DftPlan::even(slots, stc)?.slots_to_coeffs();
+        let matrices = linear::slots_to_coeffs(kind, slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let slots_to_coeffs = encode(
             context,
@@ -171,11 +167,15 @@ impl<B: Backend> Bootstrapper<B> {
     /// log2 of the probability that one of the coefficients overflows `K` in one refresh, which
     /// would garble it.
     pub fn failure_log2(&self) -> f64 {
-        crate::polyval::overflow::overflow_failure_log2(
-            self.literal.ephemeral_weight,
-            self.literal.overflow_bound,
-            2 * self.slots as u64,
-        )
+        let params = self.context.params();
+        let (h, k) = (self.literal.ephemeral_weight, self.literal.overflow_bound);
+        let slots = self.slots as u64;
+        match params.ring().kind() {
+            RingKind::Standard => overflow_failure_log2(h, k, 2 * slots),
+            RingKind::ConjugateInvariant => {
+                real_overflow_failure_log2(h, k, params.degree(), slots)
+            }
+        }
     }
 
     /// Refreshes real slots in `[-1, 1]`: from [`Bootstrapper::input_level`] or above to
@@ -208,8 +208,11 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
-    /// one batch.
+    /// one batch. Standard ring only: slots of the other are real.
     pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        if self.context.params().ring().kind() == RingKind::ConjugateInvariant {
+            return Err(EncodingError::RealSlotsOnly.into());
+        }
         let coefficients = self.slots_to_coeffs(ev, x)?;
         let raised = self.mod_raise(ev, &coefficients)?;
         let slots = self.to_slots(ev, &raised)?;
@@ -278,7 +281,8 @@ impl<B: Backend> Bootstrapper<B> {
         ev.add(x, &ev.align_to(&wide, level, params.scale_at(level))?)
     }
 
-    /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order.
+    /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order on the standard
+    /// ring, in that of [`real_order`] on the conjugate-invariant one.
     pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level < self.bottom {
             return Err(Error::LevelExhausted {
@@ -306,7 +310,7 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::output_level`].
     ///
     /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
-    /// coefficient `rev(j)` of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
+    /// coefficient `rev(j)` ([`real_order`]) of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
     /// returns, or a product at the bottom modulus in its place. At another scale the values times
     /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
     /// canonical one by that ratio.
@@ -322,6 +326,9 @@ impl<B: Backend> Bootstrapper<B> {
     fn real_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let raised = self.mod_raise(ev, x)?;
         let slots = self.to_slots(ev, &raised)?;
+        if self.context.params().ring().kind() == RingKind::ConjugateInvariant {
+            return Ok(slots);
+        }
         // I is dense: the upper half of the coefficients holds multiples of q0 even where the
         // message has none, and they sit in the imaginary parts.
         ev.add(&slots, &ev.conjugate(&slots)?)

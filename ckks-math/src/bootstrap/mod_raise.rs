@@ -9,7 +9,7 @@ use crate::keys::KeyPurpose;
 
 impl<B: Backend> Bootstrapper<B> {
     /// From level 0 to the top: the coefficients become `m + q0 I` under the long-term secret, the
-    /// scale is read as `q0`, and sparse slots are projected by the trace (times `N / 2n`).
+    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots over `n`).
     pub(super) fn mod_raise(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level != 0 {
             return Err(Error::LevelMismatch {
@@ -29,12 +29,12 @@ impl<B: Backend> Bootstrapper<B> {
         let raised = Ciphertext {
             level: self.top,
             scale: params.group_modulus(0),
-            slots: params.degree() / 2,
+            slots: params.max_slots(),
             ..ev.wrap(raised, x)
         };
         let mut sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
         let mut step = self.slots;
-        while step < params.degree() / 2 {
+        while step < params.max_slots() {
             let turned = ev.rotate(&sum, step as i64)?;
             sum = ev.add(&sum, &turned)?;
             step *= 2;

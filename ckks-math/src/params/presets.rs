@@ -13,6 +13,7 @@ pub fn preset_names() -> &'static [&'static str] {
         "n16-deep",
         "n14-shallow",
         "n16-ci",
+        "n16-ci-boot",
     ]
 }
 
@@ -26,6 +27,7 @@ pub fn preset_names() -> &'static [&'static str] {
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
 /// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
+/// | `n16-ci-boot` | 2^16 | 1553 | h = 192 | `n16-boot` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let levels = |parts: &[(u32, usize)]| -> Vec<u32> {
         parts
@@ -139,6 +141,23 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             secret: SecretDistribution::Ternary,
             bootstrap: None,
         },
+        // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 24 at
+        // 2^-48, on as many levels, by a higher degree with fewer double angles.
+        "n16-ci-boot" => {
+            let standard = preset("n16-boot")?;
+            let bootstrap = standard.bootstrap.map(|b| BootstrapLiteral {
+                overflow_bound: 24,
+                cosine_degree: 62,
+                double_angles: 2,
+                ..b
+            });
+            ParamsLiteral {
+                name: name.into(),
+                ring: RingKind::ConjugateInvariant,
+                bootstrap,
+                ..standard
+            }
+        }
         other => {
             return Err(Error::InvalidParameters(format!(
                 "no preset named {other:?}: choose one of {}",

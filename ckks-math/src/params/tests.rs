@@ -83,7 +83,7 @@ fn ephemeral_secrets_keep_their_bound() {
         assert!(special + 1.0 > params.log_q_at(0), "{}", params.name());
         found += 1;
     }
-    assert_eq!(found, 3);
+    assert_eq!(found, 4);
 }
 
 /// A base of two short primes needs two special primes towards the ephemeral secret, and both
