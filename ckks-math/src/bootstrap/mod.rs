@@ -123,7 +123,7 @@ impl<B: Backend> Bootstrapper<B> {
         let constant = 2.0 / (hi - lo) / gap / linear::real_parts(kind);
         let base = params.group_modulus(0);
         let matrices = linear::coeffs_to_slots(kind, slots, cts, constant)?;
-        let after = params.group_modulus(top - cts);
+        let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
         let matrices = linear::slots_to_coeffs(kind, slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
@@ -350,8 +350,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 }
 
-/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`
-/// in the last one.
+/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`, by
+/// the same factor in each: rounding the diagonals then costs each the same.
 fn encode<B: Backend>(
     context: &Context<B>,
     matrices: &[Diagonals],
@@ -360,14 +360,13 @@ fn encode<B: Backend>(
     to: f64,
     resident: bool,
 ) -> Result<Vec<EncodedTransform<B>>> {
-    let last = matrices.len() - 1;
+    let each = (to / from).powf(1.0 / matrices.len() as f64);
     matrices
         .iter()
         .enumerate()
         .map(|(i, matrix)| {
             let level = level - i;
-            let target = if i == last { to } else { from };
-            let scale = target / from * context.params().group_modulus(level);
+            let scale = each * context.params().group_modulus(level);
             let babies = balanced_babies(matrix.map.len());
             let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
             EncodedTransform::new(context, &plan, level, scale, resident)

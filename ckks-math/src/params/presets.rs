@@ -142,22 +142,39 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             bootstrap: None,
         },
         // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 24 at
-        // 2^-48, on as many levels, by a higher degree with fewer double angles.
-        "n16-ci-boot" => {
-            let standard = preset("n16-boot")?;
-            let bootstrap = standard.bootstrap.map(|b| BootstrapLiteral {
+        // 2^-48, on as many levels, by a higher degree with fewer double angles. The level of T_4 is
+        // wide, see `bootstrap::eval_mod`; what it takes CoeffsToSlots gives.
+        "n16-ci-boot" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::ConjugateInvariant,
+            log_n: 16,
+            level_bits: levels(&[
+                (49, 1),
+                (34, 3),
+                (40, 13),
+                (48, 2),
+                (49, 4),
+                (53, 1),
+                (49, 1),
+                (48, 3),
+            ]),
+            word_bits: 53,
+            special_primes: 7,
+            special_bits: 49,
+            digit_size: 7,
+            log_scale: 40,
+            secret: SecretDistribution::SparseTernary { weight: 192 },
+            bootstrap: Some(BootstrapLiteral {
+                slots_to_coeffs_levels: 3,
+                coeffs_to_slots_levels: 3,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
                 overflow_bound: 24,
                 cosine_degree: 62,
                 double_angles: 2,
-                ..b
-            });
-            ParamsLiteral {
-                name: name.into(),
-                ring: RingKind::ConjugateInvariant,
-                bootstrap,
-                ..standard
-            }
-        }
+                message_ratio_bits: 11,
+            }),
+        },
         other => {
             return Err(Error::InvalidParameters(format!(
                 "no preset named {other:?}: choose one of {}",

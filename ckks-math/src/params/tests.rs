@@ -183,7 +183,7 @@ fn fields_that_contradict_are_refused() {
         ("words", |l| l.special_bits = 19),
         ("special prime", |l| l.special_primes = 0),
         ("special prime", |l| l.digit_size = 0),
-        ("exceed", |l| l.digit_size = 9),
+        ("exceeds", |l| l.digit_size = 9),
         ("scale", |l| l.log_scale = 111),
         ("weight", |l| {
             l.secret = SecretDistribution::SparseTernary { weight: 0 }
