@@ -10,6 +10,7 @@
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with AVX-512-IFMA, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `seeded`, `transfer` | what follows from seeds; packed transfers |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
 //!
 //! All kernels leave canonical residues: results do not depend on the kernels or on the number of
@@ -35,13 +36,16 @@ mod device;
 mod gemm;
 mod kernels;
 mod options;
+mod packed;
 mod pieces;
 mod pool;
 mod ring;
+mod seeded;
 #[allow(unsafe_code)]
 mod simd;
 mod switch;
 mod tables;
+mod transfer;
 
 pub use device::{Block, CpuBackend};
 pub use gemm::PlainMatrix;

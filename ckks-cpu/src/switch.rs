@@ -6,15 +6,15 @@ use crate::pieces::Pieces;
 use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, SwitchKernels, SwitchKeyData, derived};
+use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived};
 use ckks_math::{Error, Result};
 
 /// A switching key in the order in which the kernels read it, limb after limb.
 pub struct SwitchKey {
     pub(crate) basis: Basis,
     pub(crate) digit_size: usize,
-    digits: usize,
-    words: Buffer,
+    pub(crate) digits: usize,
+    pub(crate) words: Buffer,
 }
 
 impl SwitchKey {
@@ -93,6 +93,10 @@ impl SwitchKernels for CpuBackend {
             digits,
             words,
         })
+    }
+
+    fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
+        self.expand_key(t, key)
     }
 
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {

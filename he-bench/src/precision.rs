@@ -106,6 +106,7 @@ impl<B: Backend> Study<B> {
         let key = SecretKey::from_seed(params, root.derive("key", 0))?;
         let start = Instant::now();
         let keys = KeyGenerator::new(context, &key)?.evaluation_keys(self.requests.clone())?;
+        keys.expand(context)?;
         let keygen_seconds = start.elapsed().as_secs_f64();
         let ev = Evaluator::new(context.clone(), Arc::new(keys));
 

@@ -1,6 +1,8 @@
 //! One prime with its constants: where reference and vector kernels part.
 
-use super::{Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
+use super::{
+    Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise, products,
+};
 use crate::simd::{self, Constants, Ifma, IfmaNtt};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
@@ -81,13 +83,28 @@ impl Prime {
     /// `index` are those this prime was made with.
     pub fn embed(
         &self,
-        (ring, index): (&RingSpec, usize),
+        prime: (&RingSpec, usize),
         out: &mut [u64],
         coefficients: &[i64],
         bound: u64,
     ) {
         let m = coefficients.len();
-        let values = &mut out[..m];
+        self.embed_compact(prime, &mut out[..m], coefficients, bound);
+        match &self.ifma {
+            Some((ifma, _)) if m >= LANES => ifma.spread(out, m),
+            _ => pointwise::spread(out, m),
+        }
+    }
+
+    /// As [`Prime::embed`], each value once.
+    pub fn embed_compact(
+        &self,
+        (ring, index): (&RingSpec, usize),
+        values: &mut [u64],
+        coefficients: &[i64],
+        bound: u64,
+    ) {
+        let m = coefficients.len();
         self.integers(values, coefficients, bound);
         match (
             &self.transform,
@@ -106,10 +123,6 @@ impl Prime {
                 subring.get_or_init(make).forward(values);
             }
             (whole, _) => whole.forward(values),
-        }
-        match &self.ifma {
-            Some((ifma, _)) if m >= LANES => ifma.spread(out, m),
-            _ => pointwise::spread(out, m),
         }
     }
 
@@ -184,6 +197,18 @@ impl Prime {
         match &self.ifma {
             Some((ifma, constants)) => ifma.multiply_accumulate(constants, acc, x, y),
             None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
+        }
+    }
+
+    /// `out <- sum x y` over pairs: `x` of the length of `out`, and `y` of a part of it, each word
+    /// for a run of positions.
+    pub fn sum_products(&self, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        let whole = |y: &[u64]| y.len().is_multiple_of(LANES) || y.len() * LANES <= out.len();
+        match &self.ifma {
+            Some((ifma, constants)) if pairs.iter().all(|(_, y)| whole(y)) => {
+                ifma.sum_products(constants, out, pairs);
+            }
+            _ => products::sum_products(self.modulus, out, pairs),
         }
     }
 

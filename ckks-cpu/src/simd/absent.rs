@@ -4,6 +4,7 @@
 use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Pointwise;
+use ckks_math::sampling::UniformStream;
 
 /// Primes that are summed together.
 pub const TARGETS: usize = 4;
@@ -59,6 +60,10 @@ impl Ifma {
     }
 
     pub fn multiply_accumulate(self, _: &Constants, _: &mut [u64], _: &[u64], _: &[u64]) {
+        match self {}
+    }
+
+    pub fn sum_products(self, _: &Constants, _: &mut [u64], _: &[(&[u64], &[u64])]) {
         match self {}
     }
 
@@ -141,6 +146,46 @@ impl Ifma {
     }
 
     pub fn quotient(self, _: &[Source], _: &[&[u64]], _: &mut [u64]) {
+        match self {}
+    }
+}
+
+/// Proof that the instructions exist: never, here.
+#[derive(Clone, Copy)]
+pub enum ChaCha {}
+
+impl ChaCha {
+    pub const fn detect() -> Option<Self> {
+        None
+    }
+
+    pub const fn takes(_: Modulus, _: usize, _: usize) -> bool {
+        false
+    }
+
+    pub fn residues(self, _: &UniformStream, _: Modulus, _: usize, _: &mut [u64]) -> Vec<u32> {
+        match self {}
+    }
+}
+
+/// Proof that the instructions exist: never, here.
+#[derive(Clone, Copy)]
+pub enum Packer {}
+
+impl Packer {
+    pub const fn detect() -> Option<Self> {
+        None
+    }
+
+    pub const fn takes(_: usize, _: u32) -> bool {
+        false
+    }
+
+    pub fn pack(self, _: &[u64], _: u32, _: &mut [u8]) {
+        match self {}
+    }
+
+    pub fn unpack(self, _: &[u8], _: u32, _: &mut [u64]) {
         match self {}
     }
 }

@@ -3,7 +3,7 @@
 use super::arith::{Constants, Q};
 use super::linear::TARGETS;
 use super::ntt::IfmaNtt;
-use super::{dot, elementwise, fold, gemm, linear, ntt};
+use super::{dot, elementwise, fold, gemm, linear, ntt, products};
 use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Pointwise;
@@ -85,6 +85,10 @@ impl Ifma {
 
     pub fn multiply_accumulate(self, n: &Constants, acc: &mut [u64], x: &[u64], y: &[u64]) {
         call_as!(n.wide, elementwise::multiply_accumulate(n, acc, x, y));
+    }
+
+    pub fn sum_products(self, n: &Constants, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        call_as!(n.wide, products::sum_products(n, out, pairs));
     }
 
     pub fn tensor(self, n: &Constants, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {

@@ -10,6 +10,8 @@ mod arith;
 #[cfg(target_arch = "x86_64")]
 mod butterfly;
 #[cfg(target_arch = "x86_64")]
+mod chacha;
+#[cfg(target_arch = "x86_64")]
 mod dot;
 #[cfg(target_arch = "x86_64")]
 mod elementwise;
@@ -24,12 +26,18 @@ mod linear;
 #[cfg(target_arch = "x86_64")]
 mod ntt;
 #[cfg(target_arch = "x86_64")]
+mod packed;
+#[cfg(target_arch = "x86_64")]
 mod passes;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub use absent::{Constants, Ifma, IfmaNtt, TARGETS};
+pub use absent::{ChaCha, Constants, Ifma, IfmaNtt, Packer, TARGETS};
 #[cfg(target_arch = "x86_64")]
-pub use {arith::Constants, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt};
+pub use {
+    arith::Constants, chacha::ChaCha, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt, packed::Packer,
+};
 
 /// Longest prime of 52-bit products: residues stay below `4q < 2^52` between reductions.
 pub const NARROW_BITS: u32 = 50;

@@ -1,6 +1,6 @@
 //! Key switching: hybrid, with digits of several primes [Han-Ki 2020].
 
-use super::{Basis, RingKernels, derived};
+use super::{Basis, RingKernels, SeededKeyData, derived};
 use crate::error::Result;
 
 /// A switching key in canonical form, on its way to a device.
@@ -36,6 +36,18 @@ pub trait SwitchKernels: RingKernels {
     /// Brings a key to the device.
     fn load_switch_key(&self, t: &Self::Tables, key: &SwitchKeyData<'_>)
     -> Result<Self::SwitchKey>;
+
+    /// Expands a seed-compressed key on the device.
+    ///
+    /// # Contract
+    /// in: see [`SeededKeyData`] · out: the key that [`SwitchKernels::load_switch_key`] makes of both halves · exact · law: `seeded_keys_are_those_of_both_halves`
+    fn load_seeded_key(
+        &self,
+        t: &Self::Tables,
+        key: &SeededKeyData<'_>,
+    ) -> Result<Self::SwitchKey> {
+        derived::load_seeded_key(self, t, key)
+    }
 
     /// The basis of a key and its digit size.
     fn switch_key_layout(&self, key: &Self::SwitchKey) -> (Basis, usize);

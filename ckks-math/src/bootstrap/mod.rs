@@ -30,7 +30,7 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan};
+use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan, encoded_bytes};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
@@ -46,10 +46,14 @@ pub struct BootstrapOptions {
     /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
     /// circuit's.
     pub slots_to_coeffs_levels: Option<usize>,
-    /// Keep encoded diagonals on the device, at 8 N limbs bytes a diagonal (gigabytes for all
-    /// slots), instead of embedding them at each use.
+    /// Keep all encoded diagonals on the device. Without, only those of matrices that take at most
+    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
+    /// shorter period than the slots); the others are embedded at each use.
     pub resident: bool,
 }
+
+/// Encoded matrices up to this size stay on the device in any case.
+pub const RESIDENT_BYTES: u64 = 128 << 20;
 
 /// What a refresh is made of, for one parameter set and one number of slots.
 pub struct Bootstrapper<B: Backend> {
@@ -369,6 +373,8 @@ fn encode<B: Backend>(
             let scale = each * context.params().group_modulus(level);
             let babies = balanced_babies(matrix.map.len());
             let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
+            let bytes = encoded_bytes(context.params(), &plan, level);
+            let resident = resident || bytes <= RESIDENT_BYTES;
             EncodedTransform::new(context, &plan, level, scale, resident)
         })
         .collect()

@@ -55,6 +55,10 @@ pub(super) enum Fault {
     TensorOverride,
     /// Overridden embedding with coefficients side by side.
     EmbedOverride,
+    /// Overridden packed embedding that turns the order of the polynomials around.
+    EmbedPackedOverride,
+    /// Overridden sum of products without the last one.
+    SumProductsOverride,
     /// Overridden decomposition whose digits are not centred.
     DecomposeOverride,
     /// Overridden division that rounds down.

@@ -6,6 +6,7 @@
 //! | `multiply` | products, squares, relinearisation |
 //! | `level` | rescale, drop, alignment of levels and scales |
 //! | `rotate` | rotations, hoisted rotations, conjugation, inner sums |
+//! | `transform` | linear transforms by diagonals |
 //!
 //! Every operation takes whole batches ([`Ciphertext`]) and returns a new one. Products are
 //! rescaled by the caller through [`Evaluator::mul`] (which does) or [`Evaluator::multiply`]
@@ -18,7 +19,7 @@ mod rotate;
 mod transform;
 
 pub use rotate::Hoisted;
-pub use transform::{BabyTerms, EncodedTransform, TransformPlan};
+pub use transform::{BabyTerms, EncodedTransform, TransformPlan, encoded_bytes};
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;

@@ -90,7 +90,7 @@ impl<B: Backend> Server<B> {
         }
         let mut loaded = EvaluationKeys::new();
         for (i, key) in reader.enumerate() {
-            loaded.insert(&context, &key?)?;
+            loaded.insert(&context, key?)?;
             progress(i + 1, listed.len());
         }
         envelope::expect_end(kind, keys)?;

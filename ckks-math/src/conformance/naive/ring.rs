@@ -340,4 +340,35 @@ impl RingKernels for Naive {
         }
         derived::embed(self, t, basis, coefficients, m)
     }
+
+    fn embed_packed(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        coefficients: &[i64],
+        m: usize,
+    ) -> Result<Block> {
+        if self.has(Fault::EmbedPackedOverride) {
+            let turned: Vec<i64> = coefficients.rchunks(m).flatten().copied().collect();
+            return derived::embed_packed(self, t, basis, &turned, m);
+        }
+        derived::embed_packed(self, t, basis, coefficients, m)
+    }
+
+    fn sum_products(
+        &self,
+        t: &RingSpec,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        let mut sums = sums.to_vec();
+        if self.has(Fault::SumProductsOverride) {
+            for pairs in &mut sums {
+                pairs.pop();
+            }
+        }
+        derived::sum_products(self, t, xs, ys, m, &sums)
+    }
 }
