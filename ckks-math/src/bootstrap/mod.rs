@@ -10,11 +10,14 @@
 //!
 //! With `q0` the base modulus and `D0 = q0 / 2^message_ratio_bits` the scale at the bottom:
 //! * after ModRaise each coefficient is `m + q0 I`, `|I| <= K` but for the probability of
-//!   [`crate::polyval::overflow::overflow_failure_log2`];
+//!   [`Bootstrapper::failure_log2`];
 //! * CtS puts `u = ((m/q0 + I) - 1/4) / (K + eps + 1/4)` into slots (the `1/4` by an added constant);
 //! * EvalMod returns `sin(2 pi m / q0) / (2 pi)`, off from `m / q0` by at most `(2 pi)^2 / 6` times
 //!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
+//!
+//! On the conjugate-invariant ring all of this is real: `N` slots by one EvalMod. Its linear maps, and the
+//! basis whose coordinates take the place of coefficients, are in [`dft::RealBasis`].
 
 pub mod dft;
 mod eval_mod;
@@ -22,10 +25,10 @@ mod linear;
 mod mod_raise;
 mod requests;
 
-pub use dft::{DftError, DftPlan, Diagonals, real_order};
+pub use dft::{DftError, DftPlan, Diagonals, RealBasis, real_order};
 pub use requests::refresh_requests;
 
-use crate::backend::{Backend, RingKind};
+use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::{Complex64, EncodingError};
@@ -36,6 +39,7 @@ use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
 use crate::polyval::overflow::overflow_failure_log2;
 use crate::polyval::overflow_real::real_overflow_failure_log2;
+use linear::Coordinates;
 
 /// Choices of a bootstrapper that do not change its keys' security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub struct Bootstrapper<B: Backend> {
     context: Context<B>,
     literal: BootstrapLiteral,
     slots: usize,
+    coordinates: Coordinates,
     /// Level that ModRaise raises to.
     top: usize,
     /// Level at which StC starts.
@@ -122,14 +127,14 @@ impl<B: Backend> Bootstrapper<B> {
         let (lo, hi) = fit.chebyshev.interval();
         // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by the ring's slots
         // over n.
-        let kind = params.ring().kind();
+        let coordinates = Coordinates::of(params, slots);
         let gap = (params.max_slots() / slots) as f64;
-        let constant = 2.0 / (hi - lo) / gap / linear::real_parts(kind);
+        let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
-        let matrices = linear::coeffs_to_slots(kind, slots, cts, constant)?;
+        let matrices = coordinates.to_slots(slots, cts, constant)?;
         let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
-        let matrices = linear::slots_to_coeffs(kind, slots, stc)?;
+        let matrices = coordinates.from_slots(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let slots_to_coeffs = encode(
             context,
@@ -144,6 +149,7 @@ impl<B: Backend> Bootstrapper<B> {
             context: context.clone(),
             literal,
             slots,
+            coordinates,
             top,
             bottom: stc,
             coeffs_to_slots,
@@ -171,14 +177,11 @@ impl<B: Backend> Bootstrapper<B> {
     /// log2 of the probability that one of the coefficients overflows `K` in one refresh, which
     /// would garble it.
     pub fn failure_log2(&self) -> f64 {
-        let params = self.context.params();
         let (h, k) = (self.literal.ephemeral_weight, self.literal.overflow_bound);
-        let slots = self.slots as u64;
-        match params.ring().kind() {
-            RingKind::Standard => overflow_failure_log2(h, k, 2 * slots),
-            RingKind::ConjugateInvariant => {
-                real_overflow_failure_log2(h, k, params.degree(), slots)
-            }
+        let (slots, n) = (self.slots as u64, self.context.params().degree());
+        match self.coordinates {
+            Coordinates::Complex => overflow_failure_log2(h, k, 2 * slots),
+            Coordinates::Real(basis) => real_overflow_failure_log2(basis, h, k, n, slots),
         }
     }
 
@@ -214,7 +217,7 @@ impl<B: Backend> Bootstrapper<B> {
     /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
     /// one batch. Standard ring only: slots of the other are real.
     pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
-        if self.context.params().ring().kind() == RingKind::ConjugateInvariant {
+        if self.coordinates != Coordinates::Complex {
             return Err(EncodingError::RealSlotsOnly.into());
         }
         let coefficients = self.slots_to_coeffs(ev, x)?;
@@ -286,7 +289,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order on the standard
-    /// ring, in that of [`real_order`] on the conjugate-invariant one.
+    /// ring. On the conjugate-invariant one to coordinates in the order of [`real_order`]: odd ones, modulo
+    /// the base modulus, for all slots, native ones for fewer.
     pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level < self.bottom {
             return Err(Error::LevelExhausted {
@@ -314,7 +318,7 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::output_level`].
     ///
     /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
-    /// coefficient `rev(j)` ([`real_order`]) of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
+    /// coefficient `rev(j)` (coordinate [`real_order`]) of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
     /// returns, or a product at the bottom modulus in its place. At another scale the values times
     /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
     /// canonical one by that ratio.
@@ -330,7 +334,7 @@ impl<B: Backend> Bootstrapper<B> {
     fn real_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let raised = self.mod_raise(ev, x)?;
         let slots = self.to_slots(ev, &raised)?;
-        if self.context.params().ring().kind() == RingKind::ConjugateInvariant {
+        if self.coordinates != Coordinates::Complex {
             return Ok(slots);
         }
         // I is dense: the upper half of the coefficients holds multiples of q0 even where the

@@ -41,85 +41,127 @@ fn plans() -> impl Iterator<Item = DftPlan> {
     even.chain(uneven.map(|(n, layers)| DftPlan::with_layers(n, &layers).unwrap()))
 }
 
-/// StC of the coefficients in the stated order is the encoder's evaluation, CtS its inverse; the
+const BASES: [RealBasis; 2] = [RealBasis::Native, RealBasis::Odd];
+
+/// The coordinates of native coefficients.
+fn coordinates(b: &[f64], basis: RealBasis) -> Vec<f64> {
+    match basis {
+        RealBasis::Native => b.to_vec(),
+        RealBasis::Odd => {
+            let next = b[1..].iter().chain([&0.0]);
+            b.iter().zip(next).map(|(b, next)| b + next).collect()
+        }
+    }
+}
+
+/// StC of the coordinates in the stated order is the encoder's evaluation, CtS its inverse; the
 /// order is a permutation.
 #[test]
 fn products_are_the_evaluation_of_the_encoder() {
-    for plan in plans() {
+    for (plan, basis) in plans().flat_map(|plan| BASES.map(|basis| (plan.clone(), basis))) {
         let n = plan.slots();
-        let order = real_order(n).unwrap();
+        let order = real_order(n, basis).unwrap();
         let mut seen = order.clone();
         seen.sort_unstable();
         assert!(seen.iter().enumerate().all(|(i, &k)| i == k), "n {n}");
-        let a = noise(n, 5 + n as u64);
-        let mut slots = a.clone();
+        let b = noise(n, 5 + n as u64);
+        let mut slots = b.clone();
         SlotFft::new(n).unwrap().forward_real(&mut slots).unwrap();
-        let held: Vec<f64> = order.iter().map(|&k| a[k]).collect();
-        let there = run(&plan.real_slots_to_coeffs(), &held);
-        let back = run(&plan.real_coeffs_to_slots(), &slots);
-        assert!(worst(&there, &slots) < 1e-12 * n as f64, "{plan:?}");
-        assert!(worst(&back, &held) < 1e-12, "{plan:?}");
+        let all = coordinates(&b, basis);
+        let held: Vec<f64> = order.iter().map(|&k| all[k]).collect();
+        let there = run(&plan.real_slots_to_coeffs(basis), &held);
+        let back = run(&plan.real_coeffs_to_slots(basis), &slots);
+        // Rounding before the division by cosines, of which the smallest is pi / 4n.
+        let tolerance = match basis {
+            RealBasis::Native => 1e-14,
+            RealBasis::Odd => 1e-13 * n as f64,
+        };
+        assert!(
+            worst(&there, &slots) < tolerance * n as f64,
+            "{plan:?} {basis:?}"
+        );
+        assert!(worst(&back, &held) < 1e-12, "{plan:?} {basis:?}");
     }
 }
 
-/// The diagonals of a level: multiples of its smallest block, and the same half a vector further.
+/// The diagonals of a level are the multiples of its small blocks within a segment, and in the odd
+/// basis repeat with it.
 #[test]
-fn levels_have_twice_the_diagonals_of_their_radix() {
-    let check = |factor: &Diagonals, n: usize, h: usize, k: usize| {
-        let span = (1_i64 << k) - 1;
-        let reach = (-span..=span).flat_map(|m| {
-            let near = m * h as i64;
-            [near, near + (n / 2) as i64]
-        });
-        let allowed: std::collections::BTreeSet<usize> =
-            reach.map(|r| r.rem_euclid(n as i64) as usize).collect();
-        assert!(factor.rotations().all(|r| allowed.contains(&r)));
-        let most = (1 << k).max(if h << k == n { 0 } else { (4 << k) - 2 });
-        assert!(factor.map.len() <= most && factor.map.len() <= n / h);
+fn levels_act_on_segments() {
+    let period = |d: &[Complex64]| {
+        let n = d.len();
+        let mut p = n;
+        while p > 1 && (0..n).all(|i| (d[i] - d[i % (p / 2)]).norm() < 1e-13) {
+            p /= 2;
+        }
+        p
     };
-    for plan in plans() {
-        let (n, counts) = (plan.slots(), plan.layers().to_vec());
+    let check = |factor: &Diagonals, large: usize, small: usize, basis: RealBasis| {
+        let n = factor.n;
+        for (&k, diagonal) in &factor.map {
+            let distance = k.min(n - k);
+            assert!(
+                k % small == 0 && distance < 2 * large,
+                "{k}: {large} {small}"
+            );
+            if basis == RealBasis::Odd && 2 * large < n {
+                assert!(period(diagonal) <= 2 * large, "{k}: {large} {small}");
+            }
+        }
+        assert!(factor.map.len() <= (4 * large / small - 1).min(n / small));
+    };
+    for (plan, basis) in plans().flat_map(|plan| BASES.map(|basis| (plan.clone(), basis))) {
+        let n = plan.slots();
         let mut done = 0;
-        for (factor, &k) in plan.real_slots_to_coeffs().iter().zip(&counts) {
-            check(factor, n, 1 << done, k);
+        let stc = plan.real_slots_to_coeffs(basis);
+        for (factor, &k) in stc.iter().zip(plan.layers()) {
+            let (small, large) = (1 << done, 1 << (done + k));
+            check(factor, large.min(n / 2), small.min(n / 2), basis);
             done += k;
         }
-        for (factor, &k) in plan.real_coeffs_to_slots().iter().zip(&counts) {
-            done -= k;
-            check(factor, n, 1 << done, k);
+        let mut done = 0;
+        let cts = plan.real_coeffs_to_slots(basis);
+        for (factor, &k) in cts.iter().zip(plan.layers()) {
+            check(
+                factor,
+                (n >> done).min(n / 2),
+                (n >> (done + k)).min(n / 2),
+                basis,
+            );
+            done += k;
         }
     }
-    // What the preset uses, in the ratio of its ring: 64 of 2^16 slots, here 16 of 2^12.
-    let plan = DftPlan::with_layers(1 << 12, &[4, 4, 4]).unwrap();
-    let counts: Vec<usize> = plan
-        .real_coeffs_to_slots()
-        .iter()
-        .map(|f| f.map.len())
-        .collect();
-    assert_eq!(counts, [16, 62, 62]);
 }
 
-/// Row sums of CoeffsToSlots stay below 2^(1/2) for each layer of turns, so that no level overflows.
+/// The constant is spread over the levels; rows of CoeffsToSlots sum to at most sqrt(2) a level, twice
+/// that where it multiplies by `2 cos`, so that values stay below the modulus.
 #[test]
 fn the_overall_constant_is_spread() {
     let plan = DftPlan::even(512, 3).unwrap();
     let scaled = plan.clone().scaled(0.125).unwrap();
     let v = noise(512, 3);
-    let wanted: Vec<f64> = run(&plan.real_coeffs_to_slots(), &v)
-        .iter()
-        .map(|x| 0.125 * x)
-        .collect();
-    assert!(worst(&run(&scaled.real_coeffs_to_slots(), &v), &wanted) < 1e-14);
-    for factor in plan.real_coeffs_to_slots() {
-        for p in 0..factor.n {
-            let sum: f64 = factor.map.values().map(|d| d[p].norm()).sum();
-            assert!(sum <= 2_f64.sqrt() + 1e-12, "row {p}: {sum}");
+    for basis in BASES {
+        let factors = plan.real_coeffs_to_slots(basis);
+        let wanted: Vec<f64> = run(&factors, &v).iter().map(|x| 0.125 * x).collect();
+        let found = run(&scaled.real_coeffs_to_slots(basis), &v);
+        assert!(worst(&found, &wanted) < 1e-14);
+        for (level, factor) in factors.iter().enumerate() {
+            let cosines = level == 0 && basis == RealBasis::Odd;
+            let bound = if cosines { 8_f64.sqrt() } else { 2_f64.sqrt() };
+            for p in 0..factor.n {
+                let sum: f64 = factor.map.values().map(|d| d[p].norm()).sum();
+                assert!(sum <= bound + 1e-12, "row {p}: {sum}");
+            }
         }
     }
 }
 
 #[test]
 fn lengths_are_refused() {
-    assert_eq!(real_order(12), Err(DftError::Slots { slots: 12 }));
-    assert_eq!(real_order(1), Err(DftError::Slots { slots: 1 }));
+    for (slots, basis) in [12, 1]
+        .into_iter()
+        .flat_map(|n| BASES.map(|basis| (n, basis)))
+    {
+        assert_eq!(real_order(slots, basis), Err(DftError::Slots { slots }));
+    }
 }
