@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::machine;
 use ckks_math::backend::Backend;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, KeyMemory, refresh_requests};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, RotationKeys, refresh_requests};
 use ckks_math::encoding::Complex64;
 use ckks_math::keys::{KeyDemand, KeyGenerator, SecretKey};
 use ckks_math::sampling::{Seed, uniform_mod};
@@ -22,7 +22,7 @@ pub struct Question {
     /// Keep all encoded matrices on the device.
     pub resident: bool,
     /// Rotation keys against time.
-    pub keys: KeyMemory,
+    pub keys: RotationKeys,
 }
 
 /// A bootstrapper whose precision is measured; it serves every secret.
@@ -221,7 +221,7 @@ mod tests {
                 slots: 1 << 10,
                 complex,
                 resident: true,
-                keys: KeyMemory::Balanced,
+                keys: RotationKeys::Balanced,
             };
             let study = Study::new(&params, &backend, question).unwrap();
             let samples = vec![study.sample(0).unwrap(), study.sample(1).unwrap()];
@@ -250,7 +250,7 @@ mod tests {
             slots: 4,
             complex: false,
             resident: false,
-            keys: KeyMemory::Small,
+            keys: RotationKeys::Few,
         };
         let study = Study::new(&params, &backend, question).unwrap();
         assert!(matches!(

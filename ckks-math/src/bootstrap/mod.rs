@@ -50,7 +50,7 @@ pub struct BootstrapOptions {
     /// shorter period than the slots); the others are embedded at each use.
     pub resident: bool,
     /// Rotation keys against time.
-    pub keys: KeyMemory,
+    pub keys: RotationKeys,
 }
 
 /// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
@@ -58,23 +58,23 @@ pub struct BootstrapOptions {
 /// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
 /// steps, which cost about three baby steps and share one key or two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum KeyMemory {
-    /// As many keys as time gains by.
-    Speed,
-    /// A key only where it saves a baby step's time.
+pub enum RotationKeys {
+    /// As many as time gains by.
+    Many,
+    /// One more only where it saves the time of a baby step.
     #[default]
     Balanced,
-    /// Few keys: about half of the balanced ones.
-    Small,
+    /// About half of the balanced ones.
+    Few,
 }
 
-impl KeyMemory {
+impl RotationKeys {
     /// The price of a key, in baby steps.
     const fn price(self) -> usize {
         match self {
-            Self::Speed => 0,
+            Self::Many => 0,
             Self::Balanced => 1,
-            Self::Small => 8,
+            Self::Few => 8,
         }
     }
 }
@@ -404,7 +404,7 @@ const GIANT: usize = 3;
 
 /// The number of baby steps, a power of two, that costs least for a matrix, and what it costs in
 /// baby steps.
-fn steps(diagonals: usize, keys: KeyMemory) -> (usize, usize) {
+fn steps(diagonals: usize, keys: RotationKeys) -> (usize, usize) {
     let cost = |babies: usize| {
         let giants = diagonals.div_ceil(babies) - 1;
         (babies - 1) * (1 + keys.price()) + GIANT * giants
@@ -418,7 +418,7 @@ fn steps(diagonals: usize, keys: KeyMemory) -> (usize, usize) {
 /// Butterfly layers of each level of CtS, split evenly: the order of the cheapest steps.
 ///
 /// `k` layers have `2^k` diagonals where blocks are largest, and `2^(k+1) - 1` elsewhere.
-fn grouping(slots: usize, levels: usize, keys: KeyMemory) -> Result<Vec<usize>> {
+fn grouping(slots: usize, levels: usize, keys: RotationKeys) -> Result<Vec<usize>> {
     let even = DftPlan::even(slots, levels)?.layers().to_vec();
     let cost = |order: &Vec<usize>| -> usize {
         let diagonals = |(i, k): (usize, &usize)| if i == 0 { 1 << k } else { (2 << k) - 1 };

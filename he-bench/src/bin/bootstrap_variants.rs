@@ -3,7 +3,7 @@
 
 use ckks_math::backend::Device as _;
 use ckks_math::backend::dry_run::{DryRun, Kernel};
-use ckks_math::bootstrap::{BootstrapOptions, KeyMemory, refresh_cost};
+use ckks_math::bootstrap::{BootstrapOptions, RotationKeys, refresh_cost};
 use clap::Parser;
 use he_bench::{Result, sets};
 use std::process::ExitCode;
@@ -61,7 +61,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let gib = |bytes: u64| bytes as f64 / (1_u64 << 30) as f64;
     for coeffs_to_slots in 2.min(cts)..=cts {
         for slots_to_coeffs in 2.min(stc)..=stc {
-            for keys in [KeyMemory::Speed, KeyMemory::Balanced, KeyMemory::Small] {
+            for keys in [
+                RotationKeys::Many,
+                RotationKeys::Balanced,
+                RotationKeys::Few,
+            ] {
                 let options = BootstrapOptions {
                     coeffs_to_slots_levels: Some(coeffs_to_slots),
                     slots_to_coeffs_levels: Some(slots_to_coeffs),

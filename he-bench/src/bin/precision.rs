@@ -1,7 +1,7 @@
 //! Prints the precision of bootstrapping over many secrets: `cargo xtask precision`.
 
 use ckks_math::backend::Device as _;
-use ckks_math::bootstrap::KeyMemory;
+use ckks_math::bootstrap::RotationKeys;
 use clap::Parser;
 use he_bench::precision::{Question, Study, bits};
 use he_bench::{Error, Result, select, sets};
@@ -44,20 +44,20 @@ struct Arguments {
     json: Option<PathBuf>,
 }
 
-/// See [`KeyMemory`].
+/// See [`RotationKeys`].
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Keys {
-    Speed,
+    Many,
     Balanced,
-    Small,
+    Few,
 }
 
-impl From<Keys> for KeyMemory {
+impl From<Keys> for RotationKeys {
     fn from(keys: Keys) -> Self {
         match keys {
-            Keys::Speed => Self::Speed,
+            Keys::Many => Self::Many,
             Keys::Balanced => Self::Balanced,
-            Keys::Small => Self::Small,
+            Keys::Few => Self::Few,
         }
     }
 }
