@@ -67,7 +67,8 @@ impl Demand {
     }
 }
 
-fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
+/// Bytes of a key as a device with 8-byte words holds it, both halves.
+pub fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
     let basis = request.basis(params);
     let digits = basis.q_len().div_ceil(params.digit_size());
     2 * 8 * params.degree() as u64 * (digits * basis.limbs()) as u64
