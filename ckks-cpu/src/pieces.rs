@@ -18,10 +18,14 @@ use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
 use ckks_math::backend::Basis;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Target limbs worked on together.
 const TOGETHER: usize = 4;
+
+/// Slices of a few limbs, kept off the heap: they are gathered anew for every piece.
+type Slices<T> = SmallVec<[T; 16]>;
 
 /// How the transforms of a ring come apart.
 #[derive(Clone, Copy)]
@@ -59,7 +63,7 @@ impl Pieces {
 
 impl Lift {
     /// The part of all digits, and the quotient, of one row in one group of columns.
-    fn column(&self, row: usize, pieces: Pieces, group: usize) -> Vec<&[u64]> {
+    fn column(&self, row: usize, pieces: Pieces, group: usize) -> Slices<&[u64]> {
         let limbs = self.conversion.sources().len() + 1;
         let row = &self.words[row * limbs * self.degree..][..limbs * self.degree];
         let slice = |limb| &row[limb * self.degree + group * pieces.column()..][..pieces.column()];
@@ -105,17 +109,12 @@ impl CpuBackend {
             }
         }
         let words = inverses.len() * degree;
-        let failed = std::sync::Mutex::new(None);
-        self.for_each(words, inverses, |(prime, x, factor, out)| {
-            match self.pool.take(degree) {
-                Ok(mut copy) => {
-                    copy.copy_from_slice(x);
-                    prime.intt_to_columns(&mut copy, factor, out);
-                }
-                Err(error) => keep(&failed, error),
-            }
-        });
-        first(failed)?;
+        self.try_for_each(words, inverses, |(prime, x, factor, out)| {
+            let mut copy = self.pool.take(degree)?;
+            copy.copy_from_slice(x);
+            prime.intt_to_columns(&mut copy, factor, out);
+            Ok(())
+        })?;
         let mut quotients = Vec::new();
         for lift in &mut lifts {
             let sources = lift.conversion.sources().len();
@@ -132,7 +131,7 @@ impl CpuBackend {
             let slices = digits
                 .chunks_exact(degree)
                 .map(|y| &y[start..start + out.len()]);
-            conversion.quotient(&slices.collect::<Vec<_>>(), out);
+            conversion.quotient(&slices.collect::<Slices<_>>(), out);
         });
         Ok(lifts)
     }
@@ -157,20 +156,23 @@ impl CpuBackend {
                 tasks.push((i / rows, i % rows, part * TOGETHER, limbs));
             }
         }
-        self.for_each(words, tasks, |(digit, row, first, limbs)| {
+        self.try_for_each(words, tasks, |(digit, row, first, limbs)| {
             let lift = &lifts[digit];
-            let mut targets: Vec<_> = limbs.chunks_exact_mut(degree).collect();
-            fill_columns(lift, pieces, row, &primes[first..], first, &mut targets);
+            let mut columns = self.pool.take(TOGETHER * pieces.column())?;
+            let mut targets: Slices<_> = limbs.chunks_exact_mut(degree).collect();
+            let (primes, target) = (&primes[first..], (first, &mut targets[..]));
+            fill_columns(lift, pieces, row, primes, target, &mut columns);
             for (limb, out) in (first..).zip(targets) {
                 if lift.weights(limb).is_none() {
                     out.copy_from_slice(x.limb(row, limb));
                     continue;
                 }
                 for (block, out) in out.chunks_exact_mut(pieces.words).enumerate() {
-                    primes[limb].ntt_block(block, out);
+                    primes[limb - first].ntt_block(block, out);
                 }
             }
-        });
+            Ok(())
+        })?;
         Ok(out)
     }
 
@@ -195,21 +197,17 @@ impl CpuBackend {
         let mut out = self.block(t, rows, kept)?;
         let words = out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
-        self.for_each(
+        self.try_for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
+                let mut columns = self.pool.take(TOGETHER * pieces.column())?;
                 for row in 0..rows {
-                    let mut targets: Vec<_> =
+                    let mut targets: Slices<_> =
                         limbs.iter_mut().map(|outs| &mut *outs[row]).collect();
-                    fill_columns(
-                        &lifts[0],
-                        pieces,
-                        row,
-                        &primes[first..],
-                        first,
-                        &mut targets,
-                    );
+                    let target = (first, &mut targets[..]);
+                    let primes = &primes[first..];
+                    fill_columns(&lifts[0], pieces, row, primes, target, &mut columns);
                 }
                 for (limb, outs) in (first..).zip(&mut limbs) {
                     for block in 0..pieces.rows {
@@ -224,8 +222,9 @@ impl CpuBackend {
                         }
                     }
                 }
+                Ok(())
             },
-        );
+        )?;
         Ok(out)
     }
 
@@ -245,35 +244,26 @@ impl CpuBackend {
         let mut out = self.block(t, 2 * rows, to)?;
         let words = lifts.len() * out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
-        let failed = std::sync::Mutex::new(None);
-        self.for_each(
+        self.try_for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
                 let polynomials = lifts.len() * rows;
-                let mut memory = match self.pool.take(limbs.len() * polynomials * degree) {
-                    Ok(memory) => memory,
-                    Err(error) => return keep(&failed, error),
-                };
-                let mut lifted: Vec<Vec<_>> = (memory.chunks_exact_mut(polynomials * degree))
+                let mut memory = self.pool.take(limbs.len() * polynomials * degree)?;
+                let mut columns = self.pool.take(TOGETHER * pieces.column())?;
+                let mut lifted: Slices<Slices<_>> = (memory.chunks_exact_mut(polynomials * degree))
                     .map(|limb| limb.chunks_exact_mut(degree).collect())
                     .collect();
                 for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
-                    let mut targets: Vec<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
-                    fill_columns(
-                        lift,
-                        pieces,
-                        i % rows,
-                        &primes[first..],
-                        first,
-                        &mut targets,
-                    );
+                    let mut targets: Slices<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
+                    let (primes, target) = (&primes[first..], (first, &mut targets[..]));
+                    fill_columns(lift, pieces, i % rows, primes, target, &mut columns);
                 }
                 for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
                     let (prime, key) = (primes[limb], key.limb(at[limb]));
                     for block in 0..pieces.rows {
                         let range = block * pieces.words..(block + 1) * pieces.words;
-                        let mut xs = Vec::with_capacity(polynomials);
+                        let mut xs = Slices::new();
                         for (i, lifted) in lifted.iter_mut().enumerate() {
                             if lifts[i / rows].weights(limb).is_some() {
                                 prime.ntt_block(block, &mut lifted[range.clone()]);
@@ -282,7 +272,7 @@ impl CpuBackend {
                                 xs.push(&x.limb(i % rows, limb)[range.clone()]);
                             }
                         }
-                        let mut outs: Vec<_> =
+                        let mut outs: Slices<_> =
                             outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
                         let stride = 2 * key.digits;
                         let key = KeyLimb {
@@ -292,9 +282,9 @@ impl CpuBackend {
                         prime.dot(&mut outs, &xs, None, key);
                     }
                 }
+                Ok(())
             },
-        );
-        first(failed)?;
+        )?;
         Ok(out)
     }
 
@@ -310,17 +300,18 @@ impl CpuBackend {
     }
 }
 
-/// Converts one row to the target limbs from `first` on and does the first pass of their
-/// transforms. Limbs that the source has are left alone.
+/// Converts one row to the target limbs from `first` on, whose primes are `primes`, and does the first pass of their
+/// transforms. Limbs that the source has are left alone. `columns` has room for a group of columns
+/// of each target.
 fn fill_columns(
     lift: &Lift,
     pieces: Pieces,
     row: usize,
     primes: &[&Prime],
-    first: usize,
-    targets: &mut [&mut [u64]],
+    (first, targets): (usize, &mut [&mut [u64]]),
+    columns: &mut [u64],
 ) {
-    let (mut summed, mut weights, mut outs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut summed, mut weights, mut outs) = (Slices::new(), Slices::new(), Slices::new());
     for ((limb, out), prime) in (first..).zip(targets).zip(primes) {
         if let Some(w) = lift.weights(limb) {
             summed.push(*prime);
@@ -328,12 +319,12 @@ fn fill_columns(
             outs.push(out);
         }
     }
-    let mut columns = vec![0; summed.len() * pieces.column()];
+    let columns = &mut columns[..summed.len() * pieces.column()];
     for group in 0..pieces.columns() {
         Prime::linear_each(
             &summed,
             lift.conversion.wide(),
-            &mut columns,
+            columns,
             &lift.column(row, pieces, group),
             &weights,
         );
@@ -347,19 +338,4 @@ fn fill_columns(
 fn digit_bases(l: usize, digit_size: usize) -> Vec<Basis> {
     let digit = |lo| Basis::digit(lo, (lo + digit_size).min(l));
     (0..l).step_by(digit_size).map(digit).collect()
-}
-
-type Failure = std::sync::Mutex<Option<ckks_math::Error>>;
-
-fn keep(failed: &Failure, error: ckks_math::Error) {
-    *failed
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-}
-
-fn first(failed: Failure) -> Result<()> {
-    let failed = failed
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    failed.map_or(Ok(()), Err)
 }

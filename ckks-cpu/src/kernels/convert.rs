@@ -2,7 +2,7 @@
 //! [`ckks_math::backend::RingKernels::base_convert`].
 
 use super::Prime;
-use crate::simd::Ifma;
+use crate::simd::Vector;
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Basis;
 
@@ -15,7 +15,7 @@ pub struct Conversion {
     targets: Vec<Target>,
     /// Whether digits may be `2^50` or more.
     wide: bool,
-    ifma: Option<Ifma>,
+    vector: Option<Vector>,
 }
 
 /// One source prime `d`.
@@ -67,10 +67,10 @@ impl Conversion {
             sources: sources.iter().enumerate().map(source).collect(),
             targets: targets.iter().map(target).collect(),
             wide: sources.iter().any(|p| p.wide()),
-            ifma: sources
+            vector: sources
                 .first()
-                .and_then(|p| p.ifma())
-                .map(|(ifma, _)| *ifma),
+                .and_then(|p| p.vector())
+                .map(|(vector, _)| *vector),
         }
     }
 
@@ -89,8 +89,8 @@ impl Conversion {
 
     /// Writes the quotient `v` that belongs to the digits `y_i`, one slice a source prime.
     pub fn quotient(&self, digits: &[&[u64]], out: &mut [u64]) {
-        if let Some(ifma) = self.ifma {
-            return ifma.quotient(&self.sources, digits, out);
+        if let Some(vector) = self.vector {
+            return vector.quotient(&self.sources, digits, out);
         }
         out.fill(1 << 27);
         for (source, digits) in self.sources.iter().zip(digits) {

@@ -1,7 +1,7 @@
 //! One prime with its constants: where reference and vector kernels part.
 
 use super::{Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
-use crate::simd::{self, Constants, Ifma, IfmaNtt};
+use crate::simd::{self, Constants, Vector, VectorNtt};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
 use std::sync::OnceLock;
@@ -12,19 +12,19 @@ pub struct Prime {
     transform: Transform,
     /// Transforms of the subrings of degree `2^i`, made on first use.
     subrings: Vec<OnceLock<Transform>>,
-    ifma: Option<(Ifma, Constants)>,
+    vector: Option<(Vector, Constants)>,
 }
 
 enum Transform {
     Reference(ReferenceNtt),
-    Ifma(Ifma, IfmaNtt),
+    Vector(Vector, VectorNtt),
 }
 
 impl Transform {
-    fn new(ifma: Option<Ifma>, modulus: Modulus, twiddles: &ntt::Twiddles) -> Self {
-        match ifma {
-            Some(ifma) if twiddles.forward.len() >= simd::MIN_DEGREE => {
-                Self::Ifma(ifma, ifma.transform(modulus, twiddles))
+    fn new(vector: Option<Vector>, modulus: Modulus, twiddles: &ntt::Twiddles) -> Self {
+        match vector {
+            Some(vector) if twiddles.forward.len() >= simd::MIN_DEGREE => {
+                Self::Vector(vector, vector.transform(modulus, twiddles))
             }
             _ => Self::Reference(ReferenceNtt::new(modulus, twiddles)),
         }
@@ -33,7 +33,7 @@ impl Transform {
     fn forward(&self, x: &mut [u64]) {
         match self {
             Self::Reference(t) => t.forward(x),
-            Self::Ifma(ifma, t) => ifma.ntt(t, x),
+            Self::Vector(vector, t) => vector.ntt(t, x),
         }
     }
 }
@@ -42,17 +42,17 @@ impl Prime {
     pub fn new(ring: &RingSpec, index: usize, kernels: Kernels) -> Self {
         let modulus = ring.prime(index);
         let twiddles = ntt::twiddles(ring, index, ring.degree());
-        let ifma = match kernels {
-            Kernels::Ifma(ifma) if ring.degree() >= simd::MIN_DEGREE => {
-                Some((ifma, ifma.constants(modulus)))
+        let vector = match kernels {
+            Kernels::Vector(vector) if ring.degree() >= simd::MIN_DEGREE => {
+                Some((vector, vector.constants(modulus)))
             }
-            Kernels::Ifma(_) | Kernels::Reference => None,
+            Kernels::Vector(_) | Kernels::Reference => None,
         };
         Self {
             modulus,
-            transform: Transform::new(ifma.map(|(ifma, _)| ifma), modulus, &twiddles),
+            transform: Transform::new(vector.map(|(vector, _)| vector), modulus, &twiddles),
             subrings: (0..ring.log_degree()).map(|_| OnceLock::new()).collect(),
-            ifma,
+            vector,
         }
     }
 
@@ -66,8 +66,8 @@ impl Prime {
     }
 
     /// Vector kernels and their constants, if this prime uses them.
-    pub const fn ifma(&self) -> Option<&(Ifma, Constants)> {
-        self.ifma.as_ref()
+    pub const fn vector(&self) -> Option<&(Vector, Constants)> {
+        self.vector.as_ref()
     }
 
     /// Coefficients to evaluations, in place.
@@ -93,12 +93,12 @@ impl Prime {
             &self.transform,
             self.subrings.get(m.trailing_zeros() as usize),
         ) {
-            (Transform::Ifma(ifma, _), Some(subring)) => {
+            (Transform::Vector(vector, _), Some(subring)) => {
                 let make = || {
                     let both = ntt::twiddles(ring, index, m);
                     let inverse = Vec::new();
                     Transform::new(
-                        Some(*ifma),
+                        Some(*vector),
                         self.modulus,
                         &ntt::Twiddles { inverse, ..both },
                     )
@@ -107,17 +107,14 @@ impl Prime {
             }
             (whole, _) => whole.forward(values),
         }
-        match &self.ifma {
-            Some((ifma, _)) if m >= LANES => ifma.spread(out, m),
-            _ => pointwise::spread(out, m),
-        }
+        pointwise::spread(out, m);
     }
 
     /// The residues of signed integers of absolute value at most `bound`.
     fn integers(&self, out: &mut [u64], x: &[i64], bound: u64) {
-        match &self.ifma {
-            Some((ifma, constants)) if x.len().is_multiple_of(LANES) => {
-                ifma.integers(constants, out, x, bound < self.modulus.value());
+        match &self.vector {
+            Some((vector, constants)) if x.len().is_multiple_of(LANES) => {
+                vector.integers(constants, out, x, bound < self.modulus.value());
             }
             _ => pointwise::integers(self.modulus, out, x, bound),
         }
@@ -127,7 +124,7 @@ impl Prime {
     pub fn intt(&self, x: &mut [u64]) {
         match &self.transform {
             Transform::Reference(t) => t.inverse(x),
-            Transform::Ifma(ifma, t) => ifma.intt(t, x),
+            Transform::Vector(vector, t) => vector.intt(t, x),
         }
     }
 
@@ -135,7 +132,7 @@ impl Prime {
     /// [`Prime::ntt_column`].
     pub fn pieces(&self) -> Option<(usize, usize)> {
         match &self.transform {
-            Transform::Ifma(_, t) if t.fold().is_none() && t.split().0 > 1 => Some(t.split()),
+            Transform::Vector(_, t) if t.fold().is_none() && t.split().0 > 1 => Some(t.split()),
             _ => None,
         }
     }
@@ -143,54 +140,54 @@ impl Prime {
     /// Evaluations `x` to coefficients times `factor` in column order: the coefficients, as
     /// [`Prime::pieces`] rows of words, in groups of eight columns, rows inside. Overwrites `x`.
     pub fn intt_to_columns(&self, x: &mut [u64], factor: u64, out: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.intt_to_columns(t, x, factor, out);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.intt_to_columns(t, x, factor, out);
         }
     }
 
     /// The first pass of the transform for one group of eight columns, from `columns` (overwritten)
     /// to their places in `x`.
     pub fn ntt_column(&self, group: usize, columns: &mut [u64], x: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.ntt_column(t, group, columns, x);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.ntt_column(t, group, columns, x);
         }
     }
 
     /// The second pass of the transform for one row.
     pub fn ntt_block(&self, block: usize, x: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.ntt_block(t, block, x);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.ntt_block(t, block, x);
         }
     }
 
     /// `out <- x op y`.
     pub fn pointwise(&self, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.pointwise(constants, op, out, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.pointwise(constants, op, out, x, y),
             None => pointwise::binary(self.modulus, op, out, x, y),
         }
     }
 
     /// `x <- x op y`.
     pub fn pointwise_assign(&self, op: Pointwise, x: &mut [u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.pointwise_assign(constants, op, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.pointwise_assign(constants, op, x, y),
             None => pointwise::binary_assign(self.modulus, op, x, y),
         }
     }
 
     /// `acc <- acc + x y`.
     pub fn multiply_accumulate(&self, acc: &mut [u64], x: &[u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.multiply_accumulate(constants, acc, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.multiply_accumulate(constants, acc, x, y),
             None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
         }
     }
 
     /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
     pub fn tensor(&self, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.tensor(constants, outs, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.tensor(constants, outs, x, y),
             None => pointwise::tensor(self.modulus, outs, x, y),
         }
     }
@@ -198,16 +195,16 @@ impl Prime {
     /// `x <- c x`.
     pub fn scale(&self, x: &mut [u64], c: u64) {
         let c = self.modulus.shoup(c);
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.scale(constants, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.scale(constants, x, c),
             None => pointwise::scale(self.modulus, x, c),
         }
     }
 
     /// `out <- c x`.
     pub fn scale_into(&self, out: &mut [u64], x: &[u64], c: Shoup) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.scale_into(constants, out, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.scale_into(constants, out, x, c),
             None => {
                 out.copy_from_slice(x);
                 pointwise::scale(self.modulus, out, c);
@@ -217,16 +214,16 @@ impl Prime {
 
     /// `x <- x + c`.
     pub fn offset(&self, x: &mut [u64], c: u64) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.offset(constants, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.offset(constants, x, c),
             None => pointwise::offset(self.modulus, x, c),
         }
     }
 
     /// `out <- (x - out) c`.
     pub fn subtract_from_and_scale(&self, out: &mut [u64], x: &[u64], c: Shoup) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.subtract_from_and_scale(constants, out, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.subtract_from_and_scale(constants, out, x, c),
             None => pointwise::subtract_from_and_scale(self.modulus, out, x, c),
         }
     }
@@ -234,16 +231,16 @@ impl Prime {
     /// `out <- sum_i weights[i] xs[i]`; the words of `xs` may belong to other primes, `wide` if
     /// some of those are beyond 50 bits.
     pub fn linear(&self, wide: bool, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.linear(constants, wide, out, xs, weights),
+        match &self.vector {
+            Some((vector, constants)) => vector.linear(constants, wide, out, xs, weights),
             None => linear::linear(self.modulus, out, xs, weights),
         }
     }
 
     /// `outs[r] <- sum_i weights[r, i] xs[i]` of residues modulo this prime.
     pub fn gemm(&self, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
-        if let Some((ifma, constants)) = &self.ifma {
-            return ifma.gemm(constants, outs, xs, weights);
+        if let Some((vector, constants)) = &self.vector {
+            return vector.gemm(constants, outs, xs, weights);
         }
         for (out, weights) in outs.iter_mut().zip(weights.chunks_exact(xs.len())) {
             linear::linear(self.modulus, out, xs, weights);
@@ -265,11 +262,10 @@ impl Prime {
             .zip(weights.chunks(simd::TARGETS));
         for ((primes, weights), out) in groups.zip(out.chunks_mut(group.max(1))) {
             if let (&[a, b, c, d], &[u, v, w, x]) = (primes, weights)
-                && let (Some((ifma, a)), Some((_, b)), Some((_, c)), Some((_, d))) =
-                    (&a.ifma, &b.ifma, &c.ifma, &d.ifma)
-                && Ifma::takes_many(xs.len(), width)
+                && let (Some((vector, a)), Some((_, b)), Some((_, c)), Some((_, d))) =
+                    (&a.vector, &b.vector, &c.vector, &d.vector)
+                && vector.linear_many([a, b, c, d], wide, out, xs, [u, v, w, x])
             {
-                ifma.linear_many([a, b, c, d], wide, out, xs, [u, v, w, x]);
                 continue;
             }
             for ((prime, weights), out) in
@@ -282,8 +278,8 @@ impl Prime {
 
     /// The words of `x` permuted.
     pub fn permute(&self, permutation: &Permutation, out: &mut [u64], x: &[u64]) {
-        match &self.ifma {
-            Some((ifma, _)) => ifma.permute(permutation, out, x),
+        match &self.vector {
+            Some((vector, _)) => vector.permute(permutation, out, x),
             None => permutation.apply(out, x),
         }
     }
@@ -297,8 +293,8 @@ impl Prime {
         permutation: Option<&Permutation>,
         key: KeyLimb<'_>,
     ) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.dot(constants, outs, xs, permutation, key),
+        match &self.vector {
+            Some((vector, constants)) => vector.dot(constants, outs, xs, permutation, key),
             None => dot::dot(self.modulus, outs, xs, permutation, key),
         }
     }

@@ -1,37 +1,43 @@
-//! Kernels with AVX-512 and its 52-bit multiply-add (IFMA); fastest for primes below `2^50`.
+//! Kernels on registers of words, for each instruction set; all give the same bits.
 //!
-//! [`Ifma`] is the proof that the instructions exist: it is only made by detection, and every
-//! kernel is one of its methods. On other architectures it has no value.
+//! | module | holds |
+//! |---|---|
+//! | `words` | what an instruction set must offer: one trait |
+//! | `avx512`, `avx2`, `neon` | the instruction sets |
+//! | `residues` | arithmetic modulo a prime, as another trait |
+//! | `narrow`, `double`, `wide` | 52-bit products and doubles for primes below `2^50`; any prime |
+//! | `ntt`, `passes`, `butterfly`, `fold` | the transforms |
+//! | `elementwise`, `linear`, `dot`, `gemm` | the other kernels |
+//! | `path` | the choice among all of these |
+//!
+//! [`Vector`] is the proof that instructions exist: it is only made by detection, and every kernel
+//! is one of its methods. On other architectures it has no value.
 
-#[cfg(not(target_arch = "x86_64"))]
-mod absent;
 #[cfg(target_arch = "x86_64")]
-mod arith;
+mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx512;
 mod butterfly;
-#[cfg(target_arch = "x86_64")]
 mod dot;
-#[cfg(target_arch = "x86_64")]
+mod double;
 mod elementwise;
-#[cfg(target_arch = "x86_64")]
 mod fold;
-#[cfg(target_arch = "x86_64")]
 mod gemm;
-#[cfg(target_arch = "x86_64")]
-mod ifma;
-#[cfg(target_arch = "x86_64")]
 mod linear;
 #[cfg(target_arch = "x86_64")]
+mod narrow;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod ntt;
-#[cfg(target_arch = "x86_64")]
 mod passes;
+mod path;
+mod residues;
+mod wide;
+mod words;
 
-#[cfg(not(target_arch = "x86_64"))]
-pub use absent::{Constants, Ifma, IfmaNtt, TARGETS};
-#[cfg(target_arch = "x86_64")]
-pub use {arith::Constants, ifma::Ifma, linear::TARGETS, ntt::IfmaNtt};
+pub use {linear::TARGETS, ntt::VectorNtt, path::Vector, residues::Constants};
 
-/// Longest prime of 52-bit products: residues stay below `4q < 2^52` between reductions.
+/// Longest prime of the fast arithmetics: residues stay below `4q < 2^52` between reductions.
 pub const NARROW_BITS: u32 = 50;
-/// Smallest ring of the vector kernels: 8 registers of 8 words.
+/// Smallest ring of the vector kernels: 8 rows of 8 words.
 pub const MIN_DEGREE: usize = 64;
