@@ -7,17 +7,19 @@
 //! meet memory once or twice. A few target limbs are worked on together, to read the digits of the
 //! conversion fewer times.
 //!
-//! Digits are kept in *column order*: as the transform reads its columns.
+//! Digits are kept in *column order*: as the transform reads its columns. The transform of the
+//! conjugate-invariant ring first folds coefficients (see [`Prime::fold`]); this linear map joins
+//! the conversion, for which digits are kept a second time in mirrored order.
 
-use crate::device::{Block, CpuBackend};
-use crate::kernels::{Conversion, KeyLimb, Prime, Target};
+use crate::device::{Block, CpuBackend, light};
+use crate::kernels::{Conversion, KeyLimb, LANES, Prime, Target};
 use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
 use crate::switch::SwitchKey;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
-use ckks_math::backend::Basis;
+use ckks_math::backend::{Basis, RingKind};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -38,9 +40,10 @@ pub struct Pieces {
 struct Lift {
     conversion: Arc<Conversion>,
     /// For each row, the digits of each source prime and the quotient, `N` words each, in column
-    /// order.
+    /// order; then all of these mirrored, where `mirrored`.
     words: Buffer,
     degree: usize,
+    mirrored: bool,
 }
 
 impl Pieces {
@@ -62,9 +65,14 @@ impl Pieces {
 }
 
 impl Lift {
+    /// Slices of `N` words of one row.
+    fn limbs(&self) -> usize {
+        (self.conversion.sources().len() + 1) * if self.mirrored { 2 } else { 1 }
+    }
+
     /// The part of all digits, and the quotient, of one row in one group of columns.
     fn column(&self, row: usize, pieces: Pieces, group: usize) -> Slices<&[u64]> {
-        let limbs = self.conversion.sources().len() + 1;
+        let limbs = self.limbs();
         let row = &self.words[row * limbs * self.degree..][..limbs * self.degree];
         let slice = |limb| &row[limb * self.degree + group * pieces.column()..][..pieces.column()];
         (0..limbs).map(slice).collect()
@@ -81,15 +89,23 @@ impl Lift {
 
 impl CpuBackend {
     /// The digits and quotients that convert each of the bases `from` of `x` (evaluations) to `to`.
-    fn lifts(&self, t: &Tables, x: &Block, from: &[Basis], to: Basis) -> Result<Vec<Lift>> {
+    fn lifts(
+        &self,
+        t: &Tables,
+        pieces: Pieces,
+        x: &Block,
+        from: &[Basis],
+        to: Basis,
+    ) -> Result<Vec<Lift>> {
         let degree = x.shape.degree;
+        let mirrored = t.ring.kind() == RingKind::ConjugateInvariant;
         let lift = |&basis: &Basis| {
+            let limbs = (basis.limbs() + 1) * if mirrored { 2 } else { 1 };
             Ok(Lift {
                 conversion: t.conversion(basis, to),
-                words: self
-                    .pool
-                    .take(x.shape.rows * (basis.limbs() + 1) * degree)?,
+                words: self.pool.take(x.shape.rows * limbs * degree)?,
                 degree,
+                mirrored,
             })
         };
         let mut lifts = from.iter().map(lift).collect::<Result<Vec<_>>>()?;
@@ -97,12 +113,8 @@ impl CpuBackend {
         for (lift, &basis) in lifts.iter_mut().zip(from) {
             let at = positions(basis, x.shape.basis);
             let primes = t.primes(basis);
-            let sources = lift.conversion.sources();
-            for (row, words) in lift
-                .words
-                .chunks_exact_mut((at.len() + 1) * degree)
-                .enumerate()
-            {
+            let (sources, limbs) = (lift.conversion.sources(), lift.limbs());
+            for (row, words) in lift.words.chunks_exact_mut(limbs * degree).enumerate() {
                 for (i, out) in words.chunks_exact_mut(degree).take(at.len()).enumerate() {
                     inverses.push((primes[i], x.limb(row, at[i]), sources[i].inverse.value, out));
                 }
@@ -117,10 +129,10 @@ impl CpuBackend {
         })?;
         let mut quotients = Vec::new();
         for lift in &mut lifts {
-            let sources = lift.conversion.sources().len();
-            for row in lift.words.chunks_exact_mut((sources + 1) * degree) {
+            let (sources, limbs) = (lift.conversion.sources().len(), lift.limbs());
+            for row in lift.words.chunks_exact_mut(limbs * degree) {
                 let (digits, quotient) = row.split_at_mut(sources * degree);
-                let digits: &[u64] = digits;
+                let (digits, quotient) = (&*digits, &mut quotient[..degree]);
                 let step = degree.min(4096);
                 for (i, out) in quotient.chunks_mut(step).enumerate() {
                     quotients.push((&lift.conversion, digits, i * step, out));
@@ -133,6 +145,18 @@ impl CpuBackend {
                 .map(|y| &y[start..start + out.len()]);
             conversion.quotient(&slices.collect::<Slices<_>>(), out);
         });
+        if mirrored {
+            let mut mirrors = Vec::new();
+            for lift in &mut lifts {
+                let limbs = lift.limbs();
+                for row in lift.words.chunks_exact_mut(limbs * degree) {
+                    let (plain, mirrored) = row.split_at_mut(limbs / 2 * degree);
+                    let pairs = plain.chunks(degree).zip(mirrored.chunks_mut(degree));
+                    mirrors.extend(pairs);
+                }
+            }
+            self.for_each(light(words), mirrors, |(x, out)| mirror(pieces, x, out));
+        }
         Ok(lifts)
     }
 
@@ -146,7 +170,7 @@ impl CpuBackend {
         to: Basis,
     ) -> Result<Block> {
         let (rows, degree) = (x.shape.rows, x.shape.degree);
-        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), digit_size), to)?;
+        let lifts = self.lifts(t, pieces, x, &digit_bases(to.q_len(), digit_size), to)?;
         let primes = t.primes(to);
         let mut out = self.block(t, lifts.len() * rows, to)?;
         let words = out.words.len();
@@ -186,7 +210,7 @@ impl CpuBackend {
         kept: Basis,
     ) -> Result<Block> {
         let rows = x.shape.rows;
-        let lifts = self.lifts(t, x, &[dropped], kept)?;
+        let lifts = self.lifts(t, pieces, x, &[dropped], kept)?;
         let at = positions(kept, x.shape.basis);
         let primes = t.primes(kept);
         let inverse = |m: Modulus| {
@@ -238,7 +262,7 @@ impl CpuBackend {
         to: Basis,
     ) -> Result<Block> {
         let (rows, degree) = (x.shape.rows, x.shape.degree);
-        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), key.digit_size), to)?;
+        let lifts = self.lifts(t, pieces, x, &digit_bases(to.q_len(), key.digit_size), to)?;
         let primes = t.primes(to);
         let at = positions(to, key.basis);
         let mut out = self.block(t, 2 * rows, to)?;
@@ -338,4 +362,21 @@ fn fill_columns(
 fn digit_bases(l: usize, digit_size: usize) -> Vec<Basis> {
     let digit = |lo| Basis::digit(lo, (lo + digit_size).min(l));
     (0..l).step_by(digit_size).map(digit).collect()
+}
+
+/// `out_0 <- 0` and `out_k <- x_(N-k)`, both in column order: seven words of a run come from one
+/// run, the first from the run before that.
+fn mirror(pieces: Pieces, x: &[u64], out: &mut [u64]) {
+    let (rows, columns) = (pieces.rows, pieces.columns());
+    let runs = x.as_chunks::<LANES>().0;
+    for (i, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let (group, row) = (i / rows, i % rows);
+        let first = match (group, row) {
+            (0, 0) => 0,
+            (0, row) => runs[rows - row][0],
+            (group, row) => runs[(columns - group) * rows + rows - 1 - row][0],
+        };
+        let [_, a, b, c, d, e, f, g] = runs[(columns - 1 - group) * rows + rows - 1 - row];
+        *out = [first, g, f, e, d, c, b, a];
+    }
 }

@@ -5,11 +5,13 @@
 //! | `ci` | all that a change must pass, as `.ci/run` runs it |
 //! | `bench`, `precision` | the programs of he-bench |
 //! | `contracts` | every kernel states a contract and names a law that the suite runs |
+//! | `neon-check` | the aarch64 kernels pass the type check, where that target is installed |
 //! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
 
 mod budget;
 mod ci;
 mod contracts;
+mod neon;
 mod rust_source;
 mod workspace;
 
@@ -39,6 +41,8 @@ enum Task {
     Precision(Passed),
     /// Check that every kernel states a contract and names a law that the suite runs.
     Contracts,
+    /// Type-check the kernels of aarch64, where that target is installed.
+    NeonCheck,
     /// Check lengths of files, `where` clauses and required methods.
     Budget,
 }
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Task::Bench(passed) => workspace::he_bench("bench", &passed.options),
         Task::Precision(passed) => workspace::he_bench("precision", &passed.options),
         Task::Contracts => contracts::run(),
+        Task::NeonCheck => neon::check(),
         Task::Budget => budget::run(),
     };
     match outcome {

@@ -32,7 +32,9 @@ pub struct Source {
 pub enum Target {
     /// The source has it at this position.
     Copy(usize),
-    /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`.
+    /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`. Where
+    /// [`Prime::fold`] has a factor, the same times that follow, for digits and quotient in
+    /// mirrored order.
     Sum(Vec<u64>),
 }
 
@@ -52,8 +54,8 @@ impl Conversion {
                 ratio: ((1_u128 << (30 + m.bits())) / u128::from(m.value())) as u64,
             }
         };
-        let target = |prime: &&Prime| {
-            let m = prime.modulus();
+        let target = |target: &&Prime| {
+            let m = target.modulus();
             if let Some(shared) = sources.iter().position(|s| s.modulus() == m) {
                 return Target::Copy(shared);
             }
@@ -61,6 +63,12 @@ impl Conversion {
                 .map(|i| product_but(m, Some(i)))
                 .collect();
             weights.push(m.neg(product_but(m, None)));
+            if let Some(fold) = target.fold() {
+                weights.extend_from_within(..);
+                for w in &mut weights[sources.len() + 1..] {
+                    *w = m.mul(*w, fold);
+                }
+            }
             Target::Sum(weights)
         };
         Self {

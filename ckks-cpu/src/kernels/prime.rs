@@ -132,8 +132,17 @@ impl Prime {
     /// [`Prime::ntt_column`].
     pub fn pieces(&self) -> Option<(usize, usize)> {
         match &self.transform {
-            Transform::Vector(_, t) if t.fold().is_none() && t.split().0 > 1 => Some(t.split()),
+            Transform::Vector(_, t) if t.split().0 > 1 => Some(t.split()),
             _ => None,
+        }
+    }
+
+    /// `psi^-N` of a conjugate-invariant ring whose transform can be done in pieces: its
+    /// coefficients are to be folded before [`Prime::ntt_column`], see [`ntt`].
+    pub fn fold(&self) -> Option<u64> {
+        match &self.transform {
+            Transform::Vector(_, t) => t.fold().map(|w| w.value),
+            Transform::Reference(_) => None,
         }
     }
 

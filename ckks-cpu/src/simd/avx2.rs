@@ -72,6 +72,11 @@ impl Words for Avx2 {
     }
 
     #[inline(always)]
+    fn fetch_far(self, x: *const u64) {
+        exists!(_mm_prefetch::<_MM_HINT_T1>(x.cast()));
+    }
+
+    #[inline(always)]
     fn add(self, x: __m256i, y: __m256i) -> __m256i {
         exists!(_mm256_add_epi64(x, y))
     }

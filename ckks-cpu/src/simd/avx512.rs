@@ -1,6 +1,6 @@
 //! AVX-512: eight words a register, with or without 52-bit products.
 
-use super::words::{Doubles, RUN, Sum, Words, Words52};
+use super::words::{Doubles, RUN, Sum, Words};
 use std::arch::x86_64::*;
 
 /// Proof that AVX-512 F, DQ and VL exist on this machine, and IFMA where `IFMA`.
@@ -80,6 +80,11 @@ impl<const IFMA: bool> Words for Avx512<IFMA> {
     #[inline(always)]
     fn fetch(self, x: *const u64) {
         exists!(_mm_prefetch::<_MM_HINT_T0>(x.cast()));
+    }
+
+    #[inline(always)]
+    fn fetch_far(self, x: *const u64) {
+        exists!(_mm_prefetch::<_MM_HINT_T1>(x.cast()));
     }
 
     #[inline(always)]
@@ -227,14 +232,16 @@ impl<const IFMA: bool> Words for Avx512<IFMA> {
     }
 }
 
-impl Words52 for Avx512<true> {
+impl Avx512<true> {
+    /// High halves of the products of the low 52 bits, added to `acc`.
     #[inline(always)]
-    fn add_high(self, acc: __m512i, x: __m512i, y: __m512i) -> __m512i {
+    pub fn add_high(self, acc: __m512i, x: __m512i, y: __m512i) -> __m512i {
         exists!(_mm512_madd52hi_epu64(acc, x, y))
     }
 
+    /// Low halves of the products of the low 52 bits, added to `acc`.
     #[inline(always)]
-    fn add_low(self, acc: __m512i, x: __m512i, y: __m512i) -> __m512i {
+    pub fn add_low(self, acc: __m512i, x: __m512i, y: __m512i) -> __m512i {
         exists!(_mm512_madd52lo_epu64(acc, x, y))
     }
 }

@@ -46,8 +46,8 @@ impl<S: Doubles> Double<S> {
 impl<S: Doubles> Residues for Double<S> {
     type S = S;
     const EVERY: usize = 3;
-    /// High parts of products stay below `2^52` together.
-    const LAZY: usize = 15;
+    /// The sum of 16 products below `(q - 1)^2` and of a residue stays below `2^104`.
+    const LAZY: usize = 16;
     /// Low parts stay below `2^64` together.
     const LONG: usize = 4000;
     const VALUES: bool = true;

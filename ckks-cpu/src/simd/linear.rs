@@ -66,8 +66,8 @@ pub fn linear_many<R: Residues>(
         for (i, x) in xs.iter().enumerate() {
             let x = &x[at..at + PAIR * lanes];
             // Callers go on with the words behind these slices.
-            s.fetch(x.as_ptr().wrapping_add(width));
-            s.fetch(x.as_ptr().wrapping_add(width + (PAIR - 1) * lanes));
+            s.fetch_far(x.as_ptr().wrapping_add(width));
+            s.fetch_far(x.as_ptr().wrapping_add(width + (PAIR - 1) * lanes));
             let x = [s.load(x), s.load(&x[lanes..])];
             for t in 0..TARGETS {
                 let w = s.splat(weights[t][i]);

@@ -9,7 +9,7 @@
 
 use super::avx512::Avx512;
 use super::residues::{Constants, Residues};
-use super::words::{Sum, Words, Words52};
+use super::words::{Sum, Words};
 use ckks_math::arith::{Modulus, Shoup};
 use std::arch::x86_64::__m512i;
 
@@ -44,8 +44,8 @@ impl<const ROOMY: bool> Narrow<ROOMY> {
 impl<const ROOMY: bool> Residues for Narrow<ROOMY> {
     type S = Avx512<true>;
     const EVERY: usize = if ROOMY { 3 } else { 1 };
-    /// High halves of products stay below `2^52` together.
-    const LAZY: usize = 15;
+    /// The sum of 16 products below `(q - 1)^2` and of a residue stays below `2^104`.
+    const LAZY: usize = 16;
     /// Low halves stay below `2^64` together.
     const LONG: usize = 4000;
     const VALUES: bool = false;

@@ -70,6 +70,9 @@ impl Words for Neon {
     fn fetch(self, _: *const u64) {}
 
     #[inline(always)]
+    fn fetch_far(self, _: *const u64) {}
+
+    #[inline(always)]
     fn add(self, x: uint64x2_t, y: uint64x2_t) -> uint64x2_t {
         exists!(vaddq_u64(x, y))
     }

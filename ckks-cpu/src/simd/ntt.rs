@@ -9,7 +9,7 @@
 use super::butterfly::Factors;
 use super::passes::{Place, Rows, columns, forward_block, inverse_block};
 use super::residues::{Constants, Residues, V};
-use super::words::RUN;
+use super::words::{RUN, Words};
 use crate::kernels::Twiddles;
 use ckks_math::arith::{Modulus, Shoup};
 
@@ -144,6 +144,29 @@ pub fn inverse_to_columns<R: Residues>(
         let path = [from, packed, packed];
         // SAFETY: `rows` rows of `words` words are all of `x`, and of 8 words all of `out`.
         unsafe { columns::<R, true>(&q, &t.inverse, path, rows, Some(scale)) };
+    }
+}
+
+/// Residues `x` times `factor` in column order.
+#[inline(always)]
+pub fn scale_to_columns<R: Residues>(
+    s: R::S,
+    t: &VectorNtt,
+    x: &[u64],
+    factor: u64,
+    out: &mut [u64],
+) {
+    assert_eq!((x.len(), out.len()), (t.degree, t.degree));
+    let q = R::new(s, &t.constants);
+    let m = t.modulus();
+    let factor = q.constant(m, m.shoup(factor));
+    let (rows, words) = t.split();
+    for (i, out) in out.chunks_exact_mut(RUN).enumerate() {
+        let x = &x[i % rows * words + i / rows * RUN..][..RUN];
+        for lane in (0..RUN).step_by(R::S::LANES) {
+            let product = q.mul(s.load(&x[lane..]), factor);
+            s.store(&mut out[lane..], product);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Rows {
     #[inline(always)]
     fn fetch_next<S: Words>(self, s: S, rows: usize) {
         for row in 0..rows {
-            s.fetch(self.at(row, RUN));
+            s.fetch_far(self.at(row, RUN));
         }
     }
 

@@ -170,8 +170,15 @@ impl Vector {
     }
 
     pub fn intt_to_columns(self, t: &VectorNtt, x: &mut [u64], factor: u64, out: &mut [u64]) {
+        if t.fold().is_some() {
+            self.intt(t, x);
+        }
         on!(self, Class::of(t.modulus()), |s: R| {
-            ntt::inverse_to_columns::<R>(s, t, x, factor, out);
+            if t.fold().is_some() {
+                ntt::scale_to_columns::<R>(s, t, x, factor, out);
+            } else {
+                ntt::inverse_to_columns::<R>(s, t, x, factor, out);
+            }
         });
     }
 

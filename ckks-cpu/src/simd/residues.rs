@@ -11,6 +11,7 @@ pub type V<R> = <<R as Residues>::S as Words>::V;
 pub struct Constants {
     pub modulus: Modulus,
     /// `floor(2^52 / q)`.
+    #[cfg(target_arch = "x86_64")]
     pub barrett: u64,
     /// `2^52 mod q`.
     pub carry: Shoup,
@@ -23,6 +24,7 @@ impl Constants {
         let weight = |e: u32| m.shoup(m.reduce_u128(1 << e));
         Self {
             modulus: m,
+            #[cfg(target_arch = "x86_64")]
             barrett: (1 << 52) / m.value(),
             carry: weight(52),
             weights: [weight(0), weight(long_split), weight(2 * long_split)],

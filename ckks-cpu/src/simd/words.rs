@@ -34,8 +34,11 @@ pub trait Words: Copy + Send + Sync {
     /// [`Words::LANES`] words can be written at `x`.
     unsafe fn write(self, x: *mut u64, v: Self::V);
 
-    /// Brings the cache line of an address near; the address need not be valid.
+    /// Brings the cache line of an address to the first-level cache; the address need not be valid.
     fn fetch(self, x: *const u64);
+
+    /// The same to the second-level cache, for lines whose addresses share few sets of the first.
+    fn fetch_far(self, x: *const u64);
 
     fn add(self, x: Self::V, y: Self::V) -> Self::V;
     fn sub(self, x: Self::V, y: Self::V) -> Self::V;
@@ -140,15 +143,6 @@ pub fn add_long_product_32<S: Words>(s: S, sum: Sum<S::V>, x: S::V, y: S::V) -> 
         s.add(middle, s.add(halves, s.shr(ones, 32))),
         s.add(high, s.add(carries, top)),
     ]
-}
-
-/// Registers of 52-bit products.
-pub trait Words52: Words {
-    /// High halves of the products of the low 52 bits, added to `acc`.
-    fn add_high(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V;
-
-    /// Low halves of the products of the low 52 bits, added to `acc`.
-    fn add_low(self, acc: Self::V, x: Self::V, y: Self::V) -> Self::V;
 }
 
 /// Registers of doubles, with fused multiply-add; the words of an integer register are the bits of
