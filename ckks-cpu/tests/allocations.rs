@@ -1,9 +1,5 @@
 //! Kernels on the hot path do not allocate: blocks and scratch come from the pool, and what is left
 //! on the heap are lists of tasks and of shapes.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed step of the set-up fails the test"
-)]
 
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::{Device, RingKind};

@@ -30,7 +30,7 @@ impl<S: Doubles> Double<S> {
     #[inline(always)]
     fn residue(&self, x: S::V) -> S::V {
         let up = self.s.and(self.modulus, self.s.negative(x));
-        self.s.from_double(self.s.double_add(x, up))
+        self.s.whole_words(self.s.double_add(x, up))
     }
 
     /// Low, middle and high parts without excess.

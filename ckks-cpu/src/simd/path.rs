@@ -60,7 +60,6 @@ impl Class {
 /// Runs `$work` with the instructions of a path enabled: `$s` is the proof, `$R` the arithmetic.
 macro_rules! run {
     ($s:ident as $arithmetic:ty, $R:ident => $work:expr) => {{
-        #[allow(dead_code)]
         type $R = $arithmetic;
         $s.run(
             #[inline(always)]
@@ -101,7 +100,7 @@ macro_rules! on {
 /// Chooses the path alone.
 macro_rules! on_words {
     ($vector:expr, |$s:ident| $work:expr) => {
-        on!($vector, Class::Wide, |$s: Unused| $work)
+        on!($vector, Class::Wide, |$s: _Unused| $work)
     };
 }
 
@@ -120,7 +119,6 @@ impl Vector {
             KernelChoice::Avx2 => Avx2::detect().map(Self::Avx2),
             #[cfg(target_arch = "aarch64")]
             KernelChoice::Neon => Neon::detect().map(Self::Neon),
-            #[allow(unreachable_patterns)]
             _ => None,
         }
     }

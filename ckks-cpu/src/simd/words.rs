@@ -174,7 +174,7 @@ pub trait Doubles: Words {
 
     /// Doubles that are integers from 0 to `2^52` as words.
     #[inline(always)]
-    fn from_double(self, x: Self::V) -> Self::V {
+    fn whole_words(self, x: Self::V) -> Self::V {
         let base = self.double_splat(TWO_52);
         self.xor(self.double_add(x, base), base)
     }
