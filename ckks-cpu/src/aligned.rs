@@ -33,11 +33,23 @@ impl AlignedBuf {
         // SAFETY: the layout has a non-zero size.
         let words = NonNull::new(unsafe { alloc(layout) })?.cast::<u64>();
         if layout.align() == HUGE_PAGE {
-            advise_huge_pages(words, layout.size());
+            advise_huge_pages(words.cast(), layout.size());
         }
         // SAFETY: the allocation holds `len` words; zero is a valid word.
         unsafe { words.as_ptr().write_bytes(0, len) };
         Some(Self { words, len })
+    }
+
+    /// The bytes of the words.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` initialised words owned by `self`; any byte is valid.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * self.len) }
+    }
+
+    /// The bytes of the words.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, `self` is borrowed mutably, and any bytes make valid words.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_ptr().cast(), 8 * self.len) }
     }
 
     fn layout(len: usize) -> Option<Layout> {
@@ -72,9 +84,23 @@ impl DerefMut for AlignedBuf {
     }
 }
 
+/// Zeroed bytes, in huge pages where there are many: fresh memory is then backed by far fewer page
+/// faults.
+pub fn zeroed_bytes(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0_u8; len];
+    let aligned = bytes.as_mut_ptr().align_offset(HUGE_PAGE);
+    if let Some(inside) = len.checked_sub(aligned)
+        && inside >= HUGE_PAGE
+        && let Some(pages) = bytes.get_mut(aligned..)
+    {
+        advise_huge_pages(NonNull::from(pages).cast(), inside - inside % HUGE_PAGE);
+    }
+    bytes
+}
+
 /// Asks for huge pages: strided passes over a polynomial then stay inside the TLB.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(words: NonNull<u64>, bytes: usize) {
+fn advise_huge_pages(memory: NonNull<u8>, bytes: usize) {
     use std::ffi::{c_int, c_void};
     const MADV_HUGEPAGE: c_int = 14;
     unsafe extern "C" {
@@ -82,11 +108,11 @@ fn advise_huge_pages(words: NonNull<u64>, bytes: usize) {
     }
     // SAFETY: the range is the caller's own allocation and the advice does not change contents; a
     // refusal is harmless.
-    unsafe { madvise(words.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
+    unsafe { madvise(memory.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_: NonNull<u64>, _: usize) {}
+fn advise_huge_pages(_: NonNull<u8>, _: usize) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! The backend as a device: opening, memory, transfers.
 
+use crate::failure::Failure;
 use crate::kernels::Kernels;
 use crate::options::{CpuOptions, KernelChoice, available_kernels};
 use crate::pool::{Buffer, Pool};
@@ -9,7 +10,7 @@ use ckks_math::arith::Modulus;
 use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
 use ckks_math::{Error, Result};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Words below which a transform or a sum of products runs on the calling thread: at a nanosecond
 /// and more for a word it takes several times the 20 microseconds of waking others.
@@ -112,21 +113,16 @@ impl CpuBackend {
         }
     }
 
-    /// [`CpuBackend::for_each`] of tasks that may fail, with the last failure if there are some.
+    /// [`CpuBackend::for_each`] of tasks that may fail, with the first failure if there are some.
     pub(crate) fn try_for_each<T: Send>(
         &self,
         words: usize,
         items: Vec<T>,
         task: impl Fn(T) -> Result<()> + Send + Sync,
     ) -> Result<()> {
-        let failed = Mutex::new(None);
-        self.for_each(words, items, |item| {
-            if let Err(error) = task(item) {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        });
-        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.map_or(Ok(()), Err)
+        let failure = Failure::default();
+        self.for_each(words, items, |item| failure.watch(|| task(item)));
+        failure.into_result()
     }
 
     /// A block with unspecified content.

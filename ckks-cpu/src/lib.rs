@@ -10,6 +10,8 @@
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `key` | switching keys in memory |
+//! | `seeded`, `transfer` | what follows from seeds; packed transfers |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
 //!
 //! All kernels leave canonical residues: results do not depend on the kernels or on the number of
@@ -32,19 +34,24 @@
 #[allow(unsafe_code)]
 mod aligned;
 mod device;
+mod failure;
 mod gemm;
 mod kernels;
+mod key;
 mod options;
+mod packed;
 mod pieces;
 mod pool;
 mod ring;
+mod seeded;
 #[allow(unsafe_code)]
 mod simd;
 mod switch;
 mod tables;
+mod transfer;
 
 pub use device::{Block, CpuBackend};
 pub use gemm::PlainMatrix;
+pub use key::SwitchKey;
 pub use options::{CpuOptions, KernelChoice, available_kernels};
-pub use switch::SwitchKey;
 pub use tables::Tables;

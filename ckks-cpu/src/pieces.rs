@@ -12,10 +12,10 @@
 //! the conversion, for which digits are kept a second time in mirrored order.
 
 use crate::device::{Block, CpuBackend, light};
-use crate::kernels::{Conversion, KeyLimb, LANES, Prime, Target};
+use crate::kernels::{Conversion, LANES, Prime, Target};
+use crate::key::SwitchKey;
 use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
-use crate::switch::SwitchKey;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
@@ -268,12 +268,14 @@ impl CpuBackend {
         let mut out = self.block(t, 2 * rows, to)?;
         let words = lifts.len() * out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
+        let packer = self.packer();
         self.try_for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
                 let polynomials = lifts.len() * rows;
                 let mut memory = self.pool.take(limbs.len() * polynomials * degree)?;
+                let mut halves = self.pool.take(2 * lifts.len() * pieces.words)?;
                 let mut columns = self.pool.take(TOGETHER * pieces.column())?;
                 let mut lifted: Slices<Slices<_>> = (memory.chunks_exact_mut(polynomials * degree))
                     .map(|limb| limb.chunks_exact_mut(degree).collect())
@@ -284,7 +286,7 @@ impl CpuBackend {
                     fill_columns(lift, pieces, i % rows, primes, target, &mut columns);
                 }
                 for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
-                    let (prime, key) = (primes[limb], key.limb(at[limb]));
+                    let prime = primes[limb];
                     for block in 0..pieces.rows {
                         let range = block * pieces.words..(block + 1) * pieces.words;
                         let mut xs = Slices::new();
@@ -298,11 +300,9 @@ impl CpuBackend {
                         }
                         let mut outs: Slices<_> =
                             outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
-                        let stride = 2 * key.digits;
-                        let key = KeyLimb {
-                            words: &key.words[stride * range.start..stride * range.end],
-                            digits: key.digits,
-                        };
+                        let runs = range.start / LANES..range.end / LANES;
+                        let digits = lifts.len();
+                        let key = key.unpack(packer, at[limb], runs, digits, &mut halves);
                         prime.dot(&mut outs, &xs, None, key);
                     }
                 }

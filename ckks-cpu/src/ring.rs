@@ -3,7 +3,8 @@
 use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{CHUNK, Prime, Target};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Pointwise, RingKernels};
+use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels};
+use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 use std::ops::Range;
 
@@ -250,6 +251,21 @@ impl RingKernels for CpuBackend {
         Ok(out)
     }
 
+    fn embed_packed(&self, t: &Tables, basis: Basis, c: &[i64], m: usize) -> Result<Block> {
+        self.embed_packed_limbs(t, basis, c, m)
+    }
+
+    fn sum_products(
+        &self,
+        t: &Tables,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        self.sum_products_in_pieces(t, xs, ys, m, sums)
+    }
+
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
         let rows = first..first + y.shape.rows;
         if rows.end > x.shape.rows {
@@ -266,6 +282,34 @@ impl RingKernels for CpuBackend {
         self.for_each(light(words), chosen, |task| {
             let y = y.limb(task.row - first, at[task.limb]);
             task.prime.pointwise_assign(Pointwise::Add, task.out, y);
+        });
+        Ok(())
+    }
+
+    fn add_scaled(
+        &self,
+        t: &Tables,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let rows = first..first + y.shape.rows;
+        if rows.end > x.shape.rows {
+            return Err(Error::ShapeMismatch {
+                op: "add_scaled",
+                left: x.shape,
+                right: y.shape,
+            });
+        }
+        let at = positions(y.shape.basis, x.shape.basis);
+        let mut chosen = tasks(t, x);
+        chosen.retain(|task| rows.contains(&task.row) && at.contains(&task.limb));
+        self.for_each(light(y.words.len()), chosen, |task| {
+            if let Some(limb) = at.iter().position(|&limb| limb == task.limb) {
+                let y = y.limb(task.row - first, limb);
+                task.prime.add_scaled(task.out, y, constants[limb]);
+            }
         });
         Ok(())
     }
@@ -292,5 +336,32 @@ impl RingKernels for CpuBackend {
             primes[limb].tensor(outs, x, y);
         });
         Ok(out)
+    }
+
+    fn uniform(
+        &self,
+        t: &Tables,
+        seed: &Seed,
+        first: usize,
+        rows: usize,
+        basis: Basis,
+    ) -> Result<Block> {
+        self.uniform_rows(t, seed, first, rows, basis)
+    }
+
+    fn masked(&self, t: &Tables, basis: Basis, masks: &Masks<'_, Block>) -> Result<Block> {
+        self.masked_rows(t, basis, masks)
+    }
+
+    fn upload_packed(&self, t: &Tables, rows: usize, basis: Basis, bytes: &[u8]) -> Result<Block> {
+        self.unpack_block(t, rows, basis, bytes)
+    }
+
+    fn download_packed(&self, t: &Tables, x: &Block) -> Result<Vec<u8>> {
+        Ok(self.pack_block(t, x))
+    }
+
+    fn is_zero(&self, _: &Tables, x: &Block) -> Result<bool> {
+        Ok(self.all_zero(x))
     }
 }

@@ -1,12 +1,15 @@
 //! One parameter set on one device: tables, encoder, encoding and decoding of plaintexts.
 
-use crate::backend::{Backend, Basis, RingKind};
+use crate::backend::{Backend, Basis, Pointwise, RingKind};
 use crate::ciphertext::Plaintext;
 use crate::encoding::{Complex64, CrtReconstructor, Encoder, IntegerCoeffs, SlotRing};
 use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::poly::{Eval, Poly};
 use std::sync::Arc;
+
+/// Bits above the scale that the primes hold which decoding tries first.
+const MESSAGE_BITS: f64 = 12.0;
 
 /// A parameter set on a device; clones share everything.
 pub struct Context<B: Backend>(Arc<Inner<B>>);
@@ -161,6 +164,42 @@ impl<B: Backend> Context<B> {
         }
     }
 
+    /// Polynomials with a power-of-two number of coefficients of a subring, packed evaluations over
+    /// any basis ([`crate::backend::RingKernels::embed_packed`]), and the words of each.
+    pub(crate) fn lift_packed(
+        &self,
+        polynomials: &[&IntegerCoeffs],
+        basis: Basis,
+    ) -> Result<(B::Block, usize)> {
+        let (backend, t, n) = (self.backend(), self.tables(), self.params().degree());
+        let words = polynomials.first().map_or(1, |p| p.len());
+        let mut small = Vec::with_capacity(words * polynomials.len());
+        for polynomial in polynomials {
+            match polynomial {
+                IntegerCoeffs::Small(c) => small.extend(c),
+                IntegerCoeffs::Wide(_) => break,
+            }
+        }
+        if small.len() == words * polynomials.len() {
+            return Ok((backend.embed_packed(t, basis, &small, words)?, words));
+        }
+        let ring = self.params().ring();
+        let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();
+        let mut residues = vec![0; polynomials.len() * moduli.len() * n];
+        let mut limbs = residues.chunks_exact_mut(n);
+        for polynomial in polynomials {
+            let own = polynomial.to_rns(&moduli)?;
+            for (values, limb) in own.chunks_exact(words).zip(&mut limbs) {
+                for (&value, word) in values.iter().zip(limb.iter_mut().step_by(n / words)) {
+                    *word = value;
+                }
+            }
+        }
+        let mut block = backend.upload(t, polynomials.len(), basis, &residues)?;
+        backend.ntt(t, &mut block)?;
+        Ok((block, n))
+    }
+
     fn plaintext(
         &self,
         coefficients: &IntegerCoeffs,
@@ -178,21 +217,49 @@ impl<B: Backend> Context<B> {
         })
     }
 
-    /// Centred coefficients of a one-row plaintext, from as few primes as its level has.
+    /// Centred coefficients of a one-row plaintext.
+    ///
+    /// Messages are far below the modulus, so the first few primes are tried alone. Their centred
+    /// values are taken only if they agree with the plaintext modulo **every** other prime, which
+    /// makes them its centred coefficients; otherwise all primes enter.
     fn coefficients(&self, x: &Plaintext<B>) -> Result<Vec<f64>> {
         self.check_hash("decode", x.hash)?;
         let (backend, t) = (self.backend(), self.tables());
         let mut block = backend.duplicate(t, &x.poly.block)?;
         backend.intt(t, &mut block)?;
-        let residues = backend.download(t, &block)?;
         let basis = backend.shape(&block).basis;
-        let moduli: Vec<u64> = self
-            .params()
-            .ring()
-            .moduli(basis)
-            .map(|m| m.value())
-            .collect();
+        let ring = self.params().ring();
+        let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();
+        let bits = x.scale.log2() + MESSAGE_BITS;
+        if let Some(few) = CrtReconstructor::moduli_needed(&moduli, bits)
+            && few < moduli.len()
+            && let Some(values) = self.short_coefficients(&block, &moduli[..few])?
+        {
+            return Ok(values);
+        }
+        let residues = backend.download(t, &block)?;
         Ok(CrtReconstructor::new(&moduli)?.centered_f64(&residues, self.params().degree())?)
+    }
+
+    /// The centred coefficients of `x`, a row over more primes than the first ones, `moduli`; `None`
+    /// if these do not determine all of them.
+    fn short_coefficients(&self, x: &B::Block, moduli: &[u64]) -> Result<Option<Vec<f64>>> {
+        let (backend, t) = (self.backend(), self.tables());
+        let (few, all) = (moduli.len(), backend.shape(x).basis.q_len());
+        let head = backend.restrict(t, x, 0..1, Basis::q(few))?;
+        let mut others = backend.base_convert(t, &head, Basis::digit(few, all))?;
+        backend.pointwise_assign(t, Pointwise::Sub, &mut others, x)?;
+        if !backend.is_zero(t, &others)? {
+            return Ok(None);
+        }
+        let residues = backend.download(t, &head)?;
+        let values =
+            CrtReconstructor::new(moduli)?.centered_f64(&residues, self.params().degree())?;
+        // Conversion rounds `x / D` with an error of `k 2^-27`: next to a half it may have compared
+        // with the other neighbour.
+        let half = 0.5 * moduli.iter().map(|&q| q as f64).product::<f64>();
+        let limit = half * (1.0 - 2_f64.powi(-20));
+        Ok(values.iter().all(|v| v.abs() < limit).then_some(values))
     }
 
     /// Whole bits of the modulus at a level; fails when the level does not exist.

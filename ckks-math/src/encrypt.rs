@@ -1,10 +1,10 @@
 //! Encryption and decryption.
 
-use crate::backend::{Backend, Pointwise};
+use crate::backend::{Backend, Masks, Pointwise};
 use crate::ciphertext::{Ciphertext, Plaintext};
 use crate::context::Context;
 use crate::error::Result;
-use crate::keys::{PublicKey, SecretKey};
+use crate::keys::{PublicKey, SecretKey, widened};
 use crate::poly::Poly;
 use crate::sampling::{DiscreteGaussian, Seed, rounded_gaussian, ternary};
 use std::sync::Arc;
@@ -32,9 +32,8 @@ impl<B: Backend> Encryptor<B> {
         let params = context.params();
         let basis = params.basis_at(params.max_level());
         let (backend, t) = (context.backend(), context.tables());
-        let a = crate::keys::uniform_polynomial(params, &Seed::from_bytes(key.seed), 0, basis)?;
-        let a = backend.upload(t, 1, basis, &a)?;
-        let b = backend.upload(t, 1, basis, &key.b)?;
+        let a = backend.uniform(t, &Seed::from_bytes(key.seed), 0, 1, basis)?;
+        let b = backend.upload_packed(t, 1, basis, &key.b)?;
         Self::new(context, Key::Public(b, a), seed)
     }
 
@@ -65,36 +64,31 @@ impl<B: Backend> Encryptor<B> {
         let own = self.seed.derive("encryption", self.counter);
         let (backend, t) = (self.context.backend(), self.context.tables());
         let basis = self.context.params().basis_at(p.level);
-        let noise = |label| -> Result<B::Block> {
-            let e = self
-                .gaussian
-                .sample(&own.derive(label, 0), self.context.params().degree());
-            let e: zeroize::Zeroizing<Vec<i64>> =
-                e.iter().map(|&x| i64::from(x)).collect::<Vec<_>>().into();
-            backend.embed(t, basis, &e, e.len())
-        };
-        let (mut c0, c1) = match &self.key {
+        let n = self.context.params().degree();
+        let noise = |label| widened(&self.gaussian.sample(&own.derive(label, 0), n));
+        let (c0, c1) = match &self.key {
             Key::Public(b, a) => {
-                let v = ternary(&own.derive("v", 0), self.context.params().degree());
+                let v = ternary(&own.derive("v", 0), n);
                 let v = crate::keys::embed_small(&self.context, &v, basis)?;
-                let mut c0 = backend.pointwise(t, Pointwise::Mul, &v, b)?;
-                let mut c1 = backend.pointwise(t, Pointwise::Mul, &v, a)?;
-                backend.pointwise_assign(t, Pointwise::Add, &mut c0, &noise("e0")?)?;
-                backend.pointwise_assign(t, Pointwise::Add, &mut c1, &noise("e1")?)?;
+                let mut c0 = backend.embed(t, basis, &noise("e0"), n)?;
+                let mut c1 = backend.embed(t, basis, &noise("e1"), n)?;
+                backend.multiply_accumulate(t, &mut c0, &v, b)?;
+                backend.multiply_accumulate(t, &mut c1, &v, a)?;
+                backend.pointwise_assign(t, Pointwise::Add, &mut c0, &p.poly.block)?;
                 (c0, c1)
             }
             Key::Secret(s) => {
-                let params = self.context.params();
                 let public = own.derive("uniform half", 0);
-                let a = crate::keys::uniform_polynomial(params, &public, 0, basis)?;
-                let c1 = backend.upload(t, 1, basis, &a)?;
-                let mask = backend.pointwise(t, Pointwise::Mul, &c1, s)?;
-                let mut c0 = noise("e0")?;
-                backend.pointwise_assign(t, Pointwise::Sub, &mut c0, &mask)?;
-                (c0, c1)
+                let masks = Masks {
+                    seed: &public,
+                    secret: s,
+                    errors: &noise("e0"),
+                    messages: &[&p.poly.block],
+                };
+                let c0 = backend.masked(t, basis, &masks)?;
+                (c0, backend.uniform(t, &public, 0, 1, basis)?)
             }
         };
-        backend.pointwise_assign(t, Pointwise::Add, &mut c0, &p.poly.block)?;
         let block = backend.stack(t, &[&c0, &c1])?;
         Ok(Ciphertext {
             poly: Arc::new(Poly::new(block)),

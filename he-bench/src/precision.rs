@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::machine;
 use ckks_math::backend::Backend;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, RotationKeys, refresh_requests};
 use ckks_math::encoding::Complex64;
 use ckks_math::keys::{KeyDemand, KeyGenerator, SecretKey};
 use ckks_math::sampling::{Seed, uniform_mod};
@@ -19,8 +19,10 @@ pub struct Question {
     pub slots: usize,
     /// Complex slots, with two EvalMods, or real ones, with one.
     pub complex: bool,
-    /// Keep the encoded matrices on the device.
+    /// Keep all encoded matrices on the device.
     pub resident: bool,
+    /// Rotation keys against time.
+    pub keys: RotationKeys,
 }
 
 /// A bootstrapper whose precision is measured; it serves every secret.
@@ -77,9 +79,11 @@ impl<B: Backend> Study<B> {
             slots,
             complex,
             resident,
+            keys,
         } = question;
         let options = BootstrapOptions {
             resident,
+            keys,
             ..BootstrapOptions::default()
         };
         let bootstrapper = Bootstrapper::new(&context, slots, options)?;
@@ -106,6 +110,7 @@ impl<B: Backend> Study<B> {
         let key = SecretKey::from_seed(params, root.derive("key", 0))?;
         let start = Instant::now();
         let keys = KeyGenerator::new(context, &key)?.evaluation_keys(self.requests.clone())?;
+        keys.expand(context)?;
         let keygen_seconds = start.elapsed().as_secs_f64();
         let ev = Evaluator::new(context.clone(), Arc::new(keys));
 
@@ -113,7 +118,13 @@ impl<B: Backend> Study<B> {
         let level = self.bootstrapper.input_level();
         let mut encryptor =
             Encryptor::with_secret_key(context, &key, root.derive("encryption", 0))?;
-        let plaintext = context.encode_complex(&message, level, params.scale_at(level))?;
+        let scale = params.scale_at(level);
+        let plaintext = if self.question.complex {
+            context.encode_complex(&message, level, scale)?
+        } else {
+            let real: Vec<f64> = message.iter().map(|z| z.re).collect();
+            context.encode(&real, level, scale)?
+        };
         let x = encryptor.encrypt(&plaintext)?;
         let start = Instant::now();
         let y = if self.question.complex {
@@ -216,6 +227,7 @@ mod tests {
                 slots: 1 << 10,
                 complex,
                 resident: true,
+                keys: RotationKeys::Balanced,
             };
             let study = Study::new(&params, &backend, question).unwrap();
             let samples = vec![study.sample(0).unwrap(), study.sample(1).unwrap()];
@@ -244,6 +256,7 @@ mod tests {
             slots: 4,
             complex: false,
             resident: false,
+            keys: RotationKeys::Few,
         };
         let study = Study::new(&params, &backend, question).unwrap();
         assert!(matches!(

@@ -10,6 +10,7 @@ mod ntt;
 mod permute;
 mod pointwise;
 mod prime;
+mod products;
 
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;

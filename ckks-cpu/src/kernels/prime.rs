@@ -1,6 +1,8 @@
 //! One prime with its constants: where reference and vector kernels part.
 
-use super::{Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise};
+use super::{
+    Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise, products,
+};
 use crate::simd::{self, Constants, Vector, VectorNtt};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
@@ -81,13 +83,25 @@ impl Prime {
     /// `index` are those this prime was made with.
     pub fn embed(
         &self,
-        (ring, index): (&RingSpec, usize),
+        prime: (&RingSpec, usize),
         out: &mut [u64],
         coefficients: &[i64],
         bound: u64,
     ) {
         let m = coefficients.len();
-        let values = &mut out[..m];
+        self.embed_compact(prime, &mut out[..m], coefficients, bound);
+        pointwise::spread(out, m);
+    }
+
+    /// As [`Prime::embed`], each value once.
+    pub fn embed_compact(
+        &self,
+        (ring, index): (&RingSpec, usize),
+        values: &mut [u64],
+        coefficients: &[i64],
+        bound: u64,
+    ) {
+        let m = coefficients.len();
         self.integers(values, coefficients, bound);
         match (
             &self.transform,
@@ -107,7 +121,6 @@ impl Prime {
             }
             (whole, _) => whole.forward(values),
         }
-        pointwise::spread(out, m);
     }
 
     /// The residues of signed integers of absolute value at most `bound`.
@@ -193,6 +206,18 @@ impl Prime {
         }
     }
 
+    /// `out <- sum x y` over pairs: `x` of the length of `out`, and `y` of a part of it, each word
+    /// for a run of positions.
+    pub fn sum_products(&self, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        let whole = |y: &[u64]| y.len().is_multiple_of(LANES) || y.len() * LANES <= out.len();
+        match &self.vector {
+            Some((vector, constants)) if pairs.iter().all(|(_, y)| whole(y)) => {
+                vector.sum_products(constants, out, pairs);
+            }
+            _ => products::sum_products(self.modulus, out, pairs),
+        }
+    }
+
     /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
     pub fn tensor(&self, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
         match &self.vector {
@@ -207,6 +232,15 @@ impl Prime {
         match &self.vector {
             Some((vector, constants)) => vector.scale(constants, x, c),
             None => pointwise::scale(self.modulus, x, c),
+        }
+    }
+
+    /// `out <- out + c x`.
+    pub fn add_scaled(&self, out: &mut [u64], x: &[u64], c: u64) {
+        let c = self.modulus.shoup(c);
+        match &self.vector {
+            Some((vector, constants)) => vector.add_scaled(constants, out, x, c),
+            None => pointwise::add_scaled(self.modulus, out, x, c),
         }
     }
 

@@ -113,6 +113,20 @@ pub fn scale<R: Residues>(s: R::S, n: &Constants, x: &mut [u64], c: Shoup) {
     );
 }
 
+/// `out <- out + c x`.
+#[inline(always)]
+pub fn add_scaled<R: Residues>(s: R::S, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+    let q = R::new(s, n);
+    let c = q.constant(n.modulus, c);
+    zip(
+        s,
+        out,
+        x,
+        #[inline(always)]
+        |out, x| q.add(out, q.mul(x, c)),
+    );
+}
+
 /// `out <- c x`.
 #[inline(always)]
 pub fn scale_into<R: Residues>(s: R::S, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {

@@ -8,16 +8,22 @@
 //! | `narrow`, `double`, `wide` | 52-bit products and doubles for primes below `2^50`; any prime |
 //! | `ntt`, `passes`, `butterfly`, `fold` | the transforms |
 //! | `elementwise`, `linear`, `dot`, `gemm` | the other kernels |
+//! | `products` | sums of products with packed polynomials |
+//! | `chacha`, `packed` | uniform residues from seeds, residues as bit strings: AVX-512 alone |
 //! | `path` | the choice among all of these |
 //!
 //! [`Vector`] is the proof that instructions exist: it is only made by detection, and every kernel
 //! is one of its methods. On other architectures it has no value.
 
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod butterfly;
+#[cfg(target_arch = "x86_64")]
+mod chacha;
 mod dot;
 mod double;
 mod elementwise;
@@ -29,12 +35,19 @@ mod narrow;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod ntt;
+#[cfg(target_arch = "x86_64")]
+mod packed;
 mod passes;
 mod path;
+mod products;
 mod residues;
 mod wide;
 mod words;
 
+#[cfg(not(target_arch = "x86_64"))]
+pub use absent::{ChaCha, Packer};
+#[cfg(target_arch = "x86_64")]
+pub use {chacha::ChaCha, packed::Packer};
 pub use {linear::TARGETS, ntt::VectorNtt, path::Vector, residues::Constants};
 
 /// Longest prime of the fast arithmetics: residues stay below `4q < 2^52` between reductions.

@@ -8,7 +8,7 @@ use super::ntt::VectorNtt;
 use super::residues::Constants;
 use super::wide::Wide;
 use super::words::Words;
-use super::{NARROW_BITS, dot, elementwise, fold, gemm, linear, ntt};
+use super::{ChaCha, NARROW_BITS, Packer, dot, elementwise, fold, gemm, linear, ntt, products};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512, narrow::Narrow};
 use crate::kernels::{KeyLimb, Permutation, Source, Twiddles};
@@ -137,6 +137,30 @@ impl Vector {
         }
     }
 
+    /// The generator of uniform residues of this path.
+    pub fn chacha(self) -> Option<ChaCha> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_) | Self::Avx512(_) => ChaCha::detect(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => None,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => None,
+        }
+    }
+
+    /// What packs residues on this path.
+    pub fn packer(self) -> Option<Packer> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_) | Self::Avx512(_) => Packer::detect(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => None,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => None,
+        }
+    }
+
     pub fn constants(self, m: Modulus) -> Constants {
         on_words!(self, |s| Constants::new(m, long_split(s)))
     }
@@ -207,6 +231,18 @@ impl Vector {
     pub fn multiply_accumulate(self, n: &Constants, acc: &mut [u64], x: &[u64], y: &[u64]) {
         on!(self, Class::of(n.modulus), |s: R| {
             elementwise::multiply_accumulate::<R>(s, n, acc, x, y);
+        });
+    }
+
+    pub fn sum_products(self, n: &Constants, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        on!(self, Class::of(n.modulus), |s: R| {
+            products::sum_products::<R>(s, n, out, pairs);
+        });
+    }
+
+    pub fn add_scaled(self, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+        on!(self, Class::of(n.modulus), |s: R| {
+            elementwise::add_scaled::<R>(s, n, out, x, c);
         });
     }
 

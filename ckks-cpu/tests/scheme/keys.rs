@@ -2,6 +2,8 @@
 
 use crate::common::{Setup, literal, ramp, setup, with_secret, worst};
 use ckks_math::Error;
+use ckks_math::backend::Basis;
+use ckks_math::backend::packed::packed_row_len;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
 use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SwitchingKey, merge_demand};
 use std::collections::BTreeMap;
@@ -54,18 +56,20 @@ fn seeds_determine_keys() {
 #[test]
 fn keys_of_low_levels_are_small() {
     let s = setup(literal(9), 3);
-    let n = s.context.params().degree();
-    let bytes = |level| key(&s, KeyPurpose::Relinearization, level).bytes();
-    let sizes: Vec<usize> = (0..=20).map(bytes).collect();
+    let bytes = |level| key(&s, KeyPurpose::Relinearization, level).bytes() as u64;
+    let sizes: Vec<_> = (0..=20).map(bytes).collect();
     assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{sizes:?}");
     // 1 modulus and 1 special prime in 1 digit, against 21 and 5 in 5 digits.
-    assert_eq!(sizes[0], 32 + 8 * n * 2);
-    assert_eq!(sizes[20], 32 + 8 * n * 26 * 5);
+    let rows = |count, basis| {
+        let row = packed_row_len(s.context.params().ring(), basis);
+        (32 + count * row) as u64
+    };
+    assert_eq!(sizes[0], rows(1, Basis::qp(1, 1)));
+    assert_eq!(sizes[20], rows(5, Basis::qp(21, 5)));
     for level in [0, 20] {
-        assert_eq!(
-            key(&s, KeyPurpose::ToEphemeral, level).bytes(),
-            32 + 8 * n * 2
-        );
+        let key = key(&s, KeyPurpose::ToEphemeral, level);
+        assert_eq!(key.bytes() as u64, sizes[0]);
+        assert_eq!(key.expanded_bytes(), 2 * (sizes[0] - 32));
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod common;
+mod held;
 mod iterated;
 mod keys;
 mod polynomial;

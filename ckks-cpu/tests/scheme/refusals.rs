@@ -115,7 +115,7 @@ fn objects_of_another_set_are_refused() {
             .switching_key(KeyRequest { purpose, level: 3 })
             .unwrap();
         let mut keys = EvaluationKeys::new();
-        refused("switching key", keys.insert(&s.context, &key));
+        refused("switching key", keys.insert(&s.context, key));
         assert!(keys.is_empty());
     }
     let seed = || Seed::from_bytes([54; 32]);

@@ -131,7 +131,7 @@ fn a_streamed_key_set_computes_as_the_original() {
     let mut writer = KeySetWriter::new(params, &requests, &mut bytes).unwrap();
     while let Some(request) = writer.next_request() {
         let key = s.switching_key(request);
-        original.insert(&s.context, &key).unwrap();
+        original.insert(&s.context, key.clone()).unwrap();
         writer.push(&key).unwrap();
     }
     writer.finish().unwrap();

@@ -7,8 +7,8 @@
 //! | trait | required | derived (free functions in [`derived`], overridable) |
 //! |---|---|---|
 //! | [`Device`] | memory, transfer, order | |
-//! | [`RingKernels`] | NTT, pointwise, automorphism, base conversion | |
-//! | [`SwitchKernels`] | key loading, key inner product | decompose, mod-down, rescale, key switch |
+//! | [`RingKernels`] | NTT, pointwise, automorphism, base conversion | embedding, rows, seeded polynomials, packed transfer |
+//! | [`SwitchKernels`] | key loading, key inner product | decompose, mod-down, rescale, key switch, seeded keys |
 //! | [`GemmKernels`] | matrix loading, modular matrix product | |
 //!
 //! Rules every backend signs:
@@ -21,8 +21,10 @@ pub mod derived;
 mod device;
 pub mod dry_run;
 mod gemm;
+pub mod packed;
 mod ring_kernels;
 mod ring_spec;
+mod seeded;
 mod shape;
 mod switch_kernels;
 
@@ -30,6 +32,7 @@ pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
 pub use ring_kernels::{Pointwise, RingKernels};
 pub use ring_spec::{RingKind, RingSpec};
+pub use seeded::{Masks, SeededKeyData};
 pub use shape::{Basis, Shape};
 pub use switch_kernels::{SwitchKernels, SwitchKeyData};
 

@@ -1,7 +1,8 @@
 //! Exact kernels on blocks of residues.
 
-use super::{Basis, Device, derived};
+use super::{Basis, Device, Masks, derived};
 use crate::error::Result;
+use crate::sampling::Seed;
 use std::ops::Range;
 
 /// A binary operation on residues.
@@ -157,6 +158,23 @@ pub trait RingKernels: Device {
         derived::add_rows(self, t, x, first, y)
     }
 
+    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows of `y`, on the limbs of `y`
+    /// only: with constants that hold the product of the special primes, a sum over `QP` takes in
+    /// rows over `Q`.
+    ///
+    /// # Contract
+    /// in: `y` fits into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
+    fn add_scaled(
+        &self,
+        t: &Self::Tables,
+        x: &mut Self::Block,
+        first: usize,
+        y: &Self::Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        derived::add_scaled(self, t, x, first, y, constants)
+    }
+
     /// Products of linear polynomials in the secret: rows `x0 y0`, `x0 y1 + x1 y0`, `x1 y1`.
     ///
     /// # Contract
@@ -179,5 +197,103 @@ pub trait RingKernels: Device {
         m: usize,
     ) -> Result<Self::Block> {
         derived::embed(self, t, basis, coefficients, m)
+    }
+
+    /// Uniform polynomials number `first ..` of a seed, as evaluations.
+    ///
+    /// Residue `i` of the limb of prime `l` (an index into `q` followed by `p`) of polynomial `p` is
+    /// coefficient `i` of stream `(p, l)` of the seed, which [`crate::sampling::uniform`] defines to
+    /// the byte: residues depend on no other, nor on the basis.
+    ///
+    /// # Contract
+    /// out: `rows` rows over `basis` · exact · law: `seeded_polynomials_follow_their_definition`
+    fn uniform(
+        &self,
+        t: &Self::Tables,
+        seed: &Seed,
+        first: usize,
+        rows: usize,
+        basis: Basis,
+    ) -> Result<Self::Block> {
+        derived::uniform(self, t, seed, first, rows, basis)
+    }
+
+    /// `e_r - a_r s + m_r`: encryptions of zero or of messages, without their uniform halves.
+    ///
+    /// # Contract
+    /// in: see [`Masks`] · out: a row over `basis` for each `N` errors, evaluations · exact · law: `seeded_polynomials_follow_their_definition`
+    fn masked(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        masks: &Masks<'_, Self::Block>,
+    ) -> Result<Self::Block> {
+        derived::masked(self, t, basis, masks)
+    }
+
+    /// [`Device::upload`] of packed rows, see [`super::packed`].
+    ///
+    /// # Contract
+    /// in: `rows` packed rows over `basis`, each residue below its modulus · out: those residues · exact · law: `packed_rows_come_back`
+    fn upload_packed(
+        &self,
+        t: &Self::Tables,
+        rows: usize,
+        basis: Basis,
+        bytes: &[u8],
+    ) -> Result<Self::Block> {
+        derived::upload_packed(self, t, rows, basis, bytes)
+    }
+
+    /// [`Device::download`] in packed rows; waits.
+    ///
+    /// # Contract
+    /// in: any rows, any basis · out: their residues, packed · exact · law: `packed_rows_come_back`
+    fn download_packed(&self, t: &Self::Tables, x: &Self::Block) -> Result<Vec<u8>> {
+        derived::download_packed(self, t, x)
+    }
+
+    /// Whether all residues are zero; waits.
+    ///
+    /// # Contract
+    /// in: any rows, any basis · out: whether each residue is 0 · law: `zeros_are_told_from_others`
+    fn is_zero(&self, t: &Self::Tables, x: &Self::Block) -> Result<bool> {
+        derived::is_zero(self, t, x)
+    }
+
+    /// Polynomials as those of [`RingKernels::embed`], **packed**: in evaluation order each value
+    /// of such a polynomial fills a run of `N / m` positions, and is stored once.
+    ///
+    /// With `c = N / m` polynomials to a row, polynomial `k` holds the words
+    /// `(k mod c) m .. (k mod c + 1) m` of row `k / c`; words past the last polynomial are zero.
+    ///
+    /// # Contract
+    /// in: `coefficients` of `k m` integers, `k > 0`, `m` a power of two at most `N` · out: `ceil(k m / N)` rows, packed evaluations over `basis` · exact · law: `packed_polynomials_multiply_as_embedded_ones`
+    fn embed_packed(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        coefficients: &[i64],
+        m: usize,
+    ) -> Result<Self::Block> {
+        derived::embed_packed(self, t, basis, coefficients, m)
+    }
+
+    /// For each list of `sums` the sum of products `xs[i] * y_j` over its pairs `(i, j)`, where
+    /// `y_j` is polynomial `j` of `ys`, packed in runs of `N / m` ([`RingKernels::embed_packed`]).
+    ///
+    /// One pass: each of `xs` is read once for all sums.
+    ///
+    /// # Contract
+    /// in: `xs` at least one, all R rows and basis B; `ys` packed, one row for each polynomial if `m` is `N`, basis containing B; pairs inside both · out: for each list R rows, B, zeros for an empty one · exact · law: `packed_polynomials_multiply_as_embedded_ones`
+    fn sum_products(
+        &self,
+        t: &Self::Tables,
+        xs: &[&Self::Block],
+        ys: &Self::Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Self::Block>> {
+        derived::sum_products(self, t, xs, ys, m, sums)
     }
 }

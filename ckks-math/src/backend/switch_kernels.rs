@@ -1,6 +1,6 @@
 //! Key switching: hybrid, with digits of several primes [Han-Ki 2020].
 
-use super::{Basis, RingKernels, derived};
+use super::{Basis, RingKernels, SeededKeyData, derived};
 use crate::error::Result;
 
 /// A switching key in canonical form, on its way to a device.
@@ -36,6 +36,18 @@ pub trait SwitchKernels: RingKernels {
     /// Brings a key to the device.
     fn load_switch_key(&self, t: &Self::Tables, key: &SwitchKeyData<'_>)
     -> Result<Self::SwitchKey>;
+
+    /// Expands a seed-compressed key on the device.
+    ///
+    /// # Contract
+    /// in: see [`SeededKeyData`] · out: the key that [`SwitchKernels::load_switch_key`] makes of both halves · exact · law: `seeded_keys_are_those_of_both_halves`
+    fn load_seeded_key(
+        &self,
+        t: &Self::Tables,
+        key: &SeededKeyData<'_>,
+    ) -> Result<Self::SwitchKey> {
+        derived::load_seeded_key(self, t, key)
+    }
 
     /// The basis of a key and its digit size.
     fn switch_key_layout(&self, key: &Self::SwitchKey) -> (Basis, usize);
@@ -79,6 +91,33 @@ pub trait SwitchKernels: RingKernels {
     /// in: evaluations, basis `q[0..l]`, `0 < primes < l` · out: basis `q[0..l-primes]`, evaluations · exact · law: `rescale_divides_by_the_last_primes`
     fn rescale(&self, t: &Self::Tables, x: &Self::Block, primes: usize) -> Result<Self::Block> {
         derived::rescale(self, t, x, primes)
+    }
+
+    /// `round(x / (q[l-k] .. q[l-1] P))`: [`SwitchKernels::mod_down`] and
+    /// [`SwitchKernels::rescale`] by one division, with one rounding.
+    ///
+    /// # Contract
+    /// in: evaluations, basis `q[0..l] p[0..k]`, `0 < primes < l` · out: basis `q[0..l-primes]`, evaluations · exact · law: `mod_down_and_rescale_divides_once`
+    fn mod_down_and_rescale(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        primes: usize,
+    ) -> Result<Self::Block> {
+        derived::mod_down_and_rescale(self, t, x, primes)
+    }
+
+    /// Digits of `R` polynomials times a key, left over `QP`: `dot_key(decompose(x))`.
+    ///
+    /// # Contract
+    /// in: as [`SwitchKernels::key_switch`] · out: as [`SwitchKernels::dot_key`] · exact · law: `key_product_equals_its_default_body`
+    fn key_product(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        key: &Self::SwitchKey,
+    ) -> Result<Self::Block> {
+        derived::key_product(self, t, x, key)
     }
 
     /// Key switching of `R` polynomials: `2R` rows `(round(sum x_d b_d / P), round(sum x_d a_d / P))`.

@@ -62,6 +62,14 @@ fn planted_faults_are_caught() {
         (Fault::TensorOverride, "rows_add_and_tensor"),
         (Fault::EmbedOverride, "embedding_equals_upload_and_ntt"),
         (
+            Fault::EmbedPackedOverride,
+            "packed_polynomials_multiply_as_embedded_ones",
+        ),
+        (
+            Fault::SumProductsOverride,
+            "packed_polynomials_multiply_as_embedded_ones",
+        ),
+        (
             Fault::DecomposeOverride,
             "decompose_equals_its_default_body",
         ),
@@ -70,6 +78,15 @@ fn planted_faults_are_caught() {
         (Fault::ModDownOverride, "mod_down_divides_by_p"),
         (Fault::RescaleOverride, "rescale_equals_its_default_body"),
         (Fault::RescaleOverride, "rescale_divides_by_the_last_primes"),
+        (Fault::AddScaledOverride, "scaled_rows_add_on_their_limbs"),
+        (
+            Fault::ModDownAndRescaleOverride,
+            "mod_down_and_rescale_divides_once",
+        ),
+        (
+            Fault::KeyProductOverride,
+            "key_product_equals_its_default_body",
+        ),
         (
             Fault::KeySwitchOverride,
             "key_switch_equals_its_default_body",
@@ -81,6 +98,7 @@ fn planted_faults_are_caught() {
         ),
         (Fault::TurnedOverride, "hoisted_equals_switch_of_turned"),
         (Fault::EmbedOverride, "encryption_round_trips"),
+        (Fault::SumProductsOverride, "transforms_match_the_clear"),
         (Fault::AddRowsOverride, "sums_match_the_clear"),
         (Fault::TensorOverride, "products_match_the_clear"),
         (Fault::RescaleOverride, "levels_and_scales_align"),
@@ -120,6 +138,14 @@ fn defaults_only_hides_overrides() {
         (Fault::AddRowsOverride, "rows_add_and_tensor"),
         (Fault::TensorOverride, "rows_add_and_tensor"),
         (Fault::EmbedOverride, "embedding_equals_upload_and_ntt"),
+        (
+            Fault::EmbedPackedOverride,
+            "packed_polynomials_multiply_as_embedded_ones",
+        ),
+        (
+            Fault::SumProductsOverride,
+            "packed_polynomials_multiply_as_embedded_ones",
+        ),
         (Fault::DecomposeOverride, "digits_lift_their_limbs"),
         (Fault::ModDownOverride, "mod_down_divides_by_p"),
         (Fault::RescaleOverride, "rescale_divides_by_the_last_primes"),

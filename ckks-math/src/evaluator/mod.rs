@@ -5,7 +5,9 @@
 //! | `arithmetic` | add, sub, negate, plaintext and constant operands |
 //! | `multiply` | products, squares, relinearisation |
 //! | `level` | rescale, drop, alignment of levels and scales |
+//! | `raised` | sums over `QP`, divided by `P` and a level's modulus at once |
 //! | `rotate` | rotations, hoisted rotations, conjugation, inner sums |
+//! | `transform` | linear transforms by diagonals |
 //!
 //! Every operation takes whole batches ([`Ciphertext`]) and returns a new one. Products are
 //! rescaled by the caller through [`Evaluator::mul`] (which does) or [`Evaluator::multiply`]
@@ -14,11 +16,12 @@
 mod arithmetic;
 mod level;
 mod multiply;
+mod raised;
 mod rotate;
 mod transform;
 
 pub use rotate::Hoisted;
-pub use transform::{BabyTerms, EncodedTransform, TransformPlan};
+pub use transform::{BabyTerms, EncodedTransform, TransformPlan, encoded_bytes};
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;

@@ -1,6 +1,7 @@
 //! The set of keys an evaluator works with.
 
-use super::{KeyPurpose, KeyRequest, SwitchingKey};
+use super::store::Store;
+use super::{KeyMemory, KeyPurpose, KeyRequest, SwitchingKey};
 use crate::backend::dry_run::DryRun;
 use crate::backend::{Backend, Basis};
 use crate::context::Context;
@@ -23,16 +24,17 @@ pub fn merge_demand(params: &Params, demand: &KeyDemand) -> Vec<KeyRequest> {
     highest.into_values().collect()
 }
 
-/// Switching keys on a device, by purpose and level.
+/// Switching keys by purpose and level: compressed on the host until their first use expands them
+/// on the device, for good or, with a budget, until others need the room.
 pub struct EvaluationKeys<B: Backend> {
-    keys: Mutex<BTreeMap<KeyRequest, Arc<B::SwitchKey>>>,
-    /// When set, a missing key is recorded and replaced by one of the right shape.
+    store: Mutex<Store<B>>,
+    /// When set, any key is recorded and made in the right shape.
     recorder: Option<Recorder<B>>,
 }
 
 /// Records requests and makes keys of the right shape without content.
 struct Recorder<B: Backend> {
-    demand: Mutex<KeyDemand>,
+    made: Mutex<BTreeMap<KeyRequest, Arc<B::SwitchKey>>>,
     make: fn(&Context<B>, Basis) -> Result<B::SwitchKey>,
 }
 
@@ -47,11 +49,11 @@ impl EvaluationKeys<DryRun> {
                 .switch_key_shape(context.tables(), basis, digit_size)
         };
         Self {
-            keys: Mutex::default(),
             recorder: Some(Recorder {
-                demand: Mutex::default(),
+                made: Mutex::default(),
                 make,
             }),
+            ..Self::new()
         }
     }
 }
@@ -63,10 +65,22 @@ impl<B: Backend> Default for EvaluationKeys<B> {
 }
 
 impl<B: Backend> EvaluationKeys<B> {
-    /// An empty set.
+    /// An empty set whose keys stay expanded once they are.
     pub fn new() -> Self {
+        Self::within(None)
+    }
+
+    /// An empty set that keeps compressed forms, and at most `bytes` of expanded keys besides, as
+    /// [`SwitchingKey::expanded_bytes`] counts (the last one, and those in use, are held in any
+    /// case). Those used longest ago are given up first and expanded anew when they are wanted
+    /// again.
+    pub fn with_budget(bytes: u64) -> Self {
+        Self::within(Some(bytes))
+    }
+
+    fn within(budget: Option<u64>) -> Self {
         Self {
-            keys: Mutex::default(),
+            store: Mutex::new(Store::new(budget)),
             recorder: None,
         }
     }
@@ -75,24 +89,39 @@ impl<B: Backend> EvaluationKeys<B> {
     pub fn demand(&self) -> KeyDemand {
         self.recorder
             .as_ref()
-            .map_or_else(KeyDemand::new, |r| lock(&r.demand).clone())
+            .map_or_else(KeyDemand::new, |r| lock(&r.made).keys().copied().collect())
     }
 
-    /// Loads one more key.
-    pub fn insert(&mut self, context: &Context<B>, key: &SwitchingKey) -> Result<()> {
-        let loaded = Arc::new(key.load(context)?);
-        lock(&self.keys).insert(key.request(), loaded);
+    /// Takes one more key, which is expanded on its first use.
+    pub fn insert(&mut self, context: &Context<B>, key: SwitchingKey) -> Result<()> {
+        context.check_hash("load switching key", key.hash)?;
+        lock(&self.store).insert(key);
+        Ok(())
+    }
+
+    /// Expands all keys now, as far as the budget goes, so that no later operation has to.
+    pub fn expand(&self, context: &Context<B>) -> Result<()> {
+        let mut store = lock(&self.store);
+        let requests: Vec<_> = store.requests().collect();
+        for request in requests {
+            store.expanded(context, request)?;
+        }
         Ok(())
     }
 
     /// Number of keys.
     pub fn len(&self) -> usize {
-        lock(&self.keys).len()
+        lock(&self.store).requests().count()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes of both forms at this moment.
+    pub fn memory(&self) -> KeyMemory {
+        lock(&self.store).memory()
     }
 
     /// The relinearisation key for a level.
@@ -157,32 +186,38 @@ impl<B: Backend> EvaluationKeys<B> {
             purpose,
             level: usize::MAX,
         };
-        let mut keys = lock(&self.keys);
         if let Some(recorder) = &self.recorder {
-            lock(&recorder.demand).insert(request);
-            if let Some(key) = keys.get(&request) {
-                return Ok(Arc::clone(key));
-            }
-            let sized = match purpose {
-                KeyPurpose::ToEphemeral => KeyRequest {
-                    level: 0,
-                    ..request
-                },
-                _ => request,
-            };
-            let key = Arc::new((recorder.make)(context, sized.basis(context.params()))?);
-            keys.insert(request, Arc::clone(&key));
-            return Ok(key);
+            return recorder.get(context, request);
         }
-        keys.range(request..=top)
-            .map(|(_, key)| key)
-            .find(|key| fits(context.backend().switch_key_layout(key).0))
-            .map(Arc::clone)
-            .ok_or_else(|| Error::MissingKey {
-                op,
-                key: purpose.to_string(),
-                level,
-            })
+        let mut store = lock(&self.store);
+        let found = match store.find(request, top, fits) {
+            Some(found) => store.expanded(context, found)?,
+            None => None,
+        };
+        found.ok_or_else(|| Error::MissingKey {
+            op,
+            key: purpose.to_string(),
+            level,
+        })
+    }
+}
+
+impl<B: Backend> Recorder<B> {
+    fn get(&self, context: &Context<B>, request: KeyRequest) -> Result<Arc<B::SwitchKey>> {
+        let mut made = lock(&self.made);
+        if let Some(key) = made.get(&request) {
+            return Ok(Arc::clone(key));
+        }
+        let sized = match request.purpose {
+            KeyPurpose::ToEphemeral => KeyRequest {
+                level: 0,
+                ..request
+            },
+            _ => request,
+        };
+        let key = Arc::new((self.make)(context, sized.basis(context.params()))?);
+        made.insert(request, Arc::clone(&key));
+        Ok(key)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Key generation.
 
 use super::{EvaluationKeys, KeyPurpose, KeyRequest, PublicKey, SecretKey, SwitchingKey};
-use crate::backend::{Backend, Basis, Pointwise};
+use crate::backend::{Backend, Basis, Masks, Pointwise, RingSpec};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::keys::switching::uniform_polynomial;
 use crate::sampling::{DiscreteGaussian, Seed};
+use zeroize::Zeroizing;
 
 /// Makes keys for one secret.
 pub struct KeyGenerator<'s, B: Backend> {
@@ -71,23 +71,29 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
             .derive("switching key, uniform half", index);
         let errors = self.secret.seed().derive("switching key, errors", index);
         let digit_size = params.digit_size();
-        let digits = basis.q_len().div_ceil(digit_size);
-        let mut b = Vec::with_capacity(digits * basis.limbs() * params.degree());
-        for digit in 0..digits {
-            let mut row = self.masked_error(&under, &public, &errors, digit, basis)?;
-            let mut message = backend.duplicate(t, &from)?;
-            let range = digit * digit_size..((digit + 1) * digit_size).min(basis.q_len());
-            backend.scale_limbs(t, &mut message, &gadget(params.ring(), basis, range))?;
-            backend.pointwise_assign(t, Pointwise::Add, &mut row, &message)?;
-            b.extend(backend.download(t, &row)?);
-        }
+        let moduli = Basis::q(basis.q_len());
+        let mut scaled = backend.restrict(t, &from, 0..1, moduli)?;
+        backend.scale_limbs(t, &mut scaled, &special_product(params.ring(), basis))?;
+        let messages = (0..basis.q_len())
+            .step_by(digit_size)
+            .map(|lo| {
+                let digit = Basis::digit(lo, (lo + digit_size).min(basis.q_len()));
+                backend.restrict(t, &scaled, 0..1, digit)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let rows = self.masked(
+            basis,
+            (&public, &errors),
+            &under,
+            &messages.iter().collect::<Vec<_>>(),
+        )?;
         Ok(SwitchingKey {
             request,
             basis,
             digit_size,
             hash: params.hash(),
             seed: *public.as_bytes(),
-            b,
+            b: backend.download_packed(t, &rows)?,
         })
     }
 
@@ -99,22 +105,22 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
         let s = backend.restrict(t, &self.s, 0..1, basis)?;
         let seed = self.secret.seed().derive("public key, uniform half", 0);
         let errors = self.secret.seed().derive("public key, errors", 0);
-        let b = self.masked_error(&s, &seed, &errors, 0, basis)?;
+        let b = self.masked(basis, (&seed, &errors), &s, &[])?;
         Ok(PublicKey {
             hash: params.hash(),
             seed: *seed.as_bytes(),
-            b: backend.download(t, &b)?,
+            b: backend.download_packed(t, &b)?,
         })
     }
 
-    /// Generates and loads the keys of all requests.
+    /// Generates the keys of all requests; each is expanded on its first use.
     pub fn evaluation_keys(
         &self,
         requests: impl IntoIterator<Item = KeyRequest>,
     ) -> Result<EvaluationKeys<B>> {
         let mut keys = EvaluationKeys::new();
         for request in requests {
-            keys.insert(&self.context, &self.switching_key(request)?)?;
+            keys.insert(&self.context, self.switching_key(request)?)?;
         }
         Ok(keys)
     }
@@ -143,51 +149,40 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
         embed_small(&self.context, coefficients, basis)
     }
 
-    /// `e - a s` for polynomial number `index` of the two seeds.
-    fn masked_error(
+    /// `e_r - a_r s + m_r` for each message `m_r`, or the one row `e_0 - a_0 s` without any; `seeds`
+    /// are those of uniform polynomials and errors.
+    fn masked(
         &self,
-        s: &B::Block,
-        public: &Seed,
-        errors: &Seed,
-        index: usize,
         basis: Basis,
+        (public, errors): (&Seed, &Seed),
+        under: &B::Block,
+        messages: &[&B::Block],
     ) -> Result<B::Block> {
         let (context, n) = (&self.context, self.context.params().degree());
-        let (backend, t) = (context.backend(), context.tables());
-        let a = uniform_polynomial(context.params(), public, index, basis)?;
-        let a = backend.upload(t, 1, basis, &a)?;
-        let mask = backend.pointwise(t, Pointwise::Mul, s, &a)?;
-        let noise = self
-            .gaussian
-            .sample(&errors.derive("polynomial", index as u64), n);
-        let noise: zeroize::Zeroizing<Vec<i64>> = noise
-            .iter()
-            .map(|&e| i64::from(e))
-            .collect::<Vec<_>>()
-            .into();
-        let mut row = backend.embed(t, basis, &noise, n)?;
-        backend.pointwise_assign(t, Pointwise::Sub, &mut row, &mask)?;
-        Ok(row)
+        let rows = messages.len().max(1);
+        let mut noise = Zeroizing::new(Vec::with_capacity(rows * n));
+        for row in 0..rows {
+            let seed = errors.derive("polynomial", row as u64);
+            noise.extend(self.gaussian.sample(&seed, n).iter().map(|&e| i64::from(e)));
+        }
+        let masks = Masks {
+            seed: public,
+            secret: under,
+            errors: &noise,
+            messages,
+        };
+        context.backend().masked(context.tables(), basis, &masks)
     }
 }
 
-/// `P g_d` modulo each prime: `P` on the primes of the digit, 0 elsewhere.
-fn gadget(
-    ring: &crate::backend::RingSpec,
-    basis: Basis,
-    digit: std::ops::Range<usize>,
-) -> Vec<u64> {
-    let special = usize::from(basis.special);
-    ring.moduli(basis)
-        .enumerate()
-        .map(|(i, m)| {
-            if digit.contains(&i) {
-                ring.p()[..special]
-                    .iter()
-                    .fold(1, |acc, p| m.mul(acc, m.reduce(p.value())))
-            } else {
-                0
-            }
+/// `P` modulo each modulus of a key's basis, special primes excepted.
+fn special_product(ring: &RingSpec, basis: Basis) -> Vec<u64> {
+    let special = &ring.p()[..usize::from(basis.special)];
+    ring.moduli(Basis::q(basis.q_len()))
+        .map(|m| {
+            special
+                .iter()
+                .fold(1, |product, p| m.mul(product, m.reduce(p.value())))
         })
         .collect()
 }
@@ -198,12 +193,12 @@ pub(crate) fn embed_small<B: Backend>(
     coefficients: &[i8],
     basis: Basis,
 ) -> Result<B::Block> {
-    let wide: zeroize::Zeroizing<Vec<i64>> = coefficients
-        .iter()
-        .map(|&c| i64::from(c))
-        .collect::<Vec<_>>()
-        .into();
-    context
-        .backend()
-        .embed(context.tables(), basis, &wide, context.params().degree())
+    let (n, wide) = (context.params().degree(), widened(coefficients));
+    context.backend().embed(context.tables(), basis, &wide, n)
+}
+
+/// Small coefficients in the words that [`crate::backend::RingKernels::embed`] takes; wiped on drop.
+pub(crate) fn widened<T: Copy + Into<i64>>(coefficients: &[T]) -> Zeroizing<Vec<i64>> {
+    let wide: Vec<i64> = coefficients.iter().map(|&c| c.into()).collect();
+    wide.into()
 }

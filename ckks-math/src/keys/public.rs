@@ -5,6 +5,6 @@
 pub struct PublicKey {
     pub(crate) hash: u64,
     pub(crate) seed: [u8; 32],
-    /// Limbs then coefficients, in evaluation order.
-    pub(crate) b: Vec<u64>,
+    /// One row, evaluations, [packed](crate::backend::packed).
+    pub(crate) b: Vec<u8>,
 }

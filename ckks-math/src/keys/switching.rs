@@ -1,10 +1,10 @@
 //! Switching keys in canonical, seed-compressed form.
 
-use crate::backend::{Backend, Basis, SwitchKeyData};
+use crate::backend::{Backend, Basis, SeededKeyData};
 use crate::context::Context;
 use crate::error::Result;
 use crate::params::{Params, special_primes_for};
-use crate::sampling::{Seed, uniform_mod};
+use crate::sampling::Seed;
 use std::fmt;
 
 /// What a switching key is for.
@@ -52,9 +52,10 @@ impl KeyRequest {
     }
 }
 
-/// A switching key on the host: the seed of its uniform half and the other half.
+/// A switching key on the host: the seed of its uniform half and the other half, packed.
 ///
-/// Digit `d` holds `b_d` with `b_d + a_d s = P g_d s' + e`, see [`SwitchKeyData`].
+/// Digit `d` holds `b_d` with `b_d + a_d s = P g_d s' + e`, see
+/// [`SwitchKeyData`](crate::backend::SwitchKeyData).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwitchingKey {
     pub(crate) request: KeyRequest,
@@ -63,8 +64,8 @@ pub struct SwitchingKey {
     pub(crate) hash: u64,
     /// Seed of the `a_d`; public.
     pub(crate) seed: [u8; 32],
-    /// `b_d`, digit-major, limbs, coefficients; evaluations.
-    pub(crate) b: Vec<u64>,
+    /// Rows `b_d`, evaluations, [packed](crate::backend::packed).
+    pub(crate) b: Vec<u8>,
 }
 
 impl SwitchingKey {
@@ -73,56 +74,26 @@ impl SwitchingKey {
         self.request
     }
 
-    /// Bytes of the stored half.
+    /// Bytes of the compressed form: the stored half and the seed.
     pub fn bytes(&self) -> usize {
-        self.b.len() * 8 + 32
+        self.b.len() + self.seed.len()
     }
 
-    /// Expands the uniform half and brings the key to a device.
+    /// Bytes of both halves, with as many bits for each residue as its prime has: what a device that
+    /// keeps keys packed holds.
+    pub fn expanded_bytes(&self) -> u64 {
+        2 * self.b.len() as u64
+    }
+
+    /// Brings the key to a device and expands it there.
     pub fn load<B: Backend>(&self, context: &Context<B>) -> Result<B::SwitchKey> {
         context.check_hash("load switching key", self.hash)?;
-        let params = context.params();
-        let digits = self.basis.q_len().div_ceil(self.digit_size);
-        let mut a = Vec::with_capacity(self.b.len());
-        for digit in 0..digits {
-            a.extend(uniform_polynomial(
-                params,
-                &Seed::from_bytes(self.seed),
-                digit,
-                self.basis,
-            )?);
-        }
-        let data = SwitchKeyData {
+        let data = SeededKeyData {
             basis: self.basis,
             digit_size: self.digit_size,
+            seed: &Seed::from_bytes(self.seed),
             b: &self.b,
-            a: &a,
         };
-        context.backend().load_switch_key(context.tables(), &data)
+        context.backend().load_seeded_key(context.tables(), &data)
     }
-}
-
-/// Residues of uniform polynomial number `index` of a seed over a basis, limb-major. The stream of
-/// a limb is named by the prime's index in `q` followed by `p`, so that smaller bases give prefixes.
-pub(crate) fn uniform_polynomial(
-    params: &Params,
-    seed: &Seed,
-    index: usize,
-    basis: Basis,
-) -> Result<Vec<u64>> {
-    let (ring, n) = (params.ring(), params.degree());
-    let mut out = vec![0; basis.limbs() * n];
-    for (prime, limb) in basis
-        .prime_indices(ring.q().len())
-        .zip(out.chunks_exact_mut(n))
-    {
-        uniform_mod(
-            seed,
-            index as u64,
-            prime as u64,
-            ring.prime(prime).value(),
-            limb,
-        )?;
-    }
-    Ok(out)
 }

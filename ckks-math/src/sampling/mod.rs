@@ -16,7 +16,7 @@ pub mod uniform;
 pub use gaussian::{DiscreteGaussian, SIGMA, rounded_gaussian};
 pub use seed::Seed;
 pub use ternary::{ternary, ternary_fixed_weight};
-pub use uniform::uniform_mod;
+pub use uniform::{UniformStream, uniform_mod};
 
 use thiserror::Error;
 

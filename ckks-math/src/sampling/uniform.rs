@@ -24,14 +24,136 @@ use super::seed::Seed;
 /// Key-stream words per group that the generator computes at once.
 const GROUP: u64 = 32;
 
+/// The stream of one limb of a polynomial, for those who compute its words themselves.
+///
+/// Coefficient `i` is word `i` of the key stream of [`UniformStream::key`] and
+/// [`UniformStream::nonce`] modulo `q`, unless that word is above [`UniformStream::last`]:
+/// [`UniformStream::retry`] finds those few.
+#[derive(Clone, Debug)]
+pub struct UniformStream {
+    key: Seed,
+    nonce: u64,
+    q: u64,
+    last: u64,
+}
+
+impl UniformStream {
+    /// The stream of limb `limb` of polynomial `polynomial` of a seed, modulo `q`.
+    ///
+    /// # Errors
+    /// [`SamplingError::Modulus`] unless `2 <= q <= 2^63`, [`SamplingError::Limb`] for a limb index
+    /// of 2^63 or more.
+    pub fn new(seed: &Seed, polynomial: u64, limb: u64, q: u64) -> Result<Self, SamplingError> {
+        if !(2..=1 << 63).contains(&q) {
+            return Err(SamplingError::Modulus { modulus: q });
+        }
+        if limb >= 1 << 63 {
+            return Err(SamplingError::Limb { limb });
+        }
+        let excess = (u64::MAX % q + 1) % q;
+        Ok(Self {
+            key: seed.derive("uniform", polynomial),
+            nonce: limb,
+            q,
+            last: u64::MAX - excess,
+        })
+    }
+
+    /// The ChaCha20 key.
+    #[must_use]
+    pub const fn key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// The nonce.
+    #[must_use]
+    pub const fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    /// The largest word that is accepted, `M - 1`.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Coefficients `0 .. out.len()`.
+    ///
+    /// # Errors
+    /// [`SamplingError::Length`] above 2^32 coefficients.
+    pub fn fill(&self, out: &mut [u64]) -> Result<(), SamplingError> {
+        self.fill_from(0, out)
+    }
+
+    /// Coefficients `start .. start + out.len()`.
+    ///
+    /// # Errors
+    /// [`SamplingError::Length`] for coefficients beyond 2^32.
+    pub fn fill_from(&self, start: usize, out: &mut [u64]) -> Result<(), SamplingError> {
+        let end = start.saturating_add(out.len());
+        if end as u64 > 1 << 32 {
+            return Err(SamplingError::Length { length: end });
+        }
+        let reduce = self.reducer();
+        let mut rejected = Vec::new();
+        let mut rng = self.key.stream(self.nonce);
+        // Positions count 32-bit words.
+        rng.set_word_pos(2 * start as u128);
+        for_each_word(&mut rng, out.len(), |i, word| {
+            out[i] = reduce(word);
+            if word > self.last {
+                rejected.push((start + i) as u32);
+            }
+        });
+        self.retry(rejected, |i, residue| out[i as usize - start] = residue);
+        Ok(())
+    }
+
+    /// Calls `put(i, residue)` for coefficients `i` whose first word was rejected.
+    pub fn retry(&self, mut rejected: Vec<u32>, mut put: impl FnMut(u32, u64)) {
+        let reduce = self.reducer();
+        let mut rng = self.key.stream(self.nonce);
+        let mut attempt = 1;
+        let mut bytes = [0; 8 * GROUP as usize];
+        while !rejected.is_empty() {
+            let mut loaded = None;
+            rejected.retain(|&i| {
+                let wide = u64::from(i);
+                if loaded != Some(wide / GROUP) {
+                    rng.set_word_pos(2 * ((attempt << 32) + u128::from(wide / GROUP * GROUP)));
+                    rng.fill_bytes(&mut bytes);
+                    loaded = Some(wide / GROUP);
+                }
+                let at = 8 * (wide % GROUP) as usize;
+                let word = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+                if word <= self.last {
+                    put(i, reduce(word));
+                }
+                word > self.last
+            });
+            attempt += 1;
+        }
+    }
+
+    /// `x mod q`, by Barrett reduction.
+    fn reducer(&self) -> impl Fn(u64) -> u64 + use<> {
+        let q = self.q;
+        let ratio = ((1_u128 << 64) / u128::from(q)) as u64;
+        move |x| {
+            let quotient = ((u128::from(x) * u128::from(ratio)) >> 64) as u64;
+            let r = x - quotient * q;
+            r.min(r.wrapping_sub(q))
+        }
+    }
+}
+
 /// Fills `out` with uniform residues in `[0, q)`, as the module documentation defines them.
 ///
 /// `polynomial` and `limb` name the stream; give the limbs of one polynomial the same seed and
 /// polynomial index.
 ///
 /// # Errors
-/// [`SamplingError::Modulus`] unless `2 <= q <= 2^63`, [`SamplingError::Limb`] for a limb index of
-/// 2^63 or more, [`SamplingError::Length`] above 2^32 coefficients.
+/// As [`UniformStream::new`] and [`UniformStream::fill`].
 pub fn uniform_mod(
     seed: &Seed,
     polynomial: u64,
@@ -39,50 +161,7 @@ pub fn uniform_mod(
     q: u64,
     out: &mut [u64],
 ) -> Result<(), SamplingError> {
-    if !(2..=1 << 63).contains(&q) {
-        return Err(SamplingError::Modulus { modulus: q });
-    }
-    if limb >= 1 << 63 {
-        return Err(SamplingError::Limb { limb });
-    }
-    if out.len() as u64 > 1 << 32 {
-        return Err(SamplingError::Length { length: out.len() });
-    }
-    let excess = (u64::MAX % q + 1) % q;
-    let last = u64::MAX - excess;
-    let ratio = ((1_u128 << 64) / u128::from(q)) as u64;
-    let reduce = |x: u64| {
-        let quotient = ((u128::from(x) * u128::from(ratio)) >> 64) as u64;
-        let r = x - quotient * q;
-        r.min(r.wrapping_sub(q))
-    };
-    let mut rng = seed.derive("uniform", polynomial).stream(limb);
-    let mut rejected = Vec::new();
-    for_each_word(&mut rng, out.len(), |i, word| {
-        out[i] = reduce(word);
-        if word > last {
-            rejected.push(i as u64);
-        }
-    });
-    let mut attempt = 1;
-    let mut bytes = [0; 8 * GROUP as usize];
-    while !rejected.is_empty() {
-        let mut loaded = None;
-        rejected.retain(|&i| {
-            if loaded != Some(i / GROUP) {
-                // Positions count 32-bit words.
-                rng.set_word_pos(2 * ((attempt << 32) + u128::from(i / GROUP * GROUP)));
-                rng.fill_bytes(&mut bytes);
-                loaded = Some(i / GROUP);
-            }
-            let at = 8 * (i % GROUP) as usize;
-            let word = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-            out[i as usize] = reduce(word);
-            word > last
-        });
-        attempt += 1;
-    }
-    Ok(())
+    UniformStream::new(seed, polynomial, limb, q)?.fill(out)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! | | rows over the moduli of the level, component-major |
 
 use super::frame::{FrameReader, FrameWriter, object_len};
-use super::residues::{put_rows, row_len, take_rows};
+use super::residues::{row_len, take_rows};
 use super::{Kind, Wire, WireFault};
 use crate::backend::{Backend, Shape};
 use crate::ciphertext::{Ciphertext, Plaintext};
@@ -151,7 +151,7 @@ fn write<B: Backend>(
     frame.put(&fields.scale.to_le_bytes())?;
     for row in 0..rows {
         let row = backend.restrict(t, &poly.block, row..row + 1, basis)?;
-        put_rows(&mut frame, params, basis, &backend.download(t, &row)?)?;
+        frame.put(&backend.download_packed(t, &row)?)?;
     }
     frame.finish()
 }
@@ -184,11 +184,11 @@ fn read<B: Backend>(
     let rows = u128::from(count) * u128::from(components);
     frame.expect_left(rows * u128::from(row))?;
     let rows = rows as usize;
-    let residues = take_rows(&mut frame, params, basis, rows)?;
+    let packed = take_rows(&mut frame, params, basis, rows)?;
     frame.finish()?;
     let block = context
         .backend()
-        .upload(context.tables(), rows, basis, &residues)?;
+        .upload_packed(context.tables(), rows, basis, &packed)?;
     Ok((fields, Poly::new(block)))
 }
 

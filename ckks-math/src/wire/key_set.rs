@@ -169,7 +169,7 @@ pub fn read_evaluation_keys<B: Backend>(
 ) -> Result<EvaluationKeys<B>> {
     let mut keys = EvaluationKeys::new();
     for key in KeySetReader::new(context.params(), limit, input)? {
-        keys.insert(context, &key?)?;
+        keys.insert(context, key?)?;
     }
     Ok(keys)
 }

@@ -25,7 +25,7 @@
 //! found and named.
 
 use super::frame::{FrameReader, FrameWriter, object_len};
-use super::residues::{put_rows, row_len, take_rows};
+use super::residues::{row_len, take_rows};
 use super::{Kind, Wire, WireFault, same_parameters};
 use crate::backend::Basis;
 use crate::error::Result;
@@ -53,7 +53,7 @@ impl Wire for PublicKey {
         let payload = 32 + row_len(params, basis);
         let mut frame = FrameWriter::begin(Self::KIND, self.hash, payload, out)?;
         frame.put(&self.seed)?;
-        put_rows(&mut frame, params, basis, &self.b)?;
+        frame.put(&self.b)?;
         frame.finish()
     }
 
@@ -90,7 +90,7 @@ impl Wire for SwitchingKey {
         frame.put_u32(u32::from(self.basis.special))?;
         frame.put_count("number of digits", digits)?;
         frame.put(&self.seed)?;
-        put_rows(&mut frame, params, self.basis, &self.b)?;
+        frame.put(&self.b)?;
         frame.finish()
     }
 

@@ -45,7 +45,6 @@ mod fault;
 mod frame;
 mod key_set;
 mod keys;
-mod pack;
 mod parameters;
 mod residues;
 mod secret;

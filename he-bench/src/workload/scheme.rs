@@ -109,10 +109,9 @@ fn evaluator<B: Backend>(
     if requests.is_empty() && !harness.wants(rescale) {
         return Ok(());
     }
-    let ev = Evaluator::new(
-        context.clone(),
-        Arc::new(generator.evaluation_keys(requests)?),
-    );
+    let keys = generator.evaluation_keys(requests)?;
+    keys.expand(context)?;
+    let ev = Evaluator::new(context.clone(), Arc::new(keys));
     let x = encrypted(context, secret)?;
     let backend = context.backend();
     let mut time = |id, op: &dyn Fn() -> ckks_math::Result<()>| -> Result<()> {
@@ -171,7 +170,9 @@ fn keygen<B: Backend>(
     }
     let params = context.params();
     harness.time("keygen/rotation_8", params, &mut || {
-        generator.evaluation_keys(rotations(params))?;
+        generator
+            .evaluation_keys(rotations(params))?
+            .expand(context)?;
         Ok(context.backend().synchronize()?)
     })
 }

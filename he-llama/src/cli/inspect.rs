@@ -1,14 +1,20 @@
 //! `he-llama inspect` and `he-llama devices`.
 
+use ckks_math::params::Params;
+
 use crate::cli::args::InspectArgs;
 use crate::cli::generate::stages_bar;
 use crate::cli::keygen::follow;
+use crate::cli::outline::{FOLLOWED, outline};
 use crate::cli::output::{self, size};
 use crate::config::Config;
 use crate::encrypted::PassPlan;
 use crate::error::Result;
 use crate::model::Site;
 use crate::protocol::{Demand, Setup, select, session};
+
+/// Tokens of a prompt that nobody gave and no tokenizer counts.
+const OUTLINED_PROMPT: usize = 16;
 
 pub fn devices() -> Result<()> {
     for device in select::devices()? {
@@ -28,13 +34,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     output::warn_if_insecure(&args.run.preset);
     if let Some(directory) = &args.model {
         let config = Config::read(&directory.join("config.json"))?;
-        if !has_weights(directory) {
+        if !has_weights(directory) || config.parameters() > FOLLOWED {
             shapes(&config);
-            println!(
-                "\nno weights in {}: ranges and plan need them",
-                directory.display()
-            );
-            return Ok(());
+            scheme(&params);
+            let prompt = args.prompt_tokens.unwrap_or(OUTLINED_PROMPT);
+            let (preset, length) = (&args.run.preset, (prompt, args.tokens));
+            return outline(&config, directory, engine.as_ref(), preset, length);
         }
     }
     let source = output::open(args.model.as_deref())?;
@@ -46,31 +51,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let preset = &args.run.preset;
     let setup = Setup::new(&source.llama, &calibration, preset, length, engine.limits())?;
     ranges(&setup)?;
-    println!("\nparameters {}", params.name());
-    println!(
-        "  ring degree 2^{}, log QP {:.1}",
-        params.literal().log_n,
-        params.log_qp()
-    );
-    let security = params
-        .security_bits()
-        .map_or("NONE".into(), |bits| format!("{bits} bits"));
-    println!("  {}, security {security}", params.secret());
-    let budget = setup.budget;
-    println!(
-        "  a bootstrap takes level {} to level {}",
-        budget.bottom, budget.top
-    );
-    println!(
-        "\nprompt of {prompt} tokens: {} bootstraps",
-        setup.plan.bootstraps.0
-    );
-    places(&setup.plan.prompt);
-    if tokens > 1 {
-        println!("each further token: {} bootstraps", setup.plan.bootstraps.1);
-        places(&setup.plan.step);
-    }
-    println!("bootstraps of up to {} slots", setup.plan.slots);
+    scheme(&params);
+    show_plan(&setup, tokens);
     let bar = stages_bar(false);
     let demand = follow(&setup, &bar)?;
     bar.finish_and_clear();
@@ -83,12 +65,21 @@ fn has_weights(directory: &std::path::Path) -> bool {
         .any(|name| directory.join(name).exists())
 }
 
+fn scheme(params: &Params) {
+    println!("\nparameters {}", params.name());
+    println!(
+        "  ring degree 2^{}, log QP {:.1}",
+        params.literal().log_n,
+        params.log_qp()
+    );
+    let security = params
+        .security_bits()
+        .map_or("NONE".into(), |bits| format!("{bits} bits"));
+    println!("  {}, security {security}", params.secret());
+}
+
 fn shapes(c: &Config) {
-    let attention = 2 * c.hidden * c.head_dim * (c.heads + c.kv_heads);
-    let layer = attention + 3 * c.hidden * c.intermediate + 2 * c.hidden;
-    let heads = if c.tied { 1 } else { 2 };
-    let all = heads * c.vocabulary * c.hidden + c.layers * layer + c.hidden;
-    println!("model of {all} parameters");
+    println!("model of {} parameters", c.parameters());
     println!(
         "  hidden {}, intermediate {}, layers {}",
         c.hidden, c.intermediate, c.layers
@@ -117,6 +108,25 @@ fn ranges(setup: &Setup) -> Result<()> {
         println!("  {:28} {bound:>12.5} {unit:>12.5}", site.to_string());
     }
     Ok(())
+}
+
+/// Prints where bootstraps go and the levels they leave.
+pub fn show_plan(setup: &Setup, tokens: usize) {
+    let (budget, plan) = (setup.budget, &setup.plan);
+    println!(
+        "\na bootstrap takes level {} to level {}, of up to {} slots",
+        budget.bottom, budget.top, plan.slots
+    );
+    let prompt = setup.session.prompt;
+    println!(
+        "prompt of {prompt} tokens: {} bootstraps",
+        plan.bootstraps.0
+    );
+    places(&plan.prompt);
+    if tokens > 1 {
+        println!("each further token: {} bootstraps", plan.bootstraps.1);
+        places(&plan.step);
+    }
 }
 
 fn places(plan: &PassPlan) {

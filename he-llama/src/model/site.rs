@@ -26,7 +26,7 @@ pub enum Role {
     Key,
     /// Value.
     Value,
-    /// Scaled attention scores, of all pairs, also those that the mask drops.
+    /// Scaled attention scores relative to the anchors; 0 for pairs that the mask drops.
     Scores,
     /// Masked powers entering softmax round `r`; those of round 0 come from the exponential.
     Powers(u8),
@@ -60,6 +60,14 @@ pub enum Role {
     FinalMeanSquare,
     /// Logits before the last norm's factor.
     LogitsRaw,
+}
+
+impl Role {
+    /// Every role, of a softmax with `rounds` normalisations before the last.
+    pub fn all(rounds: u8) -> impl Iterator<Item = Self> {
+        let plain = NAMES.iter().map(|(role, _)| *role);
+        plain.chain((0..=rounds).flat_map(|r| ROUNDED.map(|(_, make)| make(r))))
+    }
 }
 
 /// A role in a layer. The last norm and the head belong to layer number `layers`.

@@ -254,6 +254,26 @@ impl RingKernels for DryRun {
         derived::add_rows(self, t, x, first, y)
     }
 
+    /// Counts one pass over the rows: the default body moves to coefficients and back.
+    fn add_scaled(
+        &self,
+        t: &RingSpec,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let op = "add_scaled";
+        check::block_of_ring(op, t, x)?;
+        check::block_of_ring(op, t, y)?;
+        check::contains(op, x.shape.basis, y.shape.basis)?;
+        check::rows(op, x.shape, &(first..first + y.shape.rows))?;
+        check::constants(op, t, y.shape.basis, constants)?;
+        x.domain = check::common_domain(op, x.domain, y.domain)?;
+        self.record_binary(Kernel::MultiplyAccumulate, y.shape, y.shape.rows, 1);
+        Ok(())
+    }
+
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
         check::block_of_ring("tensor", t, x)?;
         check::domain("tensor", x, Domain::Evaluations)?;
@@ -286,5 +306,105 @@ impl RingKernels for DryRun {
         let mut block = self.upload_shape(t, rows, basis)?;
         self.ntt(t, &mut block)?;
         Ok(block)
+    }
+
+    /// Counts short transforms: as many words as the packed rows, fewer butterflies for each.
+    fn embed_packed(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        coefficients: &[i64],
+        m: usize,
+    ) -> Result<Block> {
+        if !m.is_power_of_two()
+            || m > t.degree()
+            || !coefficients.len().is_multiple_of(m)
+            || coefficients.is_empty()
+        {
+            return check::invalid(
+                "embed_packed",
+                format!(
+                    "{} coefficients in polynomials of {m}, which is to be a power of two at most {}",
+                    coefficients.len(),
+                    t.degree()
+                ),
+            );
+        }
+        let rows = coefficients.len().div_ceil(t.degree());
+        self.record_operation(Operation::Embed, coefficients.len() / m);
+        let mut block = self.upload_shape(t, rows, basis)?;
+        block.domain = Domain::Evaluations;
+        let bytes = self.bytes(block.shape.words());
+        let words = (coefficients.len() * basis.limbs()) as u64;
+        self.record(
+            Kernel::Ntt,
+            Tally {
+                calls: 1,
+                polynomials: rows as u64,
+                limbs: words.div_ceil(t.degree() as u64),
+                steps: words / 2 * u64::from(m.trailing_zeros()),
+                bytes_read: bytes,
+                bytes_written: bytes,
+            },
+        );
+        Ok(block)
+    }
+
+    fn sum_products(
+        &self,
+        t: &RingSpec,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        let op = "sum_products";
+        let Some(first) = xs.first() else {
+            return check::invalid(op, "no blocks to multiply: give at least one");
+        };
+        let shape = first.shape;
+        for x in xs {
+            check::block_of_ring(op, t, x)?;
+            check::domain(op, x, Domain::Evaluations)?;
+            if x.shape != shape {
+                return Err(Error::ShapeMismatch {
+                    op,
+                    left: shape,
+                    right: x.shape,
+                });
+            }
+        }
+        check::domain(op, ys, Domain::Evaluations)?;
+        check::contains(op, ys.shape.basis, shape.basis)?;
+        if !m.is_power_of_two() || m > t.degree() {
+            return check::invalid(op, format!("polynomials of {m} words"));
+        }
+        let polynomials = ys.shape.rows * (t.degree() / m);
+        let mut pairs = sums.iter().flatten();
+        if let Some(&(i, j)) = pairs.find(|&&(i, j)| i >= xs.len() || j >= polynomials) {
+            return check::invalid(
+                op,
+                format!(
+                    "product ({i}, {j}) of {} blocks and {polynomials} polynomials",
+                    xs.len()
+                ),
+            );
+        }
+        let products = sums.iter().map(Vec::len).sum::<usize>() * shape.rows;
+        let factors = shape.basis.limbs() * m * sums.iter().map(Vec::len).sum::<usize>();
+        self.record(
+            Kernel::MultiplyAccumulate,
+            Tally {
+                calls: 1,
+                polynomials: products as u64,
+                limbs: (products * shape.basis.limbs()) as u64,
+                steps: (products * shape.basis.limbs() * shape.degree) as u64,
+                bytes_read: self.bytes(xs.len() * shape.words() + factors),
+                bytes_written: self.bytes(sums.len() * shape.words()),
+            },
+        );
+        sums.iter()
+            .map(|_| self.block(t, shape.rows, shape.basis, Domain::Evaluations))
+            .collect()
     }
 }

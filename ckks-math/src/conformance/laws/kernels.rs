@@ -1,7 +1,9 @@
 //! Every required kernel against naive integers.
 
 mod arithmetic;
+mod packed;
 mod rows;
+mod seeded;
 mod switching;
 mod transforms;
 
@@ -9,7 +11,12 @@ pub use arithmetic::{
     constants_match_integers, gemm_matches_integers, multiply_accumulate_matches_integers,
     pointwise_matches_integers,
 };
-pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor};
+pub use packed::packed_polynomials_multiply_as_embedded_ones;
+pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor, scaled_rows_add_on_their_limbs};
+pub use seeded::{
+    packed_rows_come_back, seeded_keys_are_those_of_both_halves,
+    seeded_polynomials_follow_their_definition, zeros_are_told_from_others,
+};
 pub(super) use switching::near_ties;
 pub use switching::{base_conversion_follows_its_formula, dot_key_matches_integers};
 pub use transforms::{

@@ -319,6 +319,20 @@ impl RingKernels for Naive {
         derived::add_rows(self, t, x, if wrong { 0 } else { first }, y)
     }
 
+    fn add_scaled(
+        &self,
+        t: &RingSpec,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let ones = vec![1; constants.len()];
+        let wrong = self.has(Fault::AddScaledOverride);
+        let constants = if wrong { &ones } else { constants };
+        derived::add_scaled(self, t, x, first, y, constants)
+    }
+
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
         if self.has(Fault::TensorOverride) {
             let product = self.pointwise(t, Pointwise::Mul, x, y)?;
@@ -339,5 +353,36 @@ impl RingKernels for Naive {
             return derived::embed(self, t, basis, &padded, t.degree());
         }
         derived::embed(self, t, basis, coefficients, m)
+    }
+
+    fn embed_packed(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        coefficients: &[i64],
+        m: usize,
+    ) -> Result<Block> {
+        if self.has(Fault::EmbedPackedOverride) {
+            let turned: Vec<i64> = coefficients.rchunks(m).flatten().copied().collect();
+            return derived::embed_packed(self, t, basis, &turned, m);
+        }
+        derived::embed_packed(self, t, basis, coefficients, m)
+    }
+
+    fn sum_products(
+        &self,
+        t: &RingSpec,
+        xs: &[&Block],
+        ys: &Block,
+        m: usize,
+        sums: &[Vec<(usize, usize)>],
+    ) -> Result<Vec<Block>> {
+        let mut sums = sums.to_vec();
+        if self.has(Fault::SumProductsOverride) {
+            for pairs in &mut sums {
+                pairs.pop();
+            }
+        }
+        derived::sum_products(self, t, xs, ys, m, &sums)
     }
 }

@@ -11,12 +11,7 @@ use std::collections::BTreeSet;
 
 /// The keys of some transforms.
 fn keys<B: Backend>(s: &Scheme<B>, plans: &[TransformPlan]) -> Vec<KeyPurpose> {
-    let mut steps = BTreeSet::new();
-    for (giant, terms) in plans.iter().flat_map(|plan| &plan.giants) {
-        steps.insert(*giant);
-        steps.extend(terms.iter().map(|(baby, _)| *baby));
-    }
-    steps.remove(&0);
+    let steps: BTreeSet<usize> = plans.iter().flat_map(TransformPlan::rotations).collect();
     let rotation = |&k: &usize| s.rotation(k as i64, plans[0].slots);
     steps.iter().map(rotation).collect()
 }

@@ -1,0 +1,79 @@
+//! Packed polynomials from required kernels: see [`RingKernels::embed_packed`].
+
+use crate::backend::{Basis, Pointwise, RingKernels};
+use crate::error::{Error, Result};
+
+/// See [`RingKernels::embed_packed`].
+pub fn embed_packed<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    basis: Basis,
+    coefficients: &[i64],
+    m: usize,
+) -> Result<B::Block> {
+    let whole = backend.embed(t, basis, coefficients, m)?;
+    let n = backend.ring(t).degree();
+    if m == n {
+        return Ok(whole);
+    }
+    let (limbs, each) = (basis.limbs(), n / m);
+    let residues = backend.download(t, &whole)?;
+    let rows = (coefficients.len() / m).div_ceil(each);
+    let mut packed = vec![0; rows * limbs * n];
+    for (k, polynomial) in residues.chunks_exact(limbs * n).enumerate() {
+        for (limb, values) in polynomial.chunks_exact(n).enumerate() {
+            let start = (k / each * limbs + limb) * n + k % each * m;
+            let runs = values.iter().step_by(each);
+            for (word, &value) in packed[start..][..m].iter_mut().zip(runs) {
+                *word = value;
+            }
+        }
+    }
+    backend.upload(t, rows, basis, &packed)
+}
+
+/// See [`RingKernels::sum_products`].
+pub fn sum_products<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    xs: &[&B::Block],
+    ys: &B::Block,
+    m: usize,
+    sums: &[Vec<(usize, usize)>],
+) -> Result<Vec<B::Block>> {
+    let Some(first) = xs.first() else {
+        return Err(Error::InvalidParameters(
+            "sum_products: no blocks to multiply, give at least one".into(),
+        ));
+    };
+    let (shape, packed) = (backend.shape(first), backend.shape(ys));
+    let residues = backend.download(t, ys)?;
+    let spread = |k: usize| {
+        let n = shape.degree;
+        let (each, limbs) = (n / m, packed.basis.limbs());
+        let mut whole = Vec::with_capacity(limbs * n);
+        for limb in 0..limbs {
+            let start = (k / each * limbs + limb) * n + k % each * m;
+            for &value in &residues[start..][..m] {
+                whole.resize(whole.len() + each, value);
+            }
+        }
+        backend.upload(t, 1, packed.basis, &whole)
+    };
+    sums.iter()
+        .map(|pairs| {
+            let mut sum = None;
+            for &(i, k) in pairs {
+                let y = spread(k)?;
+                match &mut sum {
+                    None => sum = Some(backend.pointwise(t, Pointwise::Mul, xs[i], &y)?),
+                    Some(sum) => backend.multiply_accumulate(t, sum, xs[i], &y)?,
+                }
+            }
+            match sum {
+                Some(sum) => Ok(sum),
+                None => backend.alloc(t, shape.rows, shape.basis),
+            }
+        })
+        .collect()
+}

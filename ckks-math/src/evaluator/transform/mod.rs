@@ -1,0 +1,144 @@
+//! Linear transforms of slot vectors: generalized diagonals, baby and giant steps, double hoisting
+//! [Bossuat-Mouchet-Troncoso-Hubaux 2021, Alg. 6].
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan` | which diagonal belongs to which steps, in which order giant steps are taken |
+//! | `encoded` | diagonals as polynomials of the subring of their period |
+//! | `steps` | sums under construction, baby steps, inner sums, giant steps |
+
+mod encoded;
+mod plan;
+mod steps;
+
+pub use encoded::{EncodedTransform, encoded_bytes};
+pub use plan::{BabyTerms, TransformPlan};
+
+use super::Evaluator;
+use super::raised::Raised;
+use crate::backend::{Backend, Basis};
+use crate::ciphertext::Ciphertext;
+use crate::error::{Error, Result};
+use steps::{BabySteps, InnerSums};
+
+impl<B: Backend> Evaluator<B> {
+    /// Applies an encoded transform, without rescaling: the scale becomes the product of both.
+    ///
+    /// The operand must be at the level the transform was encoded for. One decomposition for all
+    /// baby steps, one for each giant step, one division by `P` at the end. Giant steps at
+    /// multiples of one amount are taken by Horner's rule, with the key of that amount only.
+    pub fn transform(
+        &self,
+        x: &Ciphertext<B>,
+        transform: &EncodedTransform<B>,
+    ) -> Result<Ciphertext<B>> {
+        let mut results = self.transform_many(x, &[transform])?;
+        results.pop().ok_or(Error::SlotMismatch {
+            op: "transform",
+            found: 0,
+            expected: 1,
+        })
+    }
+
+    /// Several transforms of one operand, which share their baby steps.
+    pub fn transform_many(
+        &self,
+        x: &Ciphertext<B>,
+        transforms: &[&EncodedTransform<B>],
+    ) -> Result<Vec<Ciphertext<B>>> {
+        let (backend, t) = (self.backend(), self.tables());
+        let raised = self.transform_raised(x, transforms)?;
+        raised
+            .iter()
+            .map(|raised| Ok(self.wrap(backend.mod_down(t, &raised.block)?, &raised.like)))
+            .collect()
+    }
+
+    /// As [`Evaluator::transform`], rescaled: the division by `P` is that by the level's modulus.
+    pub fn transform_rescaled(
+        &self,
+        x: &Ciphertext<B>,
+        transform: &EncodedTransform<B>,
+    ) -> Result<Ciphertext<B>> {
+        let raised = self.transform_raised(x, &[transform])?;
+        let raised = raised.first().ok_or(Error::SlotMismatch {
+            op: "transform",
+            found: 0,
+            expected: 1,
+        })?;
+        self.lower(raised)
+    }
+
+    fn transform_raised(
+        &self,
+        x: &Ciphertext<B>,
+        transforms: &[&EncodedTransform<B>],
+    ) -> Result<Vec<Raised<B>>> {
+        self.context().check_hash("transform", x.hash)?;
+        for transform in transforms {
+            if x.level != transform.level {
+                return Err(Error::LevelMismatch {
+                    op: "transform",
+                    found: x.level,
+                    expected: transform.level,
+                });
+            }
+        }
+        let amounts = transforms
+            .iter()
+            .flat_map(|w| &w.giants)
+            .flat_map(|(_, terms)| terms)
+            .map(|&(baby, _)| baby);
+        let babies = BabySteps::new(self, x, amounts)?;
+        transforms
+            .iter()
+            .map(|w| self.inner_and_giant_steps(x, &babies, w))
+            .collect()
+    }
+
+    fn inner_and_giant_steps(
+        &self,
+        x: &Ciphertext<B>,
+        babies: &BabySteps<B>,
+        transform: &EncodedTransform<B>,
+    ) -> Result<Raised<B>> {
+        let x = x.with_slots(transform.slots.max(x.slots))?;
+        let chains = transform.chains(x.slots);
+        let at_rest = |i: &usize| transform.giants[*i].0.is_multiple_of(transform.slots);
+        let turned = chains.iter().flat_map(|chain| &chain.giants).flatten();
+        let order = turned
+            .copied()
+            .chain((0..transform.giants.len()).filter(at_rest));
+        let mut inner = InnerSums::new(self, babies, transform, order.collect());
+        let mut total = None;
+        for chain in &chains {
+            let mut sum = None;
+            for giant in &chain.giants {
+                sum = self.giant_step(&x, sum, chain.step)?;
+                if giant.is_some() {
+                    self.add_sum(&mut sum, inner.next()?)?;
+                }
+            }
+            let turned = self.giant_step(&x, sum, chain.step)?;
+            self.add_sum(&mut total, turned)?;
+        }
+        while inner.more() {
+            self.add_sum(&mut total, inner.next()?)?;
+        }
+        let block = match total {
+            Some(block) => block,
+            None => {
+                let basis = self.switching_basis(x.level);
+                self.backend().alloc(self.tables(), 2 * x.count, basis)?
+            }
+        };
+        let scale = x.scale * transform.scale;
+        let like = Ciphertext { scale, ..x };
+        Ok(Raised { block, like })
+    }
+
+    /// The primes of keys at a level, over which diagonals are encoded.
+    pub fn switching_basis(&self, level: usize) -> Basis {
+        encoded::switching_basis(self.context().params(), level)
+    }
+}

@@ -1,0 +1,194 @@
+//! Baby and giant steps of a matrix, and the order in which giant steps are taken.
+
+use crate::encoding::Complex64;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `out = sum_g rot_g( sum_b d_{g,b} * rot_b(in) )`, rotations to the left.
+///
+/// `d_{g,b}` is the diagonal of amount `g + b` rotated right by `g`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransformPlan {
+    /// Length of the diagonals: slots of the operand and the result.
+    pub slots: usize,
+    /// Giant rotations, each with its baby rotations and their diagonals.
+    pub giants: Vec<(usize, BabyTerms<Vec<Complex64>>)>,
+}
+
+/// Baby rotations with their diagonals.
+pub type BabyTerms<D> = Vec<(usize, D)>;
+
+impl TransformPlan {
+    /// Splits diagonals into baby and giant steps: amounts `k = g + b` with `b` below
+    /// `babies * stride`, `stride` the largest power of two that divides all amounts.
+    pub fn from_diagonals(
+        slots: usize,
+        diagonals: &BTreeMap<usize, Vec<Complex64>>,
+        babies: usize,
+    ) -> Self {
+        let stride = diagonals
+            .keys()
+            .filter(|&&k| k > 0)
+            .map(|k| 1 << k.trailing_zeros())
+            .min()
+            .unwrap_or(1);
+        let window = (babies * stride).min(slots);
+        let mut giants = BTreeMap::<usize, Vec<(usize, Vec<Complex64>)>>::new();
+        for (&k, diagonal) in diagonals {
+            let (giant, baby) = (k - k % window, k % window);
+            let mut turned = diagonal.clone();
+            turned.rotate_right(giant % slots);
+            giants.entry(giant).or_default().push((baby, turned));
+        }
+        Self {
+            slots,
+            giants: giants.into_iter().collect(),
+        }
+    }
+
+    /// The number of diagonals.
+    pub fn len(&self) -> usize {
+        self.giants.iter().map(|(_, terms)| terms.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rotations that need a key, for an operand of [`TransformPlan::slots`] slots.
+    pub fn rotations(&self) -> BTreeSet<usize> {
+        let babies = self.giants.iter().flat_map(|(_, terms)| terms);
+        let giants: Vec<usize> = self.giants.iter().map(|(giant, _)| *giant).collect();
+        let steps = chains(&giants, self.slots, true);
+        babies
+            .map(|(baby, _)| *baby)
+            .chain(steps.iter().map(|chain| chain.step))
+            .filter(|amount| !amount.is_multiple_of(self.slots))
+            .collect()
+    }
+
+    /// The shortest period, a power of two, that all diagonals have.
+    pub(super) fn period(&self) -> usize {
+        let values = self.giants.iter().flat_map(|(_, terms)| terms);
+        values.map(|(_, v)| period(v)).max().unwrap_or(1)
+    }
+}
+
+/// The shortest period of a vector of a power-of-two length.
+fn period(values: &[Complex64]) -> usize {
+    let mut period = values.len();
+    while period > 1 && values[..period / 2] == values[period / 2..period] {
+        period /= 2;
+    }
+    period
+}
+
+/// Giant steps that are multiples of one rotation, summed by Horner's rule: one switching key for
+/// all of them, and one switch for each multiple up to the largest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The rotation of each step.
+    pub step: usize,
+    /// The giants at the multiples of `step`, the largest first, down to `step` itself; `None`
+    /// where there is none.
+    pub giants: Vec<Option<usize>>,
+}
+
+/// The giants but those at 0, in chains: with the fewest switches, and among those ways with the
+/// fewest keys.
+///
+/// With `cyclic`, the operand repeats with the period `slots`, and amounts beyond half of it may
+/// be taken as rotations to the right.
+pub(super) fn chains(giants: &[usize], slots: usize, cyclic: bool) -> Vec<Chain> {
+    let turned: Vec<usize> = (0..giants.len())
+        .filter(|&i| !giants[i].is_multiple_of(slots))
+        .collect();
+    let amount = |i: usize| giants[i];
+    let alone = turned
+        .iter()
+        .map(|&i| Chain {
+            step: amount(i),
+            giants: vec![Some(i)],
+        })
+        .collect();
+    let mut ways: Vec<Vec<Chain>> = vec![alone];
+    ways.push(chain(&turned, amount, |step| step).into_iter().collect());
+    if cyclic {
+        let (left, right): (Vec<_>, Vec<_>) = turned
+            .iter()
+            .copied()
+            .partition(|&i| giants[i] <= slots / 2);
+        let left = chain(&left, amount, |step| step);
+        let right = chain(&right, |i| slots - giants[i], |step| slots - step);
+        ways.push(left.into_iter().chain(right).collect());
+    }
+    let covered = |way: &Vec<Chain>| way.iter().flat_map(|c| c.giants.iter().flatten()).count();
+    ways.retain(|way| covered(way) == turned.len());
+    ways.into_iter()
+        .min_by_key(|way| (way.iter().map(|c| c.giants.len()).sum::<usize>(), way.len()))
+        .unwrap_or_default()
+}
+
+/// All giants in one chain of multiples of their greatest common divisor.
+fn chain(
+    giants: &[usize],
+    amount: impl Fn(usize) -> usize,
+    rotation: impl Fn(usize) -> usize,
+) -> Option<Chain> {
+    let step = giants.iter().fold(0, |g, &i| gcd(g, amount(i)));
+    let last = giants.iter().map(|&i| amount(i)).max()?;
+    let at = |multiple: usize| {
+        giants
+            .iter()
+            .copied()
+            .find(|&i| amount(i) == multiple * step)
+    };
+    Some(Chain {
+        step: rotation(step),
+        giants: (1..=last / step).rev().map(at).collect(),
+    })
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(giants: &[usize], slots: usize, cyclic: bool) -> Vec<(usize, usize)> {
+        let chains = chains(giants, slots, cyclic);
+        chains.iter().map(|c| (c.step, c.giants.len())).collect()
+    }
+
+    #[test]
+    fn giants_are_chained_where_that_takes_no_more_switches() {
+        assert_eq!(steps(&[0, 8, 16, 24], 32, true), [(8, 3)]);
+        // Both signs: two chains, each with its key.
+        let both = [0, 4, 8, 52, 56, 60];
+        assert_eq!(steps(&both, 64, true), [(4, 2), (60, 3)]);
+        // Rotations to the right are those to the left only for an operand of that period.
+        assert_eq!(steps(&both, 64, false).len(), 5);
+        // A gap costs a switch: each alone.
+        assert_eq!(steps(&[0, 4, 12], 64, true), [(4, 1), (12, 1)]);
+        assert_eq!(steps(&[0, 64], 64, true), []);
+        assert_eq!(steps(&[3, 3], 64, true), [(3, 1), (3, 1)]);
+    }
+
+    #[test]
+    fn a_chain_starts_with_the_farthest() {
+        let giants = [0, 60, 4, 56, 8];
+        let found = chains(&giants, 64, true);
+        assert_eq!(found[0].giants, [Some(4), Some(2)]);
+        assert_eq!(found[1].giants, [Some(3), Some(1)]);
+    }
+
+    #[test]
+    fn periods_are_the_shortest() {
+        let values = |v: &[f64]| v.iter().map(|&x| Complex64::from(x)).collect::<Vec<_>>();
+        assert_eq!(period(&values(&[1.0, 2.0, 1.0, 2.0])), 2);
+        assert_eq!(period(&values(&[1.0, 2.0, 1.0, 3.0])), 4);
+        assert_eq!(period(&values(&[5.0; 8])), 1);
+    }
+}

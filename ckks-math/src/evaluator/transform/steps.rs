@@ -1,0 +1,188 @@
+//! Baby steps, inner sums and giant steps of a transform.
+
+use super::encoded::{Diagonals, EncodedTransform};
+use crate::backend::{Backend, Pointwise};
+use crate::ciphertext::Ciphertext;
+use crate::error::Result;
+use crate::evaluator::Evaluator;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Inner sums made in one pass over the baby steps, from resident diagonals.
+const TOGETHER: usize = 4;
+
+/// The rotations of an operand by the baby amounts, times `P`, over `QP`.
+pub(super) struct BabySteps<B: Backend> {
+    rotations: Vec<B::Block>,
+    /// Where to find the rotation by an amount.
+    index: BTreeMap<usize, usize>,
+}
+
+impl<B: Backend> BabySteps<B> {
+    /// All rotations by some amounts, of one decomposition.
+    pub fn new(
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        amounts: impl Iterator<Item = usize>,
+    ) -> Result<Self> {
+        let (backend, t) = (ev.backend(), ev.tables());
+        let (q, wide) = (x.poly.shape(backend).basis, ev.switching_basis(x.level));
+        let constant = backend.restrict(t, &x.poly.block, 0..x.count, q)?;
+        let mut steps = Self {
+            rotations: Vec::new(),
+            index: BTreeMap::new(),
+        };
+        let hoisted = ev.hoist(x)?;
+        for amount in amounts {
+            if steps.index.contains_key(&amount) {
+                continue;
+            }
+            let rotation = if amount == 0 {
+                let mut whole = backend.alloc(t, 2 * x.count, wide)?;
+                ev.add_raised(&mut whole, 0, &x.poly.block, 1.0)?;
+                whole
+            } else {
+                let galois = ev.galois_of(x, amount as i64);
+                let key = ev
+                    .keys()
+                    .galois_of_level(ev.context(), "transform", galois, x.level)?;
+                let mut turned = ev.turn_hoisted(&hoisted, galois, &key)?;
+                let constant = backend.automorphism(t, &constant, galois)?;
+                ev.add_raised(&mut turned, 0, &constant, 1.0)?;
+                turned
+            };
+            steps.index.insert(amount, steps.rotations.len());
+            steps.rotations.push(rotation);
+        }
+        Ok(steps)
+    }
+}
+
+/// The inner sums `sum_b d_{g,b} * rot_b(in)` of giant steps, in a given order.
+pub(super) struct InnerSums<'a, B: Backend> {
+    ev: &'a Evaluator<B>,
+    babies: &'a BabySteps<B>,
+    transform: &'a EncodedTransform<B>,
+    /// Giants still to come.
+    order: VecDeque<usize>,
+    ready: VecDeque<B::Block>,
+}
+
+impl<'a, B: Backend> InnerSums<'a, B> {
+    pub fn new(
+        ev: &'a Evaluator<B>,
+        babies: &'a BabySteps<B>,
+        transform: &'a EncodedTransform<B>,
+        order: VecDeque<usize>,
+    ) -> Self {
+        Self {
+            ev,
+            babies,
+            transform,
+            order,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Whether there is a sum left.
+    pub fn more(&self) -> bool {
+        !self.ready.is_empty() || !self.order.is_empty()
+    }
+
+    /// The next sum, over `QP`; `None` for one without terms, and after the last.
+    pub fn next(&mut self) -> Result<Option<B::Block>> {
+        if self.ready.is_empty() {
+            match &self.transform.diagonals {
+                Diagonals::Device(block, words) => {
+                    let count = TOGETHER.min(self.order.len());
+                    let giants: Vec<_> = self.order.drain(..count).collect();
+                    self.make(&giants, block, *words, 0)?;
+                }
+                Diagonals::Host(polynomials) => {
+                    let Some(giant) = self.order.pop_front() else {
+                        return Ok(None);
+                    };
+                    // The diagonals of a giant step are consecutive.
+                    let terms = &self.transform.giants[giant].1;
+                    let Some(&(_, first)) = terms.first() else {
+                        return Ok(None);
+                    };
+                    let some: Vec<_> = polynomials[first..][..terms.len()].iter().collect();
+                    let context = self.ev.context();
+                    let basis = self.ev.switching_basis(self.transform.level);
+                    let (block, words) = context.lift_packed(&some, basis)?;
+                    self.make(&[giant], &block, words, first)?;
+                }
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Makes the sums of some giants, from diagonals on the device of which the first is number
+    /// `first` of the transform.
+    fn make(
+        &mut self,
+        giants: &[usize],
+        diagonals: &B::Block,
+        words: usize,
+        first: usize,
+    ) -> Result<()> {
+        let (backend, t) = (self.ev.backend(), self.ev.tables());
+        let index = &self.babies.index;
+        let pairs: Vec<Vec<_>> = giants
+            .iter()
+            .map(|&giant| {
+                let terms = self.transform.giants[giant].1.iter();
+                terms
+                    .filter_map(|(baby, d)| Some((*index.get(baby)?, d - first)))
+                    .collect()
+            })
+            .collect();
+        let rotations: Vec<_> = self.babies.rotations.iter().collect();
+        if !rotations.is_empty() {
+            let sums = backend.sum_products(t, &rotations, diagonals, words, &pairs)?;
+            self.ready.extend(sums);
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend> Evaluator<B> {
+    /// Rotates a sum over `QP` by a giant step.
+    pub(super) fn giant_step(
+        &self,
+        x: &Ciphertext<B>,
+        sum: Option<B::Block>,
+        giant: usize,
+    ) -> Result<Option<B::Block>> {
+        let Some(sum) = sum else {
+            return Ok(None);
+        };
+        let (backend, t) = (self.backend(), self.tables());
+        let k = x.count;
+        let galois = self.galois_of(x, giant as i64);
+        let key = self
+            .keys()
+            .galois_of_level(self.context(), "transform", galois, x.level)?;
+        let basis = backend.shape(&sum).basis;
+        let linear = backend.restrict(t, &sum, k..2 * k, basis)?;
+        let linear = backend.automorphism(t, &backend.mod_down(t, &linear)?, galois)?;
+        let mut turned = backend.key_product(t, &linear, &key)?;
+        let constant = backend.restrict(t, &sum, 0..k, basis)?;
+        let constant = backend.automorphism(t, &constant, galois)?;
+        backend.add_rows(t, &mut turned, 0, &constant)?;
+        Ok(Some(turned))
+    }
+
+    /// `sum <- sum + y`.
+    pub(super) fn add_sum(&self, sum: &mut Option<B::Block>, y: Option<B::Block>) -> Result<()> {
+        match (sum.as_mut(), y) {
+            (_, None) => {}
+            (None, some) => *sum = some,
+            (Some(sum), Some(y)) => {
+                self.backend()
+                    .pointwise_assign(self.tables(), Pointwise::Add, sum, &y)?;
+            }
+        }
+        Ok(())
+    }
+}
