@@ -40,6 +40,18 @@ impl AlignedBuf {
         Some(Self { words, len })
     }
 
+    /// The bytes of the words.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` initialised words owned by `self`; any byte is valid.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 8 * self.len) }
+    }
+
+    /// The bytes of the words.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, `self` is borrowed mutably, and any bytes make valid words.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_ptr().cast(), 8 * self.len) }
+    }
+
     fn layout(len: usize) -> Option<Layout> {
         let bytes = len.checked_mul(size_of::<u64>())?;
         let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { LINE };

@@ -10,6 +10,7 @@
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with AVX-512-IFMA, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `key` | switching keys in memory |
 //! | `seeded`, `transfer` | what follows from seeds; packed transfers |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
 //!
@@ -33,8 +34,10 @@
 #[allow(unsafe_code)]
 mod aligned;
 mod device;
+mod failure;
 mod gemm;
 mod kernels;
+mod key;
 mod options;
 mod packed;
 mod pieces;
@@ -49,6 +52,6 @@ mod transfer;
 
 pub use device::{Block, CpuBackend};
 pub use gemm::PlainMatrix;
+pub use key::SwitchKey;
 pub use options::{CpuOptions, KernelChoice, available_kernels};
-pub use switch::SwitchKey;
 pub use tables::Tables;

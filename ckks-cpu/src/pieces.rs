@@ -10,10 +10,11 @@
 //! Digits are kept in *column order*: as the transform reads its columns.
 
 use crate::device::{Block, CpuBackend};
-use crate::kernels::{Conversion, KeyLimb, Prime, Target};
+use crate::failure::Failure;
+use crate::kernels::{Conversion, LANES, Prime, Target};
+use crate::key::SwitchKey;
 use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
-use crate::switch::SwitchKey;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
@@ -105,17 +106,16 @@ impl CpuBackend {
             }
         }
         let words = inverses.len() * degree;
-        let failed = std::sync::Mutex::new(None);
+        let failure = Failure::default();
         self.for_each(words, inverses, |(prime, x, factor, out)| {
-            match self.pool.take(degree) {
-                Ok(mut copy) => {
-                    copy.copy_from_slice(x);
-                    prime.intt_to_columns(&mut copy, factor, out);
-                }
-                Err(error) => keep(&failed, error),
-            }
+            failure.watch(|| {
+                let mut copy = self.pool.take(degree)?;
+                copy.copy_from_slice(x);
+                prime.intt_to_columns(&mut copy, factor, out);
+                Ok(())
+            });
         });
-        first(failed)?;
+        failure.into_result()?;
         let mut quotients = Vec::new();
         for lift in &mut lifts {
             let sources = lift.conversion.sources().len();
@@ -245,56 +245,49 @@ impl CpuBackend {
         let mut out = self.block(t, 2 * rows, to)?;
         let words = lifts.len() * out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
-        let failed = std::sync::Mutex::new(None);
+        let (packer, failure) = (self.packer(), Failure::default());
         self.for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
-                let polynomials = lifts.len() * rows;
-                let mut memory = match self.pool.take(limbs.len() * polynomials * degree) {
-                    Ok(memory) => memory,
-                    Err(error) => return keep(&failed, error),
-                };
-                let mut lifted: Vec<Vec<_>> = (memory.chunks_exact_mut(polynomials * degree))
-                    .map(|limb| limb.chunks_exact_mut(degree).collect())
-                    .collect();
-                for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
-                    let mut targets: Vec<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
-                    fill_columns(
-                        lift,
-                        pieces,
-                        i % rows,
-                        &primes[first..],
-                        first,
-                        &mut targets,
-                    );
-                }
-                for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
-                    let (prime, key) = (primes[limb], key.limb(at[limb]));
-                    for block in 0..pieces.rows {
-                        let range = block * pieces.words..(block + 1) * pieces.words;
-                        let mut xs = Vec::with_capacity(polynomials);
-                        for (i, lifted) in lifted.iter_mut().enumerate() {
-                            if lifts[i / rows].weights(limb).is_some() {
-                                prime.ntt_block(block, &mut lifted[range.clone()]);
-                                xs.push(&lifted[range.clone()]);
-                            } else {
-                                xs.push(&x.limb(i % rows, limb)[range.clone()]);
-                            }
-                        }
-                        let mut outs: Vec<_> =
-                            outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
-                        let stride = 2 * key.digits;
-                        let key = KeyLimb {
-                            words: &key.words[stride * range.start..stride * range.end],
-                            digits: key.digits,
-                        };
-                        prime.dot(&mut outs, &xs, None, key);
+                failure.watch(|| {
+                    let polynomials = lifts.len() * rows;
+                    let mut memory = self.pool.take(limbs.len() * polynomials * degree)?;
+                    let mut halves = self.pool.take(2 * lifts.len() * pieces.words)?;
+                    let mut lifted: Vec<Vec<_>> = (memory.chunks_exact_mut(polynomials * degree))
+                        .map(|limb| limb.chunks_exact_mut(degree).collect())
+                        .collect();
+                    for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
+                        let mut targets: Vec<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
+                        let primes = &primes[first..];
+                        fill_columns(lift, pieces, i % rows, primes, first, &mut targets);
                     }
-                }
+                    for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
+                        let prime = primes[limb];
+                        for block in 0..pieces.rows {
+                            let range = block * pieces.words..(block + 1) * pieces.words;
+                            let mut xs = Vec::with_capacity(polynomials);
+                            for (i, lifted) in lifted.iter_mut().enumerate() {
+                                if lifts[i / rows].weights(limb).is_some() {
+                                    prime.ntt_block(block, &mut lifted[range.clone()]);
+                                    xs.push(&lifted[range.clone()]);
+                                } else {
+                                    xs.push(&x.limb(i % rows, limb)[range.clone()]);
+                                }
+                            }
+                            let mut outs: Vec<_> =
+                                outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
+                            let runs = range.start / LANES..range.end / LANES;
+                            let digits = lifts.len();
+                            let key = key.unpack(packer, at[limb], runs, digits, &mut halves);
+                            prime.dot(&mut outs, &xs, None, key);
+                        }
+                    }
+                    Ok(())
+                });
             },
         );
-        first(failed)?;
+        failure.into_result()?;
         Ok(out)
     }
 
@@ -347,19 +340,4 @@ fn fill_columns(
 fn digit_bases(l: usize, digit_size: usize) -> Vec<Basis> {
     let digit = |lo| Basis::digit(lo, (lo + digit_size).min(l));
     (0..l).step_by(digit_size).map(digit).collect()
-}
-
-type Failure = std::sync::Mutex<Option<ckks_math::Error>>;
-
-fn keep(failed: &Failure, error: ckks_math::Error) {
-    *failed
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-}
-
-fn first(failed: Failure) -> Result<()> {
-    let failed = failed
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    failed.map_or(Ok(()), Err)
 }

@@ -138,6 +138,18 @@ fn size_class(len: usize) -> usize {
     len.checked_next_multiple_of(step).unwrap_or(len)
 }
 
+impl Buffer {
+    /// The bytes of the words.
+    pub fn bytes(&self) -> &[u8] {
+        self.words.as_ref().map_or(&[], AlignedBuf::bytes)
+    }
+
+    /// The bytes of the words.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.words.as_mut().map_or(&mut [], AlignedBuf::bytes_mut)
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(words) = self.words.take() {

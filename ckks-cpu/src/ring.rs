@@ -283,6 +283,34 @@ impl RingKernels for CpuBackend {
         Ok(())
     }
 
+    fn add_scaled(
+        &self,
+        t: &Tables,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let rows = first..first + y.shape.rows;
+        if rows.end > x.shape.rows {
+            return Err(Error::ShapeMismatch {
+                op: "add_scaled",
+                left: x.shape,
+                right: y.shape,
+            });
+        }
+        let at = positions(y.shape.basis, x.shape.basis);
+        let mut chosen = tasks(t, x);
+        chosen.retain(|task| rows.contains(&task.row) && at.contains(&task.limb));
+        self.for_each(light(y.words.len()), chosen, |task| {
+            if let Some(limb) = at.iter().position(|&limb| limb == task.limb) {
+                let y = y.limb(task.row - first, limb);
+                task.prime.add_scaled(task.out, y, constants[limb]);
+            }
+        });
+        Ok(())
+    }
+
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {
         let (k, basis) = (x.shape.rows / 2, x.shape.basis);
         let at = positions(basis, y.shape.basis);

@@ -1,37 +1,17 @@
 //! What follows from a seed: uniform polynomials, masked ones, and the halves of switching keys.
 
 use crate::device::{Block, CpuBackend};
-use crate::kernels::{Kernels, LANES, Prime};
+use crate::failure::Failure;
+use crate::kernels::{Kernels, Prime};
+use crate::key::SwitchKey;
 use crate::ring::{positions, tasks};
 use crate::simd::ChaCha;
-use crate::switch::SwitchKey;
 use crate::tables::Tables;
 use crate::transfer::limb_offsets;
+use ckks_math::Result;
+use ckks_math::backend::packed::packed_len;
 use ckks_math::backend::{Basis, Masks, Pointwise, SeededKeyData, derived};
 use ckks_math::sampling::{Seed, UniformStream};
-use ckks_math::{Error, Result};
-use std::sync::{Mutex, PoisonError};
-
-/// Coefficients of a key expanded together: both halves of all digits stay in cache.
-const PIECE: usize = 1 << 12;
-
-/// Keeps the first error of tasks that cannot return one.
-#[derive(Default)]
-struct Failure(Mutex<Option<Error>>);
-
-impl Failure {
-    fn watch(&self, task: impl FnOnce() -> Result<()>) {
-        if let Err(error) = task() {
-            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(error);
-        }
-    }
-
-    fn into_result(self) -> Result<()> {
-        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.map_or(Ok(()), Err)
-    }
-}
 
 impl CpuBackend {
     /// The generator of 16 blocks at a time, if the kernels in use admit it.
@@ -101,54 +81,24 @@ impl CpuBackend {
 
     /// See [`ckks_math::backend::SwitchKernels::load_seeded_key`].
     pub(crate) fn expand_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
-        let (degree, digits, limbs) = (t.ring.degree(), key.digits(), key.basis.limbs());
+        let (digits, limbs) = (key.digits(), key.basis.limbs());
         derived::check_packed(&t.ring, key.basis, digits, key.b)?;
         let offsets = limb_offsets(&t.ring, digits, key.basis);
         let indices: Vec<_> = key.basis.prime_indices(t.ring.q().len()).collect();
         let primes = t.primes(key.basis);
-        let mut words = self.pool.take(2 * digits * limbs * degree)?;
-        let (width, piece) = (degree.min(LANES), degree.min(PIECE));
-        let (chacha, packer, failure) = (self.chacha(), self.packer(), Failure::default());
-        let mut pieces = Vec::with_capacity(limbs * degree / piece);
-        for (limb, out) in words.chunks_exact_mut(2 * digits * degree).enumerate() {
-            for (i, out) in out.chunks_exact_mut(2 * digits * piece).enumerate() {
-                pieces.push((limb, i * piece, out));
-            }
-        }
-        let work = 2 * digits * limbs * degree;
-        self.for_each(
-            work,
-            pieces,
-            |(limb, start, out): (_, usize, &mut [u64])| {
-                failure.watch(|| {
-                    let (prime, bits) = (primes[limb], primes[limb].modulus().bits());
-                    let mut halves = self.pool.take(2 * piece)?;
-                    let (b, a) = halves.split_at_mut(piece);
-                    for digit in 0..digits {
-                        let from = offsets[digit * limbs + limb];
-                        let packed = &key.b[from..offsets[digit * limbs + limb + 1]];
-                        let bytes = start * bits as usize / 8..(start + piece) * bits as usize;
-                        let bytes = bytes.start..bytes.end.div_ceil(8);
-                        packer.unpack(&packed[bytes], bits, b);
-                        uniform_piece(chacha, (key.seed, digit, indices[limb]), prime, start, a)?;
-                        let pairs = b.chunks_exact(width).zip(a.chunks_exact(width));
-                        for ((b, a), out) in pairs.zip(out.chunks_exact_mut(2 * digits * width)) {
-                            let out = &mut out[2 * digit * width..][..2 * width];
-                            out[..width].copy_from_slice(b);
-                            out[width..].copy_from_slice(a);
-                        }
-                    }
-                    Ok(())
-                });
+        let (chacha, packer) = (self.chacha(), self.packer());
+        self.make_key(
+            t,
+            (key.basis, key.digit_size),
+            |limb, digit, words, b, a| {
+                let bits = primes[limb].modulus().bits();
+                let packed = &key.b[offsets[digit * limbs + limb]..];
+                let bytes = packed_len(words.start, bits)..packed_len(words.end, bits);
+                packer.unpack(&packed[bytes], bits, b);
+                let stream = (key.seed, digit, indices[limb]);
+                uniform_piece(chacha, stream, primes[limb], words.start, a)
             },
-        );
-        failure.into_result()?;
-        Ok(SwitchKey {
-            basis: key.basis,
-            digit_size: key.digit_size,
-            digits,
-            words,
-        })
+        )
     }
 }
 

@@ -1,32 +1,14 @@
 //! Key switching over blocks.
 
 use crate::device::{Block, CpuBackend};
-use crate::kernels::{KeyLimb, LANES};
+use crate::failure::Failure;
+use crate::key::SwitchKey;
 use crate::pieces::Pieces;
-use crate::pool::Buffer;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
 use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived};
 use ckks_math::{Error, Result};
-
-/// A switching key in the order in which the kernels read it, limb after limb.
-pub struct SwitchKey {
-    pub(crate) basis: Basis,
-    pub(crate) digit_size: usize,
-    pub(crate) digits: usize,
-    pub(crate) words: Buffer,
-}
-
-impl SwitchKey {
-    /// The limb at position `limb` of the key's basis.
-    pub(crate) fn limb(&self, limb: usize) -> KeyLimb<'_> {
-        let words = self.words.len() / self.basis.limbs();
-        KeyLimb {
-            words: &self.words[limb * words..][..words],
-            digits: self.digits,
-        }
-    }
-}
+use std::ops::Range;
 
 impl CpuBackend {
     fn dot_permuted(
@@ -43,18 +25,39 @@ impl CpuBackend {
         let permutation = galois.map(|g| t.permutation(g));
         let at = positions(basis, key.basis);
         let primes = t.primes(basis);
+        let (packer, failure) = (self.packer(), Failure::default());
         let mut out = self.block(t, 2 * rows, basis)?;
         let tasks = by_limb(&mut out).into_iter().enumerate().collect();
         self.for_each(
             digits.words.len(),
             tasks,
             |(limb, mut outs): (usize, Vec<&mut [u64]>)| {
-                let xs: Vec<_> = (0..digits.shape.rows)
-                    .map(|row| digits.limb(row, limb))
-                    .collect();
-                primes[limb].dot(&mut outs, &xs, permutation.as_deref(), key.limb(at[limb]));
+                failure.watch(|| {
+                    let xs: Vec<_> = (0..digits.shape.rows)
+                        .map(|row| digits.limb(row, limb))
+                        .collect();
+                    let mut memory = self.pool.take(key.piece_words(used))?;
+                    for runs in key.pieces() {
+                        let words = key.words_of(&runs);
+                        let key = key.unpack(packer, at[limb], runs.clone(), used, &mut memory);
+                        let mut outs: Vec<_> =
+                            outs.iter_mut().map(|out| &mut out[words.clone()]).collect();
+                        match &permutation {
+                            Some(whole) => {
+                                let part = whole.part(runs.start);
+                                primes[limb].dot(&mut outs, &xs, Some(&part), key);
+                            }
+                            None => {
+                                let xs: Vec<_> = xs.iter().map(|x| &x[words.clone()]).collect();
+                                primes[limb].dot(&mut outs, &xs, None, key);
+                            }
+                        }
+                    }
+                    Ok(())
+                });
             },
         );
+        failure.into_result()?;
         Ok(out)
     }
 }
@@ -72,27 +75,21 @@ impl SwitchKernels for CpuBackend {
                 key.a.len()
             )));
         }
-        let mut words = self.pool.take(2 * half)?;
-        let width = degree.min(LANES);
-        let tasks = words
-            .chunks_exact_mut(2 * digits * degree)
-            .enumerate()
-            .collect();
-        self.for_each(2 * half, tasks, |(limb, out): (usize, &mut [u64])| {
-            for (run, out) in out.chunks_exact_mut(2 * digits * width).enumerate() {
-                for (digit, out) in out.chunks_exact_mut(2 * width).enumerate() {
-                    let from = (digit * limbs + limb) * degree + run * width;
-                    out[..width].copy_from_slice(&key.b[from..][..width]);
-                    out[width..].copy_from_slice(&key.a[from..][..width]);
-                }
-            }
-        });
-        Ok(SwitchKey {
-            basis: key.basis,
-            digit_size: key.digit_size,
-            digits,
-            words,
-        })
+        let halves = |limb: usize, digit: usize, words: Range<usize>| {
+            let from = (digit * limbs + limb) * degree;
+            let of = from + words.start..from + words.end;
+            (&key.b[of.clone()], &key.a[of])
+        };
+        self.make_key(
+            t,
+            (key.basis, key.digit_size),
+            |limb, digit, words, b, a| {
+                let (from_b, from_a) = halves(limb, digit, words);
+                b.copy_from_slice(from_b);
+                a.copy_from_slice(from_a);
+                Ok(())
+            },
+        )
     }
 
     fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
@@ -125,14 +122,24 @@ impl SwitchKernels for CpuBackend {
         }
     }
 
-    fn key_switch(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
+        let basis = x.shape.basis;
+        let kept = Basis::q(basis.q_len() - primes);
+        let dropped = Basis {
+            lo: kept.hi,
+            ..basis
+        };
+        match Pieces::of(t, basis) {
+            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
+            None => derived::mod_down_and_rescale(self, t, x, primes),
+        }
+    }
+
+    fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
         match Pieces::of(t, to) {
-            Some(pieces) => {
-                let product = self.dot_in_pieces(t, pieces, x, key, to)?;
-                self.mod_down(t, &product)
-            }
-            None => derived::key_switch(self, t, x, key),
+            Some(pieces) => self.dot_in_pieces(t, pieces, x, key, to),
+            None => derived::key_product(self, t, x, key),
         }
     }
 

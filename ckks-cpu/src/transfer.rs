@@ -2,7 +2,7 @@
 
 use crate::aligned::zeroed_bytes;
 use crate::device::{Block, CpuBackend, light};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, LANES};
 use crate::ring::tasks;
 use crate::simd;
 use crate::tables::Tables;
@@ -30,7 +30,7 @@ pub(crate) fn limb_offsets(ring: &RingSpec, rows: usize, basis: Basis) -> Vec<us
 pub(crate) struct Packer(Option<simd::Packer>);
 
 impl Packer {
-    fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
+    pub fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
         match self.0 {
             Some(packer) if simd::Packer::takes(values.len(), bits) => {
                 packer.pack(values, bits, out);
@@ -45,6 +45,46 @@ impl Packer {
                 packer.unpack(bytes, bits, out);
             }
             _ => packed::unpack(bytes, bits, out),
+        }
+    }
+}
+
+/// How the groups of a packed key follow each other: `used` of each `stored` ones, of `width`
+/// residues.
+#[derive(Clone, Copy)]
+pub(crate) struct Groups {
+    pub width: usize,
+    pub used: usize,
+    pub stored: usize,
+}
+
+impl Packer {
+    /// Packs groups of `width` residues, one after the other.
+    pub fn pack_groups(self, values: &[u64], bits: u32, width: usize, out: &mut [u8]) {
+        if width == LANES {
+            return self.pack(values, bits, out);
+        }
+        let bytes = packed::packed_len(width, bits);
+        for (values, out) in values.chunks(width).zip(out.chunks_mut(bytes)) {
+            packed::pack(values, bits, out);
+        }
+    }
+
+    /// Unpacks the used ones of the groups that [`Packer::pack_groups`] packed.
+    pub fn unpack_groups(self, bytes: &[u8], bits: u32, groups: Groups, out: &mut [u64]) {
+        match self.0 {
+            Some(packer) if simd::Packer::takes(groups.width, bits) => {
+                packer.unpack_groups(bytes, bits, (groups.used, groups.stored), out);
+            }
+            _ => {
+                let length = packed::packed_len(groups.width, bits);
+                let runs = bytes.chunks(groups.stored * length);
+                for (run, out) in runs.zip(out.chunks_mut(groups.used * groups.width)) {
+                    for (group, out) in run.chunks(length).zip(out.chunks_mut(groups.width)) {
+                        packed::unpack(group, bits, out);
+                    }
+                }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::machine;
 use ckks_math::backend::Backend;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, RotationKeys, refresh_requests};
 use ckks_math::encoding::Complex64;
 use ckks_math::keys::{KeyDemand, KeyGenerator, SecretKey};
 use ckks_math::sampling::{Seed, uniform_mod};
@@ -19,8 +19,10 @@ pub struct Question {
     pub slots: usize,
     /// Complex slots, with two EvalMods, or real ones, with one.
     pub complex: bool,
-    /// Keep the encoded matrices on the device.
+    /// Keep all encoded matrices on the device.
     pub resident: bool,
+    /// Rotation keys against time.
+    pub keys: RotationKeys,
 }
 
 /// A bootstrapper whose precision is measured; it serves every secret.
@@ -77,9 +79,11 @@ impl<B: Backend> Study<B> {
             slots,
             complex,
             resident,
+            keys,
         } = question;
         let options = BootstrapOptions {
             resident,
+            keys,
             ..BootstrapOptions::default()
         };
         let bootstrapper = Bootstrapper::new(&context, slots, options)?;
@@ -223,6 +227,7 @@ mod tests {
                 slots: 1 << 10,
                 complex,
                 resident: true,
+                keys: RotationKeys::Balanced,
             };
             let study = Study::new(&params, &backend, question).unwrap();
             let samples = vec![study.sample(0).unwrap(), study.sample(1).unwrap()];
@@ -251,6 +256,7 @@ mod tests {
             slots: 4,
             complex: false,
             resident: false,
+            keys: RotationKeys::Few,
         };
         let study = Study::new(&params, &backend, question).unwrap();
         assert!(matches!(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::calibrate::Calibration;
+use crate::encrypted::Plan;
 use crate::error::Result;
 use crate::metrics::Agreement;
 use crate::model::policy::Escape;
@@ -72,11 +73,12 @@ pub struct Record {
 
 /// Generates up to `tokens` tokens behind `prompt`; `shown` sees each at once.
 ///
-/// Stops at the model's end-of-text token. Fails when prompt and tokens exceed the positions that
+/// Bootstraps are where `plan` has them. Stops at the model's end-of-text token. Fails when prompt and tokens exceed the positions that
 /// `calibration` holds for.
 pub fn simulate(
     source: &Source,
     calibration: &Calibration,
+    plan: &Plan,
     prompt: &[u32],
     tokens: usize,
     sampler: &Sampler,
@@ -93,6 +95,12 @@ pub fn simulate(
     let mut steps: Vec<Step> = Vec::new();
     let mut next = prompt.to_vec();
     while steps.len() < tokens {
+        let pass = if steps.is_empty() {
+            &plan.prompt
+        } else {
+            &plan.step
+        };
+        twin.policy_mut().follow(pass);
         let reference = exact.advance(&next)?;
         let found = twin.advance(&next)?;
         let step = Step {

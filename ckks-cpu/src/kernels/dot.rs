@@ -6,12 +6,12 @@ use ckks_math::arith::Modulus;
 /// Products of words below `2^61` that fit 128 bits together.
 const LAZY: usize = 32;
 
-/// One limb of a switching key, in the order in which it is read: for each run of [`LANES`] words
-/// (of `N` on smaller rings), for each digit, the run of `b` then that of `a`.
+/// A piece of a limb of a switching key, in the order in which it is read: for each run of [`LANES`]
+/// words (of `N` on smaller rings), for each digit, the run of `b` then that of `a`.
 #[derive(Clone, Copy)]
 pub struct KeyLimb<'a> {
     pub words: &'a [u64],
-    /// Digits stored, at least those read.
+    /// Digits in the words, at least those read.
     pub digits: usize,
 }
 
@@ -25,11 +25,11 @@ pub fn dot(
 ) {
     let (out_b, out_a) = outs.split_at_mut(outs.len() / 2);
     let rows = out_b.len();
-    let Some(degree) = xs.first().map(|x| x.len()) else {
+    let Some(len) = out_b.first().map(|out| out.len()) else {
         return;
     };
-    let width = degree.min(LANES);
-    for j in 0..degree {
+    let width = len.min(LANES);
+    for j in 0..len {
         let from = permutation.map_or(j, |p| p.source(j));
         let run = &key.words[j / width * key.digits * 2 * width..][..key.digits * 2 * width];
         for r in 0..rows {

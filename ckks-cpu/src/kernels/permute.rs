@@ -6,15 +6,19 @@
 
 use super::LANES;
 use ckks_math::backend::RingSpec;
+use std::sync::Arc;
 
 /// Bits of one entry below the index of the run: a position in the run for each of 8 lanes.
 pub const PATTERN_BITS: u32 = 24;
 
-/// A gather as runs of [`LANES`] words (of `N` words on smaller rings).
+/// A gather as runs of [`LANES`] words (of `N` words on smaller rings); clones share it.
+#[derive(Clone)]
 pub struct Permutation {
     width: usize,
-    /// For each run of the result, the run it comes from, and 3 bits for each lane.
-    entries: Vec<u64>,
+    /// For each run of the whole result, the run it comes from, and 3 bits for each lane.
+    entries: Arc<[u64]>,
+    /// The first run of this part of the result.
+    first: usize,
 }
 
 impl Permutation {
@@ -29,20 +33,31 @@ impl Permutation {
             });
             source << PATTERN_BITS | lanes.sum::<u64>()
         };
+        let entries: Arc<[u64]> = gather.chunks(width).map(entry).collect();
         Self {
             width,
-            entries: gather.chunks(width).map(entry).collect(),
+            first: 0,
+            entries,
         }
     }
 
-    /// One entry for each run of the result.
+    /// The part of the result from some run on.
+    pub fn part(&self, first: usize) -> Self {
+        Self {
+            first: self.first + first,
+            ..self.clone()
+        }
+    }
+
+    /// One entry for each run of the result; behind those of a part come the next ones, to be
+    /// fetched ahead.
     pub fn entries(&self) -> &[u64] {
-        &self.entries
+        &self.entries[self.first..]
     }
 
     /// Where word `j` of the result comes from.
     pub fn source(&self, j: usize) -> usize {
-        let (entry, lane) = (self.entries[j / self.width], j % self.width);
+        let (entry, lane) = (self.entries()[j / self.width], j % self.width);
         (entry >> PATTERN_BITS) as usize * self.width + (entry >> (3 * lane) & 7) as usize
     }
 
@@ -78,6 +93,10 @@ mod tests {
                 ] {
                     let permutation = Permutation::new(&ring, galois);
                     let gather = ring.automorphism_gather(galois);
+                    if ring.degree() > 2 * LANES {
+                        let part = permutation.part(1);
+                        assert_eq!(part.source(3), gather[LANES + 3] as usize);
+                    }
                     let x: Vec<u64> = (100..).take(ring.degree()).collect();
                     let mut out = vec![0; x.len()];
                     permutation.apply(&mut out, &x);

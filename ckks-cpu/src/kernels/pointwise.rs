@@ -45,6 +45,13 @@ pub fn scale(m: Modulus, x: &mut [u64], c: Shoup) {
     }
 }
 
+/// `out <- out + c x`.
+pub fn add_scaled(m: Modulus, out: &mut [u64], x: &[u64], c: Shoup) {
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = m.add(*out, m.mul_shoup(x, c));
+    }
+}
+
 /// `x <- x + c`.
 pub fn offset(m: Modulus, x: &mut [u64], c: u64) {
     for x in x {

@@ -229,6 +229,15 @@ impl Prime {
         }
     }
 
+    /// `out <- out + c x`.
+    pub fn add_scaled(&self, out: &mut [u64], x: &[u64], c: u64) {
+        let c = self.modulus.shoup(c);
+        match &self.ifma {
+            Some((ifma, constants)) => ifma.add_scaled(constants, out, x, c),
+            None => pointwise::add_scaled(self.modulus, out, x, c),
+        }
+    }
+
     /// `out <- c x`.
     pub fn scale_into(&self, out: &mut [u64], x: &[u64], c: Shoup) {
         match &self.ifma {

@@ -137,6 +137,10 @@ impl Ifma {
         match self {}
     }
 
+    pub fn add_scaled(self, _: &Constants, _: &mut [u64], _: &[u64], _: Shoup) {
+        match self {}
+    }
+
     pub fn integers(self, _: &Constants, _: &mut [u64], _: &[i64], _: bool) {
         match self {}
     }
@@ -186,6 +190,10 @@ impl Packer {
     }
 
     pub fn unpack(self, _: &[u8], _: u32, _: &mut [u64]) {
+        match self {}
+    }
+
+    pub fn unpack_groups(self, _: &[u8], _: u32, _: (usize, usize), _: &mut [u64]) {
         match self {}
     }
 }

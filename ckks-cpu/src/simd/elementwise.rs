@@ -104,6 +104,13 @@ pub fn scale<const WIDE: bool>(n: &Constants, x: &mut [u64], c: Shoup) {
     map(x, |x| q.mul(x, c));
 }
 
+/// `out <- out + c x`.
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
+pub fn add_scaled<const WIDE: bool>(n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+    let (q, c) = (Q::<WIDE>::new(n), shoup_pair::<WIDE>(c).map(|c| splat(c)));
+    zip(out, x, |out, x| q.add(out, q.mul(x, c)));
+}
+
 /// `out <- c x`.
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
 pub fn scale_into<const WIDE: bool>(n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {

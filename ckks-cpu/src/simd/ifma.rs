@@ -161,6 +161,10 @@ impl Ifma {
         call_as!(n.wide, elementwise::scale_into(n, out, x, c));
     }
 
+    pub fn add_scaled(self, n: &Constants, out: &mut [u64], x: &[u64], c: Shoup) {
+        call_as!(n.wide, elementwise::add_scaled(n, out, x, c));
+    }
+
     /// See [`elementwise::integers`].
     pub fn integers(self, n: &Constants, out: &mut [u64], x: &[i64], small: bool) {
         call_as!(n.wide, elementwise::integers(n, out, x, small));

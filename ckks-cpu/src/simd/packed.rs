@@ -7,34 +7,69 @@ use super::arith::{V, load, store};
 use super::ifma::Ifma;
 use std::arch::x86_64::*;
 
+/// Longest residue that eight bytes hold at any of the 8 bit offsets in a byte.
+const WHOLE: u32 = 57;
+
+/// Bytes to fetch ahead: keys come from memory in short pieces, so that the hardware's own prefetch
+/// starts anew for each.
+const AHEAD: usize = 8192;
+
 /// Proof that [`Ifma`]'s instructions and AVX-512 BW exist on this machine.
 #[derive(Clone, Copy)]
-pub struct Packer(());
+pub struct Packer {
+    /// Whether AVX-512 VBMI exists too.
+    bytes: bool,
+}
 
 impl Packer {
     pub fn detect() -> Option<Self> {
         Ifma::detect()?;
-        is_x86_feature_detected!("avx512bw").then_some(Self(()))
+        is_x86_feature_detected!("avx512bw").then_some(Self {
+            bytes: is_x86_feature_detected!("avx512vbmi"),
+        })
     }
 
-    /// Whether the methods take limbs of `n` residues of `bits` bits: a word of packed bits must
-    /// touch no more than three residues.
+    /// Whether the methods take limbs of `n` residues of `bits` bits.
     pub const fn takes(n: usize, bits: u32) -> bool {
-        n.is_multiple_of(8) && bits >= 32 && bits <= 61
+        n.is_multiple_of(8) && bits >= 16 && bits <= 61
     }
 
     /// See [`ckks_math::backend::packed::pack`].
     pub fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
         debug_assert!(Self::takes(values.len(), bits));
         // SAFETY: `Self` is only made by `detect`, after the features were found.
-        unsafe { pack(values, bits, out) };
+        unsafe {
+            // A word of packed bits touches `64 / bits + 2` residues at most.
+            match bits {
+                32.. => pack::<3>(values, bits, out),
+                _ => pack::<6>(values, bits, out),
+            }
+        }
     }
 
     /// See [`ckks_math::backend::packed::unpack`].
     pub fn unpack(self, bytes: &[u8], bits: u32, out: &mut [u64]) {
         debug_assert!(Self::takes(out.len(), bits));
-        // SAFETY: as in `pack`.
-        unsafe { unpack(bytes, bits, out) };
+        self.unpack_groups(bytes, bits, (1, 1), out);
+    }
+
+    /// Unpacks the first `used` of each `stored` groups of eight residues.
+    pub fn unpack_groups(
+        self,
+        bytes: &[u8],
+        bits: u32,
+        (used, stored): (usize, usize),
+        out: &mut [u64],
+    ) {
+        debug_assert!(Self::takes(out.len(), bits) && used <= stored);
+        // SAFETY: as in `pack`; `bytes` says that the instruction for bytes exists.
+        unsafe {
+            if self.bytes && bits <= WHOLE {
+                unpack_bytes(bytes, bits, (used, stored), out);
+            } else {
+                unpack_words(bytes, bits, (used, stored), out);
+            }
+        }
     }
 }
 
@@ -51,41 +86,82 @@ fn table(entry: impl Fn(u64) -> u64) -> V {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
-fn pack(values: &[u64], bits: u32, out: &mut [u8]) {
+fn pack<const TERMS: usize>(values: &[u64], bits: u32, out: &mut [u8]) {
     // Word `m` begins inside residue `first(m)`, `skipped` bits of which are before it.
     let wide = u64::from(bits);
     let first = move |m: u64| 64 * m / wide;
     let skipped = move |m: u64| 64 * m % wide;
-    let residues: [V; 3] = [0, 1, 2].map(|k| table(|m| first(m) + k));
     let right = table(skipped);
-    let left = [1, 2].map(|k| table(|m| k * wide - skipped(m)));
+    let residues: [V; TERMS] = std::array::from_fn(|k| table(|m| first(m) + k as u64));
+    let left: [V; TERMS] =
+        std::array::from_fn(|k| table(|m| (k as u64 * wide).saturating_sub(skipped(m))));
     let groups = values.as_chunks::<8>().0.iter();
     for (values, out) in groups.zip(out.chunks_exact_mut(bits as usize)) {
         let x = load(values);
         // The permutation takes indices modulo 8; residues beyond the eighth belong to words
         // beyond the last byte, and shifts by 64 and more leave nothing.
-        let a = _mm512_srlv_epi64(_mm512_permutexvar_epi64(residues[0], x), right);
-        let b = _mm512_sllv_epi64(_mm512_permutexvar_epi64(residues[1], x), left[0]);
-        let c = _mm512_sllv_epi64(_mm512_permutexvar_epi64(residues[2], x), left[1]);
-        let words = _mm512_or_si512(_mm512_or_si512(a, b), c);
+        let mut words = _mm512_srlv_epi64(_mm512_permutexvar_epi64(residues[0], x), right);
+        for k in 1..TERMS {
+            let residue = _mm512_permutexvar_epi64(residues[k], x);
+            words = _mm512_or_si512(words, _mm512_sllv_epi64(residue, left[k]));
+        }
         // SAFETY: only the first `bits` bytes are written, which `out` has.
         unsafe { _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(bits), words) };
     }
 }
 
+/// Each residue lies in two neighbouring words.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
-fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
+fn unpack_words(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]) {
     let wide = u64::from(bits);
     let (low, high) = (table(|k| k * wide / 64), table(|k| k * wide / 64 + 1));
     let (right, left) = (table(|k| k * wide % 64), table(|k| 64 - k * wide % 64));
     let residue = _mm512_set1_epi64(((1_u64 << bits) - 1) as i64);
-    let groups = bytes.chunks_exact(bits as usize);
-    for (bytes, out) in groups.zip(out.as_chunks_mut::<8>().0) {
-        // SAFETY: only the first `bits` bytes are read, which `bytes` has.
-        let words = unsafe { _mm512_maskz_loadu_epi8(mask(bits), bytes.as_ptr().cast()) };
+    for_each_group(bytes, bits, groups, out, |words, out| {
         let a = _mm512_srlv_epi64(_mm512_permutexvar_epi64(low, words), right);
         let b = _mm512_sllv_epi64(_mm512_permutexvar_epi64(high, words), left);
         store(out, _mm512_and_si512(_mm512_or_si512(a, b), residue));
+    });
+}
+
+/// Each residue, of [`WHOLE`] bits at most, lies in eight neighbouring bytes.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl,avx512vbmi")]
+fn unpack_bytes(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]) {
+    let wide = u64::from(bits);
+    // Bytes `first .. first + 8` for lane `k`.
+    let gather = table(|k| (k * wide / 8) * 0x0101_0101_0101_0101 + 0x0706_0504_0302_0100);
+    let right = table(|k| k * wide % 8);
+    let residue = _mm512_set1_epi64(((1_u64 << bits) - 1) as i64);
+    for_each_group(bytes, bits, groups, out, |words, out| {
+        let moved = _mm512_permutexvar_epi8(gather, words);
+        store(
+            out,
+            _mm512_and_si512(_mm512_srlv_epi64(moved, right), residue),
+        );
+    });
+}
+
+/// Calls `unpack` with each used group and its place.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
+fn for_each_group(
+    bytes: &[u8],
+    bits: u32,
+    (used, stored): (usize, usize),
+    out: &mut [u64],
+    unpack: impl Fn(V, &mut [u64; 8]),
+) {
+    let length = bits as usize;
+    let runs = bytes.chunks_exact(stored * length);
+    for (run, out) in runs.zip(out.as_chunks_mut::<8>().0.chunks_exact_mut(used)) {
+        for ahead in (0..used * length).step_by(64) {
+            _mm_prefetch::<_MM_HINT_T0>(run.as_ptr().wrapping_add(AHEAD + ahead).cast());
+        }
+        for (bytes, out) in run.chunks_exact(length).zip(out) {
+            // SAFETY: only the first `bits` bytes are read, which `bytes` has.
+            let words = unsafe { _mm512_maskz_loadu_epi8(mask(bits), bytes.as_ptr().cast()) };
+            unpack(words, out);
+        }
     }
 }
 
@@ -101,7 +177,7 @@ mod tests {
             return;
         };
         let mut state = 3_u64;
-        for bits in (20..=61).filter(|&bits| Packer::takes(64, bits)) {
+        for bits in 16..=61 {
             let values: Vec<u64> = (0..64)
                 .map(|i| {
                     state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(7);
@@ -117,9 +193,19 @@ mod tests {
             let mut found = vec![0xa5; expected.len()];
             packer.pack(&values, bits, &mut found);
             assert_eq!(found, expected, "{bits} bits");
-            let mut back = vec![0; 64];
-            packer.unpack(&found, bits, &mut back);
-            assert_eq!(back, values, "{bits} bits");
+            for bytes in [false, packer.bytes] {
+                let packer = Packer { bytes };
+                let mut back = vec![0; 64];
+                packer.unpack(&found, bits, &mut back);
+                assert_eq!(back, values, "{bits} bits");
+                let mut some = vec![0; 16];
+                packer.unpack_groups(&found, bits, (1, 4), &mut some);
+                assert_eq!(
+                    some,
+                    [&values[..8], &values[32..40]].concat(),
+                    "{bits} bits"
+                );
+            }
         }
     }
 }

@@ -14,9 +14,11 @@
 
 use crate::common::{Setup, literal, ramp, setup, with_secret, worst};
 use ckks_cpu::CpuBackend;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, bottom_scale};
+use ckks_math::bootstrap::{
+    BootstrapOptions, Bootstrapper, RotationKeys, bottom_scale, refresh_cost, refresh_requests,
+};
 use ckks_math::encoding::Complex64;
-use ckks_math::keys::{KeyPurpose, KeyRequest};
+use ckks_math::keys::{KeyPurpose, KeyRequest, merge_demand};
 
 const WORST: f64 = 1.2e-6;
 
@@ -214,28 +216,44 @@ fn the_failure_bound_is_the_published_one() {
     }
 }
 
-/// Fewer CtS or StC levels reach the same message; what they leave is lower top, lower input.
+/// Fewer CtS or StC levels reach the same message; what they leave is lower top, lower input. So do
+/// fewer rotation keys, and diagonals that are kept or made at each use.
 #[test]
-fn fewer_levels_do_the_same() {
+fn options_do_the_same() {
     let mut s = setup(literal(9), 14);
-    let options = BootstrapOptions {
+    let levels = BootstrapOptions {
         coeffs_to_slots_levels: Some(2),
         slots_to_coeffs_levels: Some(2),
-        resident: false,
+        ..BootstrapOptions::default()
     };
-    let boot = Bootstrapper::new(&s.context, 16, options).unwrap();
-    assert_eq!((boot.input_level(), boot.output_level()), (2, 9));
-    let params = s.context.params();
-    let requests = ckks_math::bootstrap::refresh_requests(params, 16, options, false).unwrap();
-    // One level below the top of the chain.
-    assert_eq!(
-        requests.iter().map(|r| r.level).max(),
-        Some(params.max_level() - 1)
-    );
-    let ev = s.evaluator(requests);
-    let x = ramp(16);
-    let ct = s.encrypt(&x, 2);
-    let y = boot.refresh(&ev, &ct).unwrap();
-    assert_eq!(y.level(), boot.output_level());
-    assert!(worst(&s.read(&y), &x) < WORST);
+    let mut counts = Vec::new();
+    for (keys, resident) in [
+        (RotationKeys::Many, false),
+        (RotationKeys::Balanced, true),
+        (RotationKeys::Few, false),
+    ] {
+        let options = BootstrapOptions {
+            resident,
+            keys,
+            ..levels
+        };
+        let boot = Bootstrapper::new(&s.context, 256, options).unwrap();
+        assert_eq!((boot.input_level(), boot.output_level()), (2, 9));
+        let params = s.context.params();
+        let requests = refresh_requests(params, 256, options, false).unwrap();
+        // One level below the top of the chain.
+        let top = requests.iter().map(|r| r.level).max();
+        assert_eq!(top, Some(params.max_level() - 1));
+        let cost = refresh_cost(params, 256, options, false).unwrap();
+        assert_eq!(cost.output_level, boot.output_level());
+        assert_eq!(cost.keys, merge_demand(params, &requests).len());
+        counts.push((cost.keys, cost.key_bytes));
+        let ev = s.evaluator(requests);
+        let x = ramp(256);
+        let ct = s.encrypt(&x, 2);
+        let y = boot.refresh(&ev, &ct).unwrap();
+        assert_eq!(y.level(), boot.output_level());
+        assert!(worst(&s.read(&y), &x) < WORST);
+    }
+    assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
 }

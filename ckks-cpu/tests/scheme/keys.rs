@@ -54,27 +54,18 @@ fn seeds_determine_keys() {
 #[test]
 fn keys_of_low_levels_are_small() {
     let s = setup(literal(9), 3);
-    let (params, n) = (s.context.params(), s.context.params().degree() as u64);
-    let sizes: Vec<_> = (0..=20)
-        .map(|level| {
-            let key = key(&s, KeyPurpose::Relinearization, level);
-            (key.expanded_bytes(params), key.bytes())
-        })
-        .collect();
-    let ascending = sizes.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1);
-    assert!(ascending, "{sizes:?}");
-    // 1 modulus and 1 special prime in 1 digit, against 21 and 5 in 5 digits; two halves.
-    assert_eq!(sizes[0].0, 2 * 8 * n * 2);
-    assert_eq!(sizes[20].0, 2 * 8 * n * 26 * 5);
-    // Compressed: one half, without the leading zeros of its words, and the seed.
-    assert!(
-        sizes
-            .iter()
-            .all(|&(whole, packed)| 2 * (packed as u64 - 32) < whole)
-    );
+    let bytes = |level| key(&s, KeyPurpose::Relinearization, level).bytes() as u64;
+    let sizes: Vec<_> = (0..=20).map(bytes).collect();
+    assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{sizes:?}");
+    // 1 modulus and 1 special prime of 49 bits in 1 digit, against 21 and 5 in 5 digits: 17
+    // primes of 49 bits, 3 of 34 and 6 of 40.
+    let n = s.context.params().degree() as u64;
+    assert_eq!(sizes[0], 32 + n / 8 * 2 * 49);
+    assert_eq!(sizes[20], 32 + n / 8 * 5 * (17 * 49 + 3 * 34 + 6 * 40));
     for level in [0, 20] {
         let key = key(&s, KeyPurpose::ToEphemeral, level);
-        assert_eq!(key.expanded_bytes(params), 2 * 8 * n * 2);
+        assert_eq!(key.bytes() as u64, sizes[0]);
+        assert_eq!(key.expanded_bytes(), 2 * (sizes[0] - 32));
     }
 }
 

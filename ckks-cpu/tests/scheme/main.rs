@@ -4,9 +4,11 @@
 
 mod bootstrap;
 mod common;
+mod held;
 mod iterated;
 mod keys;
 mod polynomial;
 mod randomness;
+mod real_bootstrap;
 mod refusals;
 mod words;

@@ -158,6 +158,23 @@ pub trait RingKernels: Device {
         derived::add_rows(self, t, x, first, y)
     }
 
+    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows of `y`, on the limbs of `y`
+    /// only: with constants that hold the product of the special primes, a sum over `QP` takes in
+    /// rows over `Q`.
+    ///
+    /// # Contract
+    /// in: `y` fits into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
+    fn add_scaled(
+        &self,
+        t: &Self::Tables,
+        x: &mut Self::Block,
+        first: usize,
+        y: &Self::Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        derived::add_scaled(self, t, x, first, y, constants)
+    }
+
     /// Products of linear polynomials in the secret: rows `x0 y0`, `x0 y1 + x1 y0`, `x1 y1`.
     ///
     /// # Contract

@@ -93,6 +93,33 @@ pub trait SwitchKernels: RingKernels {
         derived::rescale(self, t, x, primes)
     }
 
+    /// `round(x / (q[l-k] .. q[l-1] P))`: [`SwitchKernels::mod_down`] and
+    /// [`SwitchKernels::rescale`] by one division, with one rounding.
+    ///
+    /// # Contract
+    /// in: evaluations, basis `q[0..l] p[0..k]`, `0 < primes < l` · out: basis `q[0..l-primes]`, evaluations · exact · law: `mod_down_and_rescale_divides_once`
+    fn mod_down_and_rescale(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        primes: usize,
+    ) -> Result<Self::Block> {
+        derived::mod_down_and_rescale(self, t, x, primes)
+    }
+
+    /// Digits of `R` polynomials times a key, left over `QP`: `dot_key(decompose(x))`.
+    ///
+    /// # Contract
+    /// in: as [`SwitchKernels::key_switch`] · out: as [`SwitchKernels::dot_key`] · exact · law: `key_product_equals_its_default_body`
+    fn key_product(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        key: &Self::SwitchKey,
+    ) -> Result<Self::Block> {
+        derived::key_product(self, t, x, key)
+    }
+
     /// Key switching of `R` polynomials: `2R` rows `(round(sum x_d b_d / P), round(sum x_d a_d / P))`.
     ///
     /// # Contract

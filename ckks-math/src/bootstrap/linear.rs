@@ -1,6 +1,6 @@
 //! The two linear maps of a refresh on either ring, and the basis they read.
 
-use super::dft::{DftError, DftPlan, Diagonals, RealBasis};
+use super::dft::{DftPlan, Diagonals, RealBasis};
 use crate::arith::Modulus;
 use crate::backend::RingKind;
 use crate::error::Result;
@@ -28,15 +28,12 @@ impl Coordinates {
         }
     }
 
-    /// CoeffsToSlots on `levels` levels, times `constant`.
-    pub fn to_slots(self, slots: usize, levels: usize, constant: f64) -> Result<Vec<Diagonals>> {
+    /// CoeffsToSlots with `layers` butterfly layers on each level, times `constant`.
+    pub fn to_slots(self, slots: usize, layers: &[usize], constant: f64) -> Result<Vec<Diagonals>> {
+        let plan = DftPlan::with_layers(slots, layers)?.scaled(constant)?;
         Ok(match self {
-            Self::Complex => DftPlan::even(slots, levels)?
-                .scaled(constant)?
-                .coeffs_to_slots(),
-            Self::Real(basis) => largest_first(slots, levels)?
-                .scaled(constant)?
-                .real_coeffs_to_slots(basis),
+            Self::Complex => plan.coeffs_to_slots(),
+            Self::Real(basis) => plan.real_coeffs_to_slots(basis),
         })
     }
 
@@ -81,14 +78,6 @@ pub(super) fn native_from_odd(residues: &mut [u64], n: usize, moduli: &[Modulus]
             limb[m] = q.sub(limb[m], limb[m + 1]);
         }
     }
-}
-
-/// The larger levels applied first: a level of the largest blocks has `2^k` diagonals, the others
-/// of the conjugate-invariant ring nearly `2^(k+2)`.
-fn largest_first(slots: usize, levels: usize) -> std::result::Result<DftPlan, DftError> {
-    let mut layers = DftPlan::even(slots, levels)?.layers().to_vec();
-    layers.reverse();
-    DftPlan::with_layers(slots, &layers)
 }
 
 #[cfg(test)]

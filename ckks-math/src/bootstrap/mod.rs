@@ -19,12 +19,14 @@
 //! On the conjugate-invariant ring all of this is real: `N` slots by one EvalMod. Its linear maps, and the
 //! basis whose coordinates take the place of coefficients, are in [`dft::RealBasis`].
 
+mod cost;
 pub mod dft;
 mod eval_mod;
 mod linear;
 mod mod_raise;
 mod requests;
 
+pub use cost::{RefreshCost, refresh_cost};
 pub use dft::{DftError, DftPlan, Diagonals, RealBasis, real_order};
 pub use requests::refresh_requests;
 
@@ -54,10 +56,38 @@ pub struct BootstrapOptions {
     /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
     /// shorter period than the slots); the others are embedded at each use.
     pub resident: bool,
+    /// Rotation keys against time.
+    pub keys: RotationKeys,
+}
+
+/// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
+///
+/// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
+/// steps, which cost about three baby steps and share one key or two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RotationKeys {
+    /// As many as time gains by.
+    Many,
+    /// One more only where it saves the time of a baby step.
+    #[default]
+    Balanced,
+    /// About half of the balanced ones.
+    Few,
+}
+
+impl RotationKeys {
+    /// The price of a key, in baby steps.
+    const fn price(self) -> usize {
+        match self {
+            Self::Many => 0,
+            Self::Balanced => 1,
+            Self::Few => 8,
+        }
+    }
 }
 
 /// Encoded matrices up to this size stay on the device in any case.
-pub const RESIDENT_BYTES: u64 = 128 << 20;
+pub const RESIDENT_BYTES: u64 = 160 << 20;
 
 /// What a refresh is made of, for one parameter set and one number of slots.
 pub struct Bootstrapper<B: Backend> {
@@ -131,19 +161,14 @@ impl<B: Backend> Bootstrapper<B> {
         let gap = (params.max_slots() / slots) as f64;
         let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
-        let matrices = coordinates.to_slots(slots, cts, constant)?;
+        let order = grouping(slots, cts, options.keys, coordinates)?;
+        let matrices = coordinates.to_slots(slots, &order, constant)?;
         let after = eval_mod::argument_scale(params, top - cts);
-        let coeffs_to_slots = encode(context, &matrices, top, base, after, options.resident)?;
+        let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
         let matrices = coordinates.from_slots(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
-        let slots_to_coeffs = encode(
-            context,
-            &matrices,
-            stc,
-            params.scale_at(stc),
-            bottom_scale,
-            options.resident,
-        )?;
+        let scales = (params.scale_at(stc), bottom_scale);
+        let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
         let plan = Plan::new(&fit.chebyshev);
         Ok(Self {
             context: context.clone(),
@@ -309,7 +334,7 @@ impl<B: Backend> Bootstrapper<B> {
         let scale = self.context.params().scale_at(self.bottom);
         let mut y = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
         for matrix in &self.slots_to_coeffs {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -345,7 +370,7 @@ impl<B: Backend> Bootstrapper<B> {
     fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let mut y = x.clone();
         for matrix in &self.coeffs_to_slots {
-            y = ev.rescale(&ev.transform(&y, matrix)?)?;
+            y = ev.transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -364,31 +389,70 @@ fn encode<B: Backend>(
     context: &Context<B>,
     matrices: &[Diagonals],
     level: usize,
-    from: f64,
-    to: f64,
-    resident: bool,
+    (from, to): (f64, f64),
+    options: BootstrapOptions,
 ) -> Result<Vec<EncodedTransform<B>>> {
+    let params = context.params();
     let each = (to / from).powf(1.0 / matrices.len() as f64);
     matrices
         .iter()
         .enumerate()
         .map(|(i, matrix)| {
             let level = level - i;
-            let scale = each * context.params().group_modulus(level);
-            let babies = balanced_babies(matrix.map.len());
+            let scale = each * params.group_modulus(level);
+            let (babies, _) = steps(matrix.map.len(), options.keys);
             let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
-            let bytes = encoded_bytes(context.params(), &plan, level);
-            let resident = resident || bytes <= RESIDENT_BYTES;
+            let resident =
+                options.resident || encoded_bytes(params, &plan, level) <= RESIDENT_BYTES;
             EncodedTransform::new(context, &plan, level, scale, resident)
         })
         .collect()
 }
 
-/// Baby steps near the square root of the number of diagonals: a baby rotation costs about half a
-/// giant one, and both cost keys.
-fn balanced_babies(diagonals: usize) -> usize {
-    let bits = usize::BITS - diagonals.leading_zeros();
-    1 << bits.div_ceil(2)
+/// What a giant step costs, in baby steps: a decomposition and a division more.
+const GIANT: usize = 3;
+
+/// The number of baby steps, a power of two, that costs least for a matrix, and what it costs in
+/// baby steps.
+fn steps(diagonals: usize, keys: RotationKeys) -> (usize, usize) {
+    let cost = |babies: usize| {
+        let giants = diagonals.div_ceil(babies) - 1;
+        (babies - 1) * (1 + keys.price()) + GIANT * giants
+    };
+    (0..=diagonals.next_power_of_two().trailing_zeros())
+        .map(|bits| (1 << bits, cost(1 << bits)))
+        .min_by_key(|&(_, cost)| cost)
+        .unwrap_or((1, 0))
+}
+
+/// Butterfly layers of each level of CtS, split evenly: the order of the cheapest steps.
+///
+/// `k` layers have `2^k` diagonals where blocks are largest, and elsewhere `2^(k+1) - 1` or, where
+/// real and imaginary parts have slots of their own, `2^(k+2) - 1`.
+fn grouping(
+    slots: usize,
+    levels: usize,
+    keys: RotationKeys,
+    coordinates: Coordinates,
+) -> Result<Vec<usize>> {
+    let parts = if coordinates == Coordinates::Complex {
+        1
+    } else {
+        2
+    };
+    let even = DftPlan::even(slots, levels)?.layers().to_vec();
+    let cost = |order: &Vec<usize>| -> usize {
+        let diagonals =
+            |(i, k): (usize, &usize)| if i == 0 { 1 << k } else { (2 * parts << k) - 1 };
+        let each = order.iter().enumerate().map(diagonals);
+        each.map(|diagonals| steps(diagonals, keys).1).sum()
+    };
+    let orders = (0..levels).map(|turn| {
+        let mut order = even.clone();
+        order.rotate_right(turn);
+        order
+    });
+    Ok(orders.min_by_key(cost).unwrap_or(even.clone()))
 }
 
 /// The scale at the bottom, `q0 / 2^message_ratio_bits`, that [`Bootstrapper::half_boot`] expects.

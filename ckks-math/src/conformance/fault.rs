@@ -51,6 +51,8 @@ pub(super) enum Fault {
     GemmTransposed,
     /// Overridden row sum that begins at row 0.
     AddRowsOverride,
+    /// Overridden scaled sum that leaves the constants out.
+    AddScaledOverride,
     /// Overridden tensor product without the second cross term.
     TensorOverride,
     /// Overridden embedding with coefficients side by side.
@@ -65,6 +67,10 @@ pub(super) enum Fault {
     ModDownOverride,
     /// Overridden rescale that drops the wrong prime's remainder.
     RescaleOverride,
+    /// Overridden division by special primes and last moduli with a rounding for each.
+    ModDownAndRescaleOverride,
+    /// Overridden product with a key, doubled.
+    KeyProductOverride,
     /// Overridden key switch that returns its pair in the wrong order.
     KeySwitchOverride,
     /// Overridden hoisted product that turns the result by the identity.

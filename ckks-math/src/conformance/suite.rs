@@ -110,6 +110,7 @@ macro_rules! __conformance_laws {
             kernels::dot_key_matches_integers
             kernels::gemm_matches_integers
             kernels::rows_add_and_tensor
+            kernels::scaled_rows_add_on_their_limbs
             kernels::embedding_equals_upload_and_ntt
             kernels::seeded_polynomials_follow_their_definition
             kernels::packed_rows_come_back
@@ -119,11 +120,13 @@ macro_rules! __conformance_laws {
             derived::decompose_equals_its_default_body
             derived::mod_down_equals_its_default_body
             derived::rescale_equals_its_default_body
+            derived::key_product_equals_its_default_body
             derived::key_switch_equals_its_default_body
             derived::dot_key_turned_equals_its_default_body
             meaning::digits_lift_their_limbs
             meaning::mod_down_divides_by_p
             meaning::rescale_divides_by_the_last_primes
+            meaning::mod_down_and_rescale_divides_once
             meaning::key_switch_decrypts_alike
             meaning::hoisted_equals_switch_of_turned
             scheme::encryption_round_trips

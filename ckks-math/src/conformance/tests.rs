@@ -78,6 +78,15 @@ fn planted_faults_are_caught() {
         (Fault::ModDownOverride, "mod_down_divides_by_p"),
         (Fault::RescaleOverride, "rescale_equals_its_default_body"),
         (Fault::RescaleOverride, "rescale_divides_by_the_last_primes"),
+        (Fault::AddScaledOverride, "scaled_rows_add_on_their_limbs"),
+        (
+            Fault::ModDownAndRescaleOverride,
+            "mod_down_and_rescale_divides_once",
+        ),
+        (
+            Fault::KeyProductOverride,
+            "key_product_equals_its_default_body",
+        ),
         (
             Fault::KeySwitchOverride,
             "key_switch_equals_its_default_body",

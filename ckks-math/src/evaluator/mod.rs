@@ -5,6 +5,7 @@
 //! | `arithmetic` | add, sub, negate, plaintext and constant operands |
 //! | `multiply` | products, squares, relinearisation |
 //! | `level` | rescale, drop, alignment of levels and scales |
+//! | `raised` | sums over `QP`, divided by `P` and a level's modulus at once |
 //! | `rotate` | rotations, hoisted rotations, conjugation, inner sums |
 //! | `transform` | linear transforms by diagonals |
 //!
@@ -15,6 +16,7 @@
 mod arithmetic;
 mod level;
 mod multiply;
+mod raised;
 mod rotate;
 mod transform;
 

@@ -10,8 +10,8 @@ impl<B: Backend> Evaluator<B> {
     ///
     /// Two operands at canonical scale give a result at canonical scale.
     pub fn mul(&self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Ciphertext<B>> {
-        let product = self.multiply(x, y)?;
-        self.canonical(self.rescale(&product)?)
+        let product = self.multiply_without_relinearisation(x, y)?;
+        self.canonical(self.lower(&self.raise_product(&product, 1.0)?)?)
     }
 
     /// `x^2`, relinearised and rescaled.

@@ -70,9 +70,10 @@ impl<B: Backend> EvaluationKeys<B> {
         Self::within(None)
     }
 
-    /// An empty set that keeps compressed forms, and at most `bytes` of expanded keys besides (at 8
-    /// bytes a residue; one key, and those in use, are held in any case). Those used longest ago
-    /// are given up first and expanded anew when they are wanted again.
+    /// An empty set that keeps compressed forms, and at most `bytes` of expanded keys besides, as
+    /// [`SwitchingKey::expanded_bytes`] counts (the last one, and those in use, are held in any
+    /// case). Those used longest ago are given up first and expanded anew when they are wanted
+    /// again.
     pub fn with_budget(bytes: u64) -> Self {
         Self::within(Some(bytes))
     }
@@ -94,7 +95,7 @@ impl<B: Backend> EvaluationKeys<B> {
     /// Takes one more key, which is expanded on its first use.
     pub fn insert(&mut self, context: &Context<B>, key: SwitchingKey) -> Result<()> {
         context.check_hash("load switching key", key.hash)?;
-        lock(&self.store).insert(context, key);
+        lock(&self.store).insert(key);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct KeyMemory {
     /// Compressed keys on the host.
     pub compressed: u64,
-    /// Expanded keys on the device, at 8 bytes for each residue.
+    /// Expanded keys on the device, see [`SwitchingKey::expanded_bytes`].
     pub expanded: u64,
 }
 
@@ -66,17 +66,16 @@ impl<B: Backend> Store<B> {
     }
 
     /// Holds one more key; one of the same request is replaced.
-    pub fn insert(&mut self, context: &Context<B>, key: SwitchingKey) {
+    pub fn insert(&mut self, key: SwitchingKey) {
         let entry = Entry {
             basis: key.basis,
             expanded: None,
-            expanded_bytes: key.expanded_bytes(context.params()),
+            expanded_bytes: key.expanded_bytes(),
             last_use: 0,
-            compressed: Some(key),
+            compressed: None,
         };
-        if let Some(key) = &entry.compressed {
-            self.entries.insert(key.request(), entry);
-        }
+        let held = self.entries.entry(key.request()).insert_entry(entry);
+        held.into_mut().compressed = Some(key);
     }
 
     /// The first request from `from` to `to` whose basis fits.

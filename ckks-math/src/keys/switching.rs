@@ -79,10 +79,10 @@ impl SwitchingKey {
         self.b.len() + self.seed.len()
     }
 
-    /// Bytes of both halves at 8 for each residue, as devices with 64-bit words hold them.
-    pub fn expanded_bytes(&self, params: &Params) -> u64 {
-        let digits = self.basis.q_len().div_ceil(self.digit_size);
-        (2 * digits * self.basis.limbs() * params.degree() * 8) as u64
+    /// Bytes of both halves, with as many bits for each residue as its prime has: what a device that
+    /// keeps keys packed holds.
+    pub fn expanded_bytes(&self) -> u64 {
+        2 * self.b.len() as u64
     }
 
     /// Brings the key to a device and expands it there.

@@ -118,16 +118,16 @@ impl<B: Backend> Evaluator<B> {
             let level = u.level + 1 - power.level as usize;
             let left = self.drop_to(&powers[&power.left], level)?;
             let right = self.drop_to(&powers[&power.right], level)?;
-            let product = self.multiply(&left, &right)?;
-            let doubled = if power.difference == 0 {
-                let twice = self.mul_integer(&product, 2.0)?;
-                self.add_constant(&twice, -1.0)?
+            let product = self.multiply_without_relinearisation(&left, &right)?;
+            let mut doubled = self.raise_product(&product, 2.0)?;
+            if power.difference == 0 {
+                self.raised_constant(&mut doubled, -1.0)?;
             } else {
-                let other = &powers[&power.difference];
+                let other = self.drop_to(&powers[&power.difference], level)?;
                 let factor = (product.scale / other.scale).round();
-                self.combine_integers(level, &[&product, other], &[2.0, -factor], product.scale)?
-            };
-            powers.insert(power.index, self.rescale(&doubled)?);
+                self.raised_sum(&mut doubled, &other, -factor)?;
+            }
+            powers.insert(power.index, self.lower(&doubled)?);
         }
         self.node(plan.root(), u, &powers, weight, scale)
     }
@@ -160,32 +160,51 @@ impl<B: Backend> Evaluator<B> {
                 Some(sum) => self.add(&sum, &product)?,
             });
         }
-        let sum = sum.map(|s| self.relinearize(&s)).transpose()?;
-        let total = match weight {
-            Weight::Mask(mask) => self.masked_leaf(sum, leaf, u, powers, mask, level, wide)?,
-            Weight::None => self.leaf(sum.as_ref(), leaf, u, powers, None, level, wide)?,
-            Weight::Factor(factor) => {
-                self.leaf(sum.as_ref(), leaf, u, powers, Some(factor), level, wide)?
+        let scalars = match weight {
+            Weight::Mask(mask) => self.masked_leaf(leaf, u, powers, mask, level, wide)?,
+            Weight::None => self.leaf(leaf, powers, None, level, wide)?,
+            Weight::Factor(factor) => self.leaf(leaf, powers, Some(factor), level, wide)?,
+        };
+        let constant = match weight {
+            Weight::None => leaf.first().copied().filter(|&c| c != 0.0),
+            Weight::Factor(_) | Weight::Mask(_) => None,
+        };
+        let result = match sum {
+            Some(sum) => {
+                let mut raised = self.raise_product(&sum, 1.0)?;
+                if let Some(scalars) = &scalars {
+                    self.raised_sum(&mut raised, scalars, 1.0)?;
+                }
+                if let Some(c) = constant {
+                    self.raised_constant(&mut raised, c)?;
+                }
+                self.lower(&raised)?
+            }
+            None => {
+                let scalars = match scalars {
+                    Some(scalars) => scalars,
+                    // A constant polynomial still is a ciphertext: zero times the argument.
+                    None => self.combine_integers(level, &[u], &[0.0], wide)?,
+                };
+                match constant {
+                    Some(c) => self.rescale(&self.add_constant(&scalars, c)?)?,
+                    None => self.rescale(&scalars)?,
+                }
             }
         };
-        Ok(self.rescale(&total)?.with_scale(scale))
+        Ok(result.with_scale(scale))
     }
 
-    /// `sum + sum_i c_i T_i`, or `sum + c_0 factor`, at `level` and scale `wide`, in one pass.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the state of one step of the walk"
-    )]
+    /// `sum_i c_i T_i` without the constant, or `c_0 factor`, at `level` and scale `wide`, in one
+    /// pass; `None` for no terms.
     fn leaf(
         &self,
-        sum: Option<&Ciphertext<B>>,
         leaf: &[f64],
-        u: &Ciphertext<B>,
         powers: &Powers<B>,
         factor: Option<&Ciphertext<B>>,
         level: usize,
         wide: f64,
-    ) -> Result<Ciphertext<B>> {
+    ) -> Result<Option<Ciphertext<B>>> {
         let (mut terms, mut factors) = (Vec::new(), Vec::new());
         for (i, &c) in leaf.iter().enumerate().filter(|&(_, &c)| c != 0.0) {
             let term = match (i, factor) {
@@ -196,51 +215,37 @@ impl<B: Backend> Evaluator<B> {
             terms.push(term);
             factors.push((c * wide / term.scale).round());
         }
-        if let Some(sum) = sum {
-            terms.push(sum);
-            factors.push(1.0);
-        }
         if terms.is_empty() {
-            // A constant polynomial still is a ciphertext: zero times the argument.
-            terms.push(u);
-            factors.push(0.0);
+            return Ok(None);
         }
-        let total = self.combine_integers(level, &terms, &factors, wide)?;
-        match leaf.first().filter(|&&c| c != 0.0 && factor.is_none()) {
-            Some(&c) => self.add_constant(&total, c),
-            None => Ok(total),
-        }
+        Ok(Some(self.combine_integers(level, &terms, &factors, wide)?))
     }
 
-    /// `sum + sum_i c_i T_i mask`, at `level` and scale `wide`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the state of one step of the walk"
-    )]
+    /// `sum_i c_i T_i mask`, at `level` and scale `wide`; `None` for no terms.
     fn masked_leaf(
         &self,
-        sum: Option<Ciphertext<B>>,
         leaf: &[f64],
         u: &Ciphertext<B>,
         powers: &Powers<B>,
         mask: &[f64],
         level: usize,
         wide: f64,
-    ) -> Result<Ciphertext<B>> {
-        let mut total = match sum {
-            Some(sum) => sum,
-            None => self.combine_integers(level, &[u], &[0.0], wide)?,
-        };
+    ) -> Result<Option<Ciphertext<B>>> {
+        let mut total: Option<Ciphertext<B>> = None;
         for (i, &c) in leaf.iter().enumerate().filter(|&(_, &c)| c != 0.0) {
             let values: Vec<f64> = mask.iter().map(|m| m * c).collect();
-            if i == 0 {
-                total = self.add_values(&total, &values)?;
+            let product = if i == 0 {
+                let zero = self.combine_integers(level, &[u], &[0.0], wide)?;
+                self.add_values(&zero, &values)?
             } else {
                 let term = self.drop_to(&powers[&i], level)?;
                 let p = self.context().encode(&values, level, wide / term.scale)?;
-                let product = self.multiply_plain(&term, &p)?.with_scale(wide);
-                total = self.add(&total, &product)?;
-            }
+                self.multiply_plain(&term, &p)?.with_scale(wide)
+            };
+            total = Some(match total {
+                None => product,
+                Some(total) => self.add(&total, &product)?,
+            });
         }
         Ok(total)
     }

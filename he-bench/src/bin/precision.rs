@@ -1,6 +1,7 @@
 //! Prints the precision of bootstrapping over many secrets: `cargo xtask precision`.
 
 use ckks_math::backend::Device as _;
+use ckks_math::bootstrap::RotationKeys;
 use clap::Parser;
 use he_bench::precision::{Question, Study, bits};
 use he_bench::{Error, Result, select, sets};
@@ -26,9 +27,12 @@ struct Arguments {
     /// Few secrets, few slots.
     #[arg(long)]
     quick: bool,
-    /// Encode the matrices anew in each refresh: slower, less memory.
+    /// Keep all encoded matrices in memory, those with long diagonals too.
     #[arg(long)]
-    streamed: bool,
+    resident: bool,
+    /// Rotation keys against time.
+    #[arg(long, value_enum, default_value = "balanced")]
+    keys: Keys,
     /// Threads of the backend; without it, one for each core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -38,6 +42,24 @@ struct Arguments {
     /// Write the table to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// See [`RotationKeys`].
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Keys {
+    Many,
+    Balanced,
+    Few,
+}
+
+impl From<Keys> for RotationKeys {
+    fn from(keys: Keys) -> Self {
+        match keys {
+            Keys::Many => Self::Many,
+            Keys::Balanced => Self::Balanced,
+            Keys::Few => Self::Few,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -70,7 +92,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let question = Question {
         slots,
         complex: arguments.complex,
-        resident: !arguments.streamed,
+        resident: arguments.resident,
+        keys: arguments.keys.into(),
     };
     let study = Study::new(&params, &backend, question)?;
     let json = |source| Error::File {

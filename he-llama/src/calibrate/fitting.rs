@@ -18,9 +18,9 @@ pub struct Accuracy {
 }
 
 impl Default for Accuracy {
-    /// 2^-14, which moves logits by a few thousandths, less than the noise of an encrypted run;
-    /// each norm that takes 2^-16 costs a level more. And 15 %, so that tails of other texts stay
-    /// in: polynomials explode outside their interval.
+    /// 2^-14, where calibration starts to ask for more until the logits are good enough; two bits
+    /// cost about a level of each polynomial. And 15 %, so that tails of other texts stay in:
+    /// polynomials explode outside their interval.
     fn default() -> Self {
         Self {
             error: (-14.0_f64).exp2(),

@@ -1,5 +1,6 @@
 //! Calibration: the ranges of all tensors on text, and the polynomials chosen for them.
 
+pub mod anchor;
 pub mod corpus;
 pub mod fitting;
 pub mod record;

@@ -66,7 +66,7 @@ pub struct Observed {
     pub ranges: BTreeMap<Site, Range>,
     /// Rows of scores by layer; empty unless asked for.
     pub rows: BTreeMap<usize, Rows>,
-    /// Range of the scores of each head by layer, masked pairs included.
+    /// Range of the scores of each head by layer.
     pub heads: BTreeMap<usize, Vec<Range>>,
 }
 
@@ -113,9 +113,9 @@ impl<'a, P> Recording<'a, P> {
             .entry(layer)
             .or_insert_with(|| Rows::new(self.rows));
         for (head, of_head) in scores.outer_iter().enumerate() {
-            extend(&mut ranges[head], range_of(of_head.iter()));
             for (t, row) in of_head.outer_iter().enumerate() {
                 let visible = keys - tokens + t + 1;
+                extend(&mut ranges[head], range_of(row.iter().take(visible)));
                 rows.offer(head, row.iter().take(visible).copied());
             }
         }

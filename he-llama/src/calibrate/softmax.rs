@@ -29,14 +29,17 @@ const RAW_MARGIN: f64 = 2.0;
 const SEARCH_ROWS: usize = 120;
 /// How often rows that were missed are added to the sample.
 const REPAIRS: usize = 12;
+/// Levels by which the mixed values come behind the sum that they are divided by.
+const MIX_LEVELS: usize = 2;
 /// Amplifications of noise that are tried in turn.
 const AMPLIFICATIONS: [f64; 4] = [256.0, 1024.0, 4096.0, 65_536.0];
 
-/// Finds the softmax of `layer` for `rows` of scores; `heads` are the ranges of each head's scores
-/// over all pairs, masked ones too.
+/// Finds the softmax of `layer` for `rows` of scores relative to `anchors`; `heads` are the ranges
+/// of each head's scores.
 pub fn schedule(
     rows: &[Row],
     heads: &[Range],
+    anchors: &[Vec<f64>],
     layer: usize,
     accuracy: Accuracy,
 ) -> Result<Softmax> {
@@ -50,7 +53,8 @@ pub fn schedule(
                 problem.search(&chosen, k, limit, &mut best);
             }
             let Some((levels, plan)) = best else { break };
-            let (softmax, critical) = problem.build(&plan)?;
+            let (mut softmax, critical) = problem.build(&plan)?;
+            softmax.anchors = anchors.to_vec();
             let error = softmax.last.fit.as_ref().map_or(f64::INFINITY, |f| f.error);
             if error <= accuracy.error {
                 tracing::debug!(layer, limit, levels, ?plan, "softmax");
@@ -106,12 +110,11 @@ impl Problem {
             shift[row.head] =
                 shift[row.head].max(maximum(row.scores.iter().map(|s| f64::from(*s))));
         }
-        // An absent key has score 0 in an encrypted cache: 0 must be in the interval as well.
         let (mut lo, mut hi) = (0.0_f64, 0.0_f64);
         for (shift, range) in shift.iter_mut().zip(heads) {
             *shift = if shift.is_finite() { *shift } else { range.1 };
-            lo = lo.min(range.0 - *shift).min(-*shift);
-            hi = hi.max(range.1 - *shift).max(-*shift);
+            lo = lo.min(range.0 - *shift);
+            hi = hi.max(range.1 - *shift);
         }
         let extra = accuracy.margin * (hi - lo);
         let rows: Vec<Vec<f64>> = rows
@@ -219,7 +222,7 @@ impl Problem {
         limit: f64,
         best: &mut Option<(usize, Plan)>,
     ) {
-        let at_least = levels + left as usize + 1 + depth_times(5, 1);
+        let at_least = levels + left as usize + 1 + depth_times(3, MIX_LEVELS);
         if best.as_ref().is_some_and(|(b, _)| at_least >= *b)
             || amplification(&state.y, left) > limit
         {
@@ -228,11 +231,11 @@ impl Problem {
         let (squares, sums) = square(&state.y);
         let window = self.window(&sums, state);
         if left == 0 {
-            let (error, degrees) = (self.accuracy.error, degrees_times(1));
+            let (error, degrees) = (self.accuracy.error, degrees_times(MIX_LEVELS));
             let Ok(last) = fit_within(Kind::Reciprocal, window.0, window.1, error, &degrees) else {
                 return;
             };
-            let total = levels + 1 + depth_times(last.degree(), 1);
+            let total = levels + 1 + depth_times(last.degree(), MIX_LEVELS);
             if best.as_ref().is_none_or(|(b, _)| total < *b) {
                 *best = Some((
                     total,
@@ -333,6 +336,7 @@ impl Problem {
         };
         Ok((
             Softmax {
+                anchors: Vec::new(),
                 shift: self.shift.clone(),
                 exponential,
                 rounds,

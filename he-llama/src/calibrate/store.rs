@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{Circuit, Llama, Site};
 
 /// Format of the file; files of another are refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Name of the file in a model directory.
 pub const FILE: &str = "calibration.json";
 

@@ -1,12 +1,17 @@
 //! `he-llama calibrate`.
 
+use std::sync::Arc;
+
 use crate::calibrate::{Options, builtin_text};
 use crate::cli::args::CalibrateArgs;
+use crate::cli::inspect::show_plan;
 use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
-use crate::model::ledger::Ledger;
 use crate::model::{Function, LayerFunctions};
+use crate::protocol::Setup;
+use crate::protocol::select::{self, BUILT_IN};
+use crate::protocol::session::DEFAULT_PRESET;
 
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     if !(16..=100_000).contains(&args.windows) {
@@ -33,10 +38,17 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     if args.quiet {
         return Ok(());
     }
-    let levels = Ledger::of(&source.llama, &calibration.circuit).per_layer(&source.llama.config);
-    for (i, (functions, levels)) in calibration.circuit.layers.iter().zip(&levels).enumerate() {
-        println!("layer {i}: {levels} levels");
+    for (i, functions) in calibration.circuit.layers.iter().enumerate() {
+        println!("layer {i}");
         describe(functions);
+    }
+    // The plan of a text that fills half of what was calibrated for.
+    let length = (calibration.positions / 4, calibration.positions / 4);
+    let limits = select::open(BUILT_IN[0], None)?.limits();
+    let calibration = Arc::new(calibration);
+    match Setup::new(&source.llama, &calibration, DEFAULT_PRESET, length, limits) {
+        Ok(setup) => show_plan(&setup, length.1),
+        Err(error) => println!("no plan: {error}"),
     }
     println!(
         "held out {} of {} windows:",

@@ -56,21 +56,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         .security_bits()
         .map_or("NONE".into(), |bits| format!("{bits} bits"));
     println!("  {}, security {security}", params.secret());
-    let budget = setup.budget;
-    println!(
-        "  a bootstrap takes level {} to level {}",
-        budget.bottom, budget.top
-    );
-    println!(
-        "\nprompt of {prompt} tokens: {} bootstraps",
-        setup.plan.bootstraps.0
-    );
-    places(&setup.plan.prompt);
-    if tokens > 1 {
-        println!("each further token: {} bootstraps", setup.plan.bootstraps.1);
-        places(&setup.plan.step);
-    }
-    println!("bootstraps of up to {} slots", setup.plan.slots);
+    show_plan(&setup, tokens);
     let bar = stages_bar(false);
     let demand = follow(&setup, &bar)?;
     bar.finish_and_clear();
@@ -117,6 +103,25 @@ fn ranges(setup: &Setup) -> Result<()> {
         println!("  {:28} {bound:>12.5} {unit:>12.5}", site.to_string());
     }
     Ok(())
+}
+
+/// Prints where bootstraps go and the levels they leave.
+pub fn show_plan(setup: &Setup, tokens: usize) {
+    let (budget, plan) = (setup.budget, &setup.plan);
+    println!(
+        "\na bootstrap takes level {} to level {}, of up to {} slots",
+        budget.bottom, budget.top, plan.slots
+    );
+    let prompt = setup.session.prompt;
+    println!(
+        "prompt of {prompt} tokens: {} bootstraps",
+        plan.bootstraps.0
+    );
+    places(&plan.prompt);
+    if tokens > 1 {
+        println!("each further token: {} bootstraps", plan.bootstraps.1);
+        places(&plan.step);
+    }
 }
 
 fn places(plan: &PassPlan) {

@@ -1,11 +1,11 @@
 //! `he-llama simulate`.
 
 use crate::cli::args::SimulateArgs;
+use crate::cli::inspect::show_plan;
 use crate::cli::output;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::model::NoiseModel;
-use crate::model::ledger::Ledger;
 use crate::protocol::{Setup, select, session};
 use crate::simulate::{Record, simulate};
 
@@ -50,6 +50,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let run = simulate(
         &source,
         &calibration,
+        &setup.plan,
         &ids,
         text.tokens,
         &sampler,
@@ -66,8 +67,6 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
 
     let (top1_agreement, max_logit_error, kl) = run.worst();
     if !text.quiet {
-        let levels = Ledger::of(&source.llama, &calibration.circuit);
-        let per_layer = levels.per_layer(&source.llama.config);
         println!(
             "\nagreement with the exact model over {} tokens:",
             run.steps.len()
@@ -79,9 +78,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             "  noise modelled        2^-{} of each range",
             args.noise_bits
         );
-        println!("levels per layer        {per_layer:?}");
-        let (prompt, step) = setup.plan.bootstraps;
-        println!("bootstraps, encrypted   {prompt} for the prompt, {step} for each further token");
+        show_plan(&setup, text.tokens);
         for (site, e) in &run.escapes {
             let (count, worst, lo, hi) = (e.count, e.worst, e.lo, e.hi);
             println!("warning: {count} values at {site} left [{lo:.3}, {hi:.3}], worst {worst:.3}");

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Config;
 use crate::encrypted::machine::{PassPlan, argument_levels};
 use crate::encrypted::packing::Packing;
 use crate::encrypted::units::{Units, fit};
 use crate::error::{Error, Result};
-use crate::model::attention::Softmax;
+use crate::model::attention::{Anchor, Softmax};
 use crate::model::function::{depth, depth_times};
 use crate::model::{Cache, Function, Machine, Positions, Projection, Role, Site};
 
@@ -21,6 +22,8 @@ pub struct Leveled {
     pub count: usize,
     /// Whether it still is packed as in the prompt.
     pub prompt: bool,
+    /// Whether it shares its ciphertext.
+    pub joined: bool,
 }
 
 /// Follows levels through a pass.
@@ -33,6 +36,10 @@ pub struct Levels<'a> {
     pub plan: &'a PassPlan,
     /// The level that a tensor must still have to be bootstrapped.
     pub bottom: usize,
+    /// Sizes of the model.
+    pub config: &'a Config,
+    /// Most slots that a tensor may fill to be bootstrapped.
+    pub slots: usize,
     /// Candidates met, in order.
     pub candidates: Vec<Site>,
     /// Ciphertexts bootstrapped.
@@ -43,14 +50,21 @@ pub struct Levels<'a> {
 
 impl<'a> Levels<'a> {
     /// Follows `plan`.
-    pub fn new(units: &'a Units, packing: Packing, plan: &'a PassPlan, bottom: usize) -> Self {
-        let candidates = Vec::new();
+    pub fn new(
+        units: &'a Units,
+        packing: Packing,
+        plan: &'a PassPlan,
+        bottom: usize,
+        config: &'a Config,
+    ) -> Self {
         Self {
             units,
             packing,
             plan,
             bottom,
-            candidates,
+            config,
+            slots: usize::MAX,
+            candidates: Vec::new(),
             bootstraps: 0,
             chosen: None,
         }
@@ -71,6 +85,24 @@ impl<'a> Levels<'a> {
         self.below("argument", x.level, argument_levels(x.unit, fit(f, site)?))
     }
 
+    fn fresh(&mut self, x: Leveled, site: Site) -> Result<Leveled> {
+        if self.packing.of_site(site, self.config)? > self.slots {
+            return Ok(x);
+        }
+        self.candidates.push(site);
+        let to = match &self.chosen {
+            Some((chosen, top)) => chosen.contains(&site).then_some(*top),
+            None => self.plan.get(&site).copied(),
+        };
+        let Some(level) = to else { return Ok(x) };
+        let unit = self.units.of(site)?;
+        // A change of unit is a constant on the level above.
+        let change = usize::from((x.unit / unit - 1.0).abs() > 1e-9);
+        self.below("refresh", x.level, self.bottom + change)?;
+        self.bootstraps += x.count;
+        Ok(Leveled { level, unit, ..x })
+    }
+
     fn is_step(&self) -> bool {
         self.packing.shape().is_step()
     }
@@ -87,6 +119,9 @@ impl Machine for Levels<'_> {
         _: Positions,
     ) -> Result<[Leveled; N]> {
         let level = self.below("project", x.level, 1)?;
+        let roles = projections.map(|p| p.site.role);
+        let widest = projections.iter().map(|p| p.outputs()).max().unwrap_or(0);
+        let joined = self.packing.joined(&roles, widest)?.is_some();
         let mut results = [*x; N];
         for (result, p) in results.iter_mut().zip(projections) {
             let heads = matches!(
@@ -109,6 +144,7 @@ impl Machine for Levels<'_> {
                 unit,
                 count: layout.ciphertexts(),
                 prompt: false,
+                joined,
             };
         }
         Ok(results)
@@ -122,26 +158,27 @@ impl Machine for Levels<'_> {
             unit,
             count: 1,
             prompt: false,
+            joined: false,
         })
     }
 
-    fn apply_times(
+    fn apply_times<const N: usize>(
         &mut self,
         x: &Leveled,
         f: &Function,
-        factor: &Leveled,
+        factors: [&Leveled; N],
         argument: Site,
-        site: Site,
-    ) -> Result<Leveled> {
-        let level = self.argument(x, f, argument)?;
-        let late = level.saturating_sub(factor.level);
+        sites: [Site; N],
+    ) -> Result<[Leveled; N]> {
+        let top = self.argument(x, f, argument)?;
         let degree = fit(f, argument)?.degree();
-        let level = self.below("apply_times", level, depth_times(degree, late))?;
-        Ok(Leveled {
-            level,
-            unit: self.units.of(site)?,
-            ..*factor
-        })
+        let mut products = factors.map(|factor| *factor);
+        for (product, site) in products.iter_mut().zip(sites) {
+            let late = top.saturating_sub(product.level);
+            product.level = self.below("apply_times", top, depth_times(degree, late))?;
+            product.unit = self.units.of(site)?;
+        }
+        Ok(products)
     }
 
     fn add(&mut self, x: &Leveled, y: &Leveled, _: Site) -> Result<Leveled> {
@@ -177,9 +214,16 @@ impl Machine for Levels<'_> {
                 let mark = |x: &Leveled| Leveled { prompt: true, ..*x };
                 (mark(keys), mark(values))
             }
+            Some((k, v)) if keys.joined => {
+                let down =
+                    |old: &Leveled| self.below("cache", old.level, 2 * usize::from(old.prompt));
+                let level = down(&k)?.min(down(&v)?).min(keys.level);
+                let part = |new: &Leveled| Leveled { level, ..*new };
+                (part(keys), part(values))
+            }
             Some((k, v)) => {
                 let mut join = |old: &Leveled, new: &Leveled| -> Result<Leveled> {
-                    let level = self.below("cache", old.level, usize::from(old.prompt))?;
+                    let level = self.below("cache", old.level, 2 * usize::from(old.prompt))?;
                     let old = Leveled {
                         level,
                         prompt: false,
@@ -198,6 +242,7 @@ impl Machine for Levels<'_> {
         &mut self,
         queries: &Leveled,
         keys: &Leveled,
+        _: Option<&Anchor<'_>>,
         _: Positions,
         site: Site,
     ) -> Result<Leveled> {
@@ -209,6 +254,7 @@ impl Machine for Levels<'_> {
                 unit: queries.unit * keys.unit,
                 count,
                 prompt: false,
+                joined: false,
             });
         }
         let met = self.below("keys by offset", keys.level, 1)?;
@@ -218,6 +264,7 @@ impl Machine for Levels<'_> {
             unit: self.units.of(site)?,
             count,
             prompt: false,
+            joined: false,
         })
     }
 
@@ -240,8 +287,7 @@ impl Machine for Levels<'_> {
     }
 
     fn sum_keys(&mut self, x: &Leveled, _: Site) -> Result<Leveled> {
-        let level = self.below("sum_keys", x.level, usize::from(self.is_step()))?;
-        Ok(Leveled { level, ..*x })
+        Ok(*x)
     }
 
     fn mix(
@@ -264,6 +310,7 @@ impl Machine for Levels<'_> {
             unit,
             count: self.packing.per_head()?.ciphertexts(),
             prompt: false,
+            joined: values.joined,
         })
     }
 
@@ -271,18 +318,21 @@ impl Machine for Levels<'_> {
         Ok(*x)
     }
 
-    fn refresh(&mut self, x: Leveled, site: Site) -> Result<Leveled> {
-        self.candidates.push(site);
-        let to = match &self.chosen {
-            Some((chosen, top)) => chosen.contains(&site).then_some(*top),
-            None => self.plan.get(&site).copied(),
-        };
-        let Some(level) = to else { return Ok(x) };
-        let unit = self.units.of(site)?;
-        // A change of unit is a constant on the level above.
-        let change = usize::from((x.unit / unit - 1.0).abs() > 1e-9);
-        self.below("refresh", x.level, self.bottom + change)?;
-        self.bootstraps += x.count;
-        Ok(Leveled { level, unit, ..x })
+    fn refresh<const N: usize>(
+        &mut self,
+        mut tensors: [Leveled; N],
+        sites: [Site; N],
+    ) -> Result<[Leveled; N]> {
+        let together = N > 1 && tensors.iter().all(|x| x.joined);
+        for i in 0..if together { 1 } else { N } {
+            tensors[i] = self.fresh(tensors[i], sites[i])?;
+        }
+        if together {
+            let level = tensors[0].level;
+            for x in &mut tensors {
+                x.level = level;
+            }
+        }
+        Ok(tensors)
     }
 }

@@ -15,7 +15,7 @@ use crate::encrypted::maps;
 use crate::encrypted::packing::{Packing, Shape};
 use crate::encrypted::units::{Units, fit};
 use crate::error::{Error, Result};
-use crate::model::attention::Softmax;
+use crate::model::attention::{Anchor, Softmax};
 use crate::model::{Cache, Fit, Function, Machine, Positions, Projection, Role, Site};
 
 /// Largest ratio, either way, of the scale of a polynomial's argument to the canonical one; the
@@ -26,6 +26,8 @@ const SCALE_DRIFT: f64 = 1.26;
 pub struct Tensor<B: Backend> {
     pub(crate) packed: Packed<B>,
     pub(crate) unit: f64,
+    /// Its place along [`Axis::PART`], where others share its ciphertext.
+    pub(crate) part: Option<usize>,
     /// For keys and values of a prompt, the pass that packed them.
     pub(crate) prompt: Option<Shape>,
 }
@@ -45,6 +47,7 @@ impl<B: Backend> Tensor<B> {
         Self {
             packed,
             unit,
+            part: None,
             prompt: None,
         }
     }
@@ -118,8 +121,22 @@ impl<B: Backend> Encrypted<'_, B> {
         Ok(Tensor {
             packed: Packed::new(layout, batch)?,
             unit,
+            part: None,
             prompt: None,
         })
+    }
+
+    /// The ciphertext of `x`, turned so that what lies in its part lies in the part `to`.
+    fn turned(&self, x: &Tensor<B>, to: Option<usize>) -> Result<Ciphertext<B>> {
+        let batch = x.packed.batch();
+        let (Some(from), Some(to)) = (x.part, to) else {
+            return Ok(batch.clone());
+        };
+        let layout = x.packed.layout();
+        let places = layout.fields().find(|f| f.axis == Axis::PART);
+        let places = places.map_or(1, |f| f.capacity());
+        let stride = (layout.period() / places) as i64;
+        Ok(self.ev.rotate(batch, (from as i64 - to as i64) * stride)?)
     }
 
     /// The tensor in another unit: the ciphertext stays, its scale changes.
@@ -151,9 +168,15 @@ impl<B: Backend> Encrypted<'_, B> {
 
     fn argument(&self, x: &Tensor<B>, f: &Fit) -> Result<Ciphertext<B>> {
         let scaled = self.scaled_argument(x, f)?;
-        Ok(self
-            .ev
-            .add_constant(&scaled, -(f.lo + f.hi) / (f.hi - f.lo))?)
+        let offset = -(f.lo + f.hi) / (f.hi - f.lo);
+        let layout = x.packed.layout();
+        let Some(place) = layout.component(Axis::PART) else {
+            return Ok(self.ev.add_constant(&scaled, offset)?);
+        };
+        // Other parts stay where they are, in the interval.
+        let own = |index: &[usize]| f64::from(u8::from(Some(index[place]) == x.part)) * offset;
+        let offsets = layout.pack(own);
+        Ok(self.ev.add_values(&scaled, &offsets[0])?)
     }
 
     /// A fit's series on `[-1, 1]`, times a factor.
@@ -200,16 +223,83 @@ impl<B: Backend> Encrypted<'_, B> {
     }
 
     /// A prompt's keys or values at their places in the cache of a step.
-    fn cached(&self, x: &Tensor<B>) -> Result<Tensor<B>> {
+    fn cached(&self, x: &Tensor<B>, part: Option<usize>) -> Result<Tensor<B>> {
         let Some(shape) = x.prompt else {
             return Ok(x.clone());
         };
         let prompt = Packing::new(self.config, shape, self.log_slots());
-        let map = maps::into_cache(&prompt, &self.packing)?;
+        let [turn, place] = maps::into_cache(&prompt, &self.packing, part)?;
         Ok(Tensor {
-            packed: map.apply(self.ev, &x.packed)?,
+            packed: place.apply(self.ev, &turn.apply(self.ev, &x.packed)?)?,
             unit: x.unit,
+            part,
             prompt: None,
+        })
+    }
+
+    /// Keys as queries meet them, in `unit`, less the anchors of those that queries see.
+    fn anchored(
+        &self,
+        keys: &Packed<B>,
+        unit: f64,
+        anchor: Option<&Anchor<'_>>,
+    ) -> Result<Packed<B>> {
+        let Some(anchor) = anchor else {
+            return Ok(keys.clone());
+        };
+        let Shape { start, tokens, .. } = self.packing.shape();
+        let anchors: Vec<_> = (start..start + tokens).map(|t| anchor.at(t)).collect();
+        let values = keys.layout().pack(|index| {
+            let met = self.packing.met_at(index);
+            if !met.visible {
+                return 0.0;
+            }
+            let of_token = &anchors[met.token];
+            -of_token[met.head % of_token.len()][met.dim] / unit
+        });
+        let parts = self.ev.split(keys.batch())?;
+        let parts = parts.iter().zip(&values);
+        let parts = parts.map(|(part, values)| Ok(self.ev.add_values(part, values)?));
+        let batch = self.ev.join(&parts.collect::<Result<Vec<_>>>()?)?;
+        Ok(Packed::new(keys.layout().clone(), batch)?)
+    }
+
+    /// `f(u) * factor` for the argument `u` of the tensor `x`.
+    fn product(
+        &mut self,
+        x: &Tensor<B>,
+        u: &Ciphertext<B>,
+        f: &Fit,
+        factor: &Tensor<B>,
+        site: Site,
+    ) -> Result<Tensor<B>> {
+        let unit = self.units.of(site)?;
+        let batch = &self.turned(factor, x.part)?;
+        let late = u.level().saturating_sub(batch.level());
+        let plan = Plan::with_factor(&Self::series(f, factor.unit / unit)?, late as u32);
+        let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
+        let u = self.copies(u, batch.count())?;
+        let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
+        let product = self.tensor(factor.packed.layout().clone(), &y, unit, site)?;
+        Ok(Tensor {
+            part: x.part.or(factor.part),
+            ..product
+        })
+    }
+
+    /// The tensor after a bootstrap, at `level`.
+    fn fresh(&mut self, x: &Tensor<B>, site: Site, level: usize) -> Result<Tensor<B>> {
+        let unit = self.units.of(site)?;
+        let batch = self.in_unit(x, unit);
+        let batch = batch.with_period(x.packed.layout().period())?;
+        (self.report)(Event::Refresh(site, batch.count()));
+        let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch)?;
+        let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
+        (self.report)(Event::Refreshed(site));
+        Ok(Tensor {
+            packed: Packed::new(x.packed.layout().clone(), fresh)?,
+            unit,
+            ..*x
         })
     }
 
@@ -234,14 +324,44 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
             len: shape.tokens,
         };
         let input = x.packed.layout().clone();
-        let mut built = Vec::with_capacity(N);
+        let from = (&input, x.part.unwrap_or(0));
+        let mut parts = Vec::with_capacity(N);
         for p in projections {
-            let unit = self.units.of(p.site)?;
+            parts.push(maps::Part {
+                projection: p,
+                factor: x.unit / self.units.of(p.site)?,
+                place: 0,
+            });
+        }
+        let roles = projections.map(|p| p.site.role);
+        let widest = projections.iter().map(|p| p.outputs()).max().unwrap_or(0);
+        if let Some(joined) = self.packing.joined(&roles, widest)? {
+            for (part, place) in parts.iter_mut().zip(joined.parts) {
+                part.place = *place;
+            }
+            let output = joined.layout;
+            let map = maps::projection(&parts, self.config, positions, from, &output, None)?;
+            let prepared = PreparedMap::new(&map, &input, &output, &CostModel::default())?;
+            let image = prepared.apply(self.ev, &x.packed)?;
+            let mut results = Vec::with_capacity(N);
+            for part in &parts {
+                let site = part.projection.site;
+                let unit = self.units.of(site)?;
+                let mut result = self.tensor(output.clone(), image.batch(), unit, site)?;
+                result.part = Some(part.place);
+                results.push(result);
+            }
+            return Ok(results
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("one result for each projection")));
+        }
+        let mut built = Vec::with_capacity(N);
+        for part in parts {
+            let p = part.projection;
             let output = self.output_layout(p)?;
             let token = (p.site.role == Role::LogitsRaw).then_some(shape.used - 1);
-            let factor = x.unit / unit;
-            let map = maps::projection(p, self.config, positions, &input, &output, token, factor)?;
-            built.push((map, output, unit, p.site));
+            let map = maps::projection(&[part], self.config, positions, from, &output, token)?;
+            built.push((map, output, self.units.of(p.site)?, p.site));
         }
         let pairs: Vec<_> = built
             .iter()
@@ -267,24 +387,34 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         self.tensor(self.packing.per_token()?, total.batch(), unit, site)
     }
 
-    fn apply_times(
+    fn apply_times<const N: usize>(
         &mut self,
         x: &Tensor<B>,
         f: &Function,
-        factor: &Tensor<B>,
+        factors: [&Tensor<B>; N],
         argument: Site,
-        site: Site,
-    ) -> Result<Tensor<B>> {
-        let f = fit(f, argument)?;
-        let unit = self.units.of(site)?;
-        let u = self.argument(x, f)?;
-        let batch = factor.packed.batch();
-        let late = u.level().saturating_sub(batch.level());
-        let plan = Plan::with_factor(&Self::series(f, factor.unit / unit)?, late as u32);
-        let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
-        let u = self.copies(&u, batch.count())?;
-        let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
-        self.tensor(factor.packed.layout().clone(), &y, unit, site)
+        sites: [Site; N],
+    ) -> Result<[Tensor<B>; N]> {
+        let u = self.argument(x, fit(f, argument)?)?;
+        let mut products: Vec<Tensor<B>> = Vec::with_capacity(N);
+        for (factor, site) in factors.iter().zip(sites) {
+            let product = match products.first() {
+                // The parts of one ciphertext, whose units share a factor.
+                Some(first) if factor.part.is_some() => {
+                    (self.report)(Event::Reached(site));
+                    Tensor {
+                        unit: self.units.of(site)?,
+                        part: factor.part,
+                        ..first.clone()
+                    }
+                }
+                _ => self.product(x, &u, fit(f, argument)?, factor, site)?,
+            };
+            products.push(product);
+        }
+        Ok(products
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("one product for each factor")))
     }
 
     fn add(&mut self, x: &Tensor<B>, y: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
@@ -321,9 +451,27 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
                 };
                 (mark(keys), mark(values))
             }
+            Some((k, v)) if keys.part.is_some() => {
+                let mut all = self.cached(&k, keys.part)?.packed.batch().clone();
+                if k.prompt.is_some() {
+                    let values = self.cached(&v, values.part)?;
+                    all = self.ev.add(&all, values.packed.batch())?;
+                }
+                let all = self.ev.add(&all, keys.packed.batch())?;
+                let layout = keys.packed.layout();
+                let mut part = |new: &Tensor<B>, role| -> Result<Tensor<B>> {
+                    let site = Site::new(0, role);
+                    let cached = self.tensor(layout.clone(), &all, new.unit, site)?;
+                    Ok(Tensor {
+                        part: new.part,
+                        ..cached
+                    })
+                };
+                (part(keys, Role::Key)?, part(values, Role::Value)?)
+            }
             Some((k, v)) => {
                 let mut join = |old: &Tensor<B>, new: &Tensor<B>, role| -> Result<Tensor<B>> {
-                    let old = self.cached(old)?;
+                    let old = self.cached(old, None)?;
                     self.add(&old, new, Site::new(0, role))
                 };
                 (join(&k, keys, Role::Key)?, join(&v, values, Role::Value)?)
@@ -337,17 +485,27 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         &mut self,
         queries: &Tensor<B>,
         keys: &Tensor<B>,
+        anchor: Option<&Anchor<'_>>,
         _: Positions,
         site: Site,
     ) -> Result<Tensor<B>> {
         let unit = queries.unit * keys.unit;
         if self.packing.shape().is_step() {
-            let (q, k) = (&queries.packed, &keys.packed);
-            let plan = Contraction::scores(q.layout(), k.layout(), SumOptions::default())?;
-            let scores = plan.apply(self.ev, q, k)?;
+            let k = self.anchored(&keys.packed, keys.unit, anchor)?;
+            let q = self.turned(queries, keys.part)?;
+            let q = Packed::new(queries.packed.layout().clone(), q)?;
+            let axes = [Axis::DIM, Axis::PART];
+            let axes = if keys.part.is_some() {
+                &axes[..]
+            } else {
+                &axes[..1]
+            };
+            let plan = Contraction::new(q.layout(), k.layout(), axes, SumOptions::default())?;
+            let scores = plan.apply(self.ev, &q, &k)?;
             return self.tensor(self.packing.scores()?, scores.batch(), unit, site);
         }
         let met = maps::by_offset(&self.packing)?.apply(self.ev, &keys.packed)?;
+        let met = self.anchored(&met, keys.unit, anchor)?;
         let first = SumOptions {
             spread: Spread::First,
             ..SumOptions::default()
@@ -427,7 +585,15 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let plan = Contraction::mix(w.layout(), v.layout(), axis, SumOptions::default())?;
         let mixed = plan.apply(self.ev, &w, &v)?;
-        self.tensor(self.packing.per_head()?, mixed.batch(), unit, site)
+        let layout = match values.part {
+            Some(_) => mixed.layout().clone(),
+            None => self.packing.per_head()?,
+        };
+        let tensor = self.tensor(layout, mixed.batch(), unit, site)?;
+        Ok(Tensor {
+            part: values.part,
+            ..tensor
+        })
     }
 
     fn last(&mut self, x: &Tensor<B>, _: Positions) -> Result<Tensor<B>> {
@@ -435,21 +601,27 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         Ok(x.clone())
     }
 
-    fn refresh(&mut self, x: Tensor<B>, site: Site) -> Result<Tensor<B>> {
-        let Some(&level) = self.plan.get(&site) else {
-            return Ok(x);
-        };
-        let unit = self.units.of(site)?;
-        let batch = self.in_unit(&x, unit);
-        let batch = batch.with_period(x.packed.layout().period())?;
-        (self.report)(Event::Refresh(site, batch.count()));
-        let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch)?;
-        let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
-        (self.report)(Event::Refreshed(site));
-        Ok(Tensor {
-            packed: Packed::new(x.packed.layout().clone(), fresh)?,
-            unit,
-            ..x
-        })
+    fn refresh<const N: usize>(
+        &mut self,
+        mut tensors: [Tensor<B>; N],
+        sites: [Site; N],
+    ) -> Result<[Tensor<B>; N]> {
+        let mut first: Option<Tensor<B>> = None;
+        for (x, site) in tensors.iter_mut().zip(sites) {
+            let fresh = match &first {
+                Some(first) if x.part.is_some() => Tensor {
+                    unit: self.units.of(site)?,
+                    part: x.part,
+                    ..first.clone()
+                },
+                _ => match self.plan.get(&site) {
+                    Some(&level) => self.fresh(x, site, level)?,
+                    None => continue,
+                },
+            };
+            first.get_or_insert_with(|| fresh.clone());
+            *x = fresh;
+        }
+        Ok(tensors)
     }
 }

@@ -6,7 +6,7 @@ use he_linalg::{Axis, Layout, LinearMap, PreparedMap};
 use crate::config::Config;
 use crate::encrypted::packing::{Packing, Shape};
 use crate::error::Result;
-use crate::model::{Positions, Projection};
+use crate::model::{Positions, Projection, Role};
 
 /// The matrices of a projection, one for each token unless they are all the same.
 struct Matrices {
@@ -32,35 +32,69 @@ impl Matrices {
     }
 }
 
-/// `factor` times a projection of a tensor packed by `input`, into `output`.
+/// A projection as a part of a map.
+pub struct Part<'a> {
+    /// The projection.
+    pub projection: &'a Projection,
+    /// What its result is multiplied by.
+    pub factor: f64,
+    /// Its place along [`Axis::PART`] of the output, 0 where there is none.
+    pub place: usize,
+}
+
+/// Projections of a tensor packed by `input`, which lies in the part `from` where it has parts,
+/// into one `output`.
 ///
-/// Heads of the layouts beyond the model's repeat real ones; only the key at the pass's own
-/// position is written where the output has keys, and only `token` where it is given.
+/// Heads of the layouts beyond the model's repeat real ones; keys and values are written only at
+/// the pass's own position where the output has keys, and only `token` where it is given.
 pub fn projection(
-    p: &Projection,
+    parts: &[Part<'_>],
     config: &Config,
     positions: Positions,
-    input: &Layout,
+    (input, from): (&Layout, usize),
     output: &Layout,
     token: Option<usize>,
-    factor: f64,
 ) -> Result<LinearMap> {
-    let matrices = Matrices::new(p, positions);
+    let matrices = |part: &Part<'_>| Matrices::new(part.projection, positions);
+    let matrices: Vec<Matrices> = parts.iter().map(matrices).collect();
     let at = |layout: &Layout, axis| layout.component(axis);
-    let [out_token, out_channel, out_head, out_dim, out_key] =
-        [Axis::TOKEN, Axis::CHANNEL, Axis::HEAD, Axis::DIM, Axis::KEY].map(|a| at(output, a));
-    let [in_token, in_channel, in_head, in_dim] =
-        [Axis::TOKEN, Axis::CHANNEL, Axis::HEAD, Axis::DIM].map(|a| at(input, a));
+    let [out_token, out_channel, out_head, out_dim, out_key, out_part] = [
+        Axis::TOKEN,
+        Axis::CHANNEL,
+        Axis::HEAD,
+        Axis::DIM,
+        Axis::KEY,
+        Axis::PART,
+    ]
+    .map(|a| at(output, a));
+    let [in_token, in_channel, in_head, in_dim, in_part] = [
+        Axis::TOKEN,
+        Axis::CHANNEL,
+        Axis::HEAD,
+        Axis::DIM,
+        Axis::PART,
+    ]
+    .map(|a| at(input, a));
     let read = |index: &[usize], at: Option<usize>| at.map_or(0, |i| index[i]);
-    let dims = p.outputs() / p.heads;
     let mut source = vec![0; input.lens().len()];
+    if let Some(part) = in_part {
+        source[part] = from;
+    }
     let map = LinearMap::build_folded(input, output, |index, terms| {
+        let place = read(index, out_part);
+        let mut found = parts.iter().zip(&matrices);
+        let Some((part, matrices)) = found.find(|(part, _)| part.place == place) else {
+            return;
+        };
+        let p = part.projection;
         let t = read(index, out_token);
+        let queries = matches!(p.site.role, Role::QueryRaw | Role::Query);
         if token.is_some_and(|wanted| wanted != t)
-            || out_key.is_some_and(|k| index[k] != positions.start)
+            || out_key.is_some_and(|k| !queries && index[k] != positions.start)
         {
             return;
         }
+        let dims = p.outputs() / p.heads;
         let channel = match out_channel {
             Some(c) => index[c],
             None => {
@@ -81,7 +115,7 @@ pub fn projection(
             if let (Some(head), Some(dim)) = (in_head, in_dim) {
                 (source[head], source[dim]) = (i / config.head_dim, i % config.head_dim);
             }
-            terms.add(&source, w * factor);
+            terms.add(&source, w * part.factor);
         }
     })?;
     Ok(map)
@@ -124,16 +158,29 @@ pub fn spread_weights(packing: &Packing) -> Result<PreparedMap> {
     prepare(&map, &input, &output)
 }
 
-/// Keys or values of a prompt at their places in the cache; padding tokens are left out.
-pub fn into_cache(prompt: &Packing, step: &Packing) -> Result<PreparedMap> {
-    let (input, output) = (prompt.per_head()?, step.cache()?);
+/// Keys or values of a prompt at their places in the cache; padding tokens are left out. Two maps:
+/// the first exchanges heads and tokens, the second makes room for later keys. One map for both
+/// would have the product of their numbers of diagonals.
+pub fn into_cache(
+    prompt: &Packing,
+    step: &Packing,
+    part: Option<usize>,
+) -> Result<[PreparedMap; 2]> {
+    let (input, turned, output) = (prompt.per_head()?, prompt.by_token()?, step.cache()?);
     let Shape { used, .. } = prompt.shape();
-    let map = LinearMap::build_folded(&input, &output, |index, terms| {
-        if index[0] < used {
-            terms.add(index, 1.0);
+    let turn = LinearMap::build_folded(&input, &turned, |index, terms| {
+        let &[head, token, dim] = index else { return };
+        terms.add(&[token, head, dim], 1.0);
+    })?;
+    let place = LinearMap::build_folded(&turned, &output, |index, terms| {
+        if index[1] < used && index.get(3) == part.as_ref() {
+            terms.add(&index[..3], 1.0);
         }
     })?;
-    prepare(&map, &input, &output)
+    Ok([
+        prepare(&turn, &input, &turned)?,
+        prepare(&place, &turned, &output)?,
+    ])
 }
 
 fn prepare(map: &LinearMap, input: &Layout, output: &Layout) -> Result<PreparedMap> {

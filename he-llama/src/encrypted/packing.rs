@@ -8,13 +8,19 @@
 //! prompt: queries, keys, values     [dim][head][token]
 //!         keys met by queries       [offset][dim][head][token]   key of token - offset
 //!         scores, weights           [offset][head][token]
-//! step:   queries, mixed values     [dim][head][key: copies]
-//!         cached keys and values    [dim][head][key]
-//!         scores, weights           [head][key]
+//! step:   queries, mixed values     [dim][key: copies][head]
+//!         cached keys and values    [dim][key][head]
+//!         scores, weights           [key][head]
 //! ```
 //!
-//! Sums over channels and offsets run over the slowest axis and cost no level; so do those over
-//! `dim` in a step. Key and value heads are repeated for their query heads by the projection.
+//! Tensors that one projection makes of the same input lie side by side in one ciphertext where it
+//! has room, as parts along the slowest axis: gate and up, and in a step queries, keys and values.
+//! They share diagonals, polynomials and bootstraps. Queries, keys and values are parts 0, 1 and 3
+//! of 8: turned by one part queries meet cached keys, and nothing else meets anything, so that a
+//! sum over all parts is the sum over the keys' one.
+//!
+//! Sums over channels, offsets, and keys of a step run over the slowest axis and cost no level; so
+//! do those over `dim` in a step. Key and value heads are repeated for their query heads by the projection.
 
 use he_linalg::{Axis, Field, Layout};
 
@@ -63,6 +69,36 @@ impl Shape {
     }
 }
 
+/// Parts of queries, keys and values in their common ciphertext.
+const ATTENTION_PARTS: [usize; 3] = [0, 1, 3];
+/// Places for them: `q + s`, `k + s` and `v + s` for `s = k - q` meet `q`, `k`, `v` nowhere but in
+/// `k`.
+const ATTENTION_PLACES: usize = 8;
+/// Parts of gate and up.
+const GATE_PARTS: [usize; 2] = [0, 1];
+
+/// Tensors in one ciphertext.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Their common layout, with [`Axis::PART`] on top.
+    pub layout: Layout,
+    /// The part of each.
+    pub parts: &'static [usize],
+}
+
+/// A channel of a key that a query meets.
+#[derive(Clone, Copy, Debug)]
+pub struct Met {
+    /// The query's token, counted from the first of the pass.
+    pub token: usize,
+    /// The query's head.
+    pub head: usize,
+    /// The channel of the head.
+    pub dim: usize,
+    /// Whether the query sees the key.
+    pub visible: bool,
+}
+
 /// The layouts of one pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Packing {
@@ -100,11 +136,17 @@ impl Packing {
     /// The period of the tensor at a site that may be bootstrapped.
     pub fn of_site(&self, site: Site, config: &Config) -> Result<usize> {
         let layout = match site.role {
+            Role::Query | Role::Mixed if self.shape.is_step() => self.cache()?,
             Role::Query | Role::Mixed => self.per_head()?,
             Role::Key | Role::Value if self.shape.is_step() => self.cache()?,
             Role::Key | Role::Value => self.per_head()?,
             Role::Scores | Role::Powers(_) => self.scores()?,
-            Role::Gate | Role::Up | Role::Product => self.channels(config.intermediate)?,
+            Role::Gate | Role::Up | Role::Product => {
+                match self.joined(&[Role::GateRaw, Role::UpRaw], config.intermediate)? {
+                    Some(joined) => joined.layout,
+                    None => self.channels(config.intermediate)?,
+                }
+            }
             _ => self.channels(config.hidden)?,
         };
         Ok(layout.period())
@@ -153,15 +195,50 @@ impl Packing {
     pub fn per_head(&self) -> Result<Layout> {
         if self.shape.is_step() {
             let copies = Field::replica(self.key().log_size);
-            self.layout(&[copies, self.head(), self.dims()])
+            self.layout(&[self.head(), copies, self.dims()])
         } else {
             self.layout(&[self.token(), self.head(), self.dims()])
         }
     }
 
-    /// Keys or values of all positions of the session.
+    /// Keys or values of a prompt in the order of the cache.
+    pub fn by_token(&self) -> Result<Layout> {
+        self.layout(&[self.head(), self.token(), self.dims()])
+    }
+
+    /// Keys or values of all positions of the session, in the layout that they share with queries
+    /// where there is room.
     pub fn cache(&self) -> Result<Layout> {
-        self.layout(&[self.key(), self.head(), self.dims()])
+        let places = Field::new(Axis::PART, ATTENTION_PLACES);
+        let joined = self.layout(&[self.head(), self.key(), self.dims(), places])?;
+        if joined.ciphertexts() == 1 {
+            return Ok(joined);
+        }
+        self.layout(&[self.head(), self.key(), self.dims()])
+    }
+
+    /// The part of cached keys and of cached values; none when they are not parts of anything.
+    pub fn cache_parts(&self) -> Result<[Option<usize>; 2]> {
+        let joined = self.cache()?.component(Axis::PART).is_some();
+        let [_, key, value] = ATTENTION_PARTS;
+        Ok([key, value].map(|part| joined.then_some(part)))
+    }
+
+    /// How the results of projections of one input share a ciphertext; `None` when they do not.
+    pub fn joined(&self, roles: &[Role], outputs: usize) -> Result<Option<Joined>> {
+        let (layout, parts): (_, &'static [usize]) = match roles {
+            [Role::QueryRaw | Role::Query, _, _] if self.shape.is_step() => {
+                (self.cache()?, &ATTENTION_PARTS)
+            }
+            [Role::GateRaw, Role::UpRaw] => {
+                let places = Field::new(Axis::PART, GATE_PARTS.len());
+                let channels = Field::new(Axis::CHANNEL, outputs);
+                (self.layout(&[self.token(), channels, places])?, &GATE_PARTS)
+            }
+            _ => return Ok(None),
+        };
+        let fits = layout.ciphertexts() == 1 && layout.component(Axis::PART).is_some();
+        Ok(fits.then_some(Joined { layout, parts }))
     }
 
     /// The keys or values that each query of a prompt meets.
@@ -178,7 +255,7 @@ impl Packing {
     /// Scores and attention weights.
     pub fn scores(&self) -> Result<Layout> {
         if self.shape.is_step() {
-            self.layout(&[self.key(), self.head()])
+            self.layout(&[self.head(), self.key()])
         } else {
             self.layout(&[self.token(), self.head(), self.offset()])
         }
@@ -187,14 +264,35 @@ impl Packing {
     /// Whether the query and the key at an index of [`Packing::scores`] see each other.
     pub fn visible(&self, index: &[usize]) -> bool {
         if self.shape.is_step() {
-            index[0] <= self.shape.start
+            index[1] <= self.shape.start
         } else {
             index[2] <= index[0]
         }
     }
 
+    /// What an index of the keys that queries meet stands for: of [`Packing::cache`] in a step,
+    /// of [`Packing::by_offset`] for a prompt.
+    pub fn met_at(&self, index: &[usize]) -> Met {
+        if self.shape.is_step() {
+            Met {
+                token: 0,
+                head: index[0],
+                dim: index[2],
+                visible: index[1] <= self.shape.start
+                    && index.get(3).is_none_or(|part| *part == ATTENTION_PARTS[1]),
+            }
+        } else {
+            Met {
+                token: index[0],
+                head: index[1],
+                dim: index[2],
+                visible: index[3] <= index[0],
+            }
+        }
+    }
+
     /// The head at an index of [`Packing::scores`].
     pub fn head_at(&self, index: &[usize]) -> usize {
-        index[1]
+        index[usize::from(!self.shape.is_step())]
     }
 }

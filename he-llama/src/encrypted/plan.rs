@@ -46,6 +46,8 @@ struct Search<'a> {
     units: &'a Units,
     packing: Packing,
     budget: Budget,
+    /// Most slots of a bootstrap.
+    slots: usize,
 }
 
 /// The cheapest way to a hidden state of some level.
@@ -67,32 +69,56 @@ impl Plan {
         len: usize,
         keys: usize,
     ) -> Result<Self> {
-        let search = |shape| Search {
-            llama,
-            calibration,
-            units,
-            packing: Packing::new(&llama.config, shape, budget.log_slots),
-            budget,
-        };
-        let prompt = search(Shape::prompt(len, keys));
-        let step = search(Shape::step(len, keys));
-        // Keys and values must be left at levels that the steps can use.
-        for floor in 0..=budget.top {
-            let Some(first) = prompt.run(&llama.caches(), floor)? else {
-                continue;
+        let mut best: Option<(f64, Self)> = None;
+        for log_slots in 2..=budget.log_slots {
+            let slots = 1 << log_slots;
+            let search = |shape| Search {
+                llama,
+                calibration,
+                units,
+                packing: Packing::new(&llama.config, shape, budget.log_slots),
+                budget,
+                slots,
             };
-            if keys <= len {
-                return Ok(prompt.finish(&first, None, &step));
-            }
-            if let Some(next) = step.run(&first.caches, 0)? {
-                return Ok(prompt.finish(&first, Some(&next), &step));
+            let (prompt, step) = (Shape::prompt(len, keys), Shape::step(len, keys));
+            let found = Self::within(&search(prompt), &search(step), keys <= len)?;
+            let Some(plan) = found else { continue };
+            let cost = plan.cost();
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, plan));
             }
         }
-        Err(Error::Unplannable {
-            site: "the model".into(),
-            preset: format!("with {} levels", budget.top),
-            levels: budget.top - budget.bottom,
-        })
+        best.map(|(_, plan)| plan)
+            .ok_or_else(|| Error::Unplannable {
+                site: "the model".into(),
+                preset: format!("with {} levels", budget.top),
+                levels: budget.top - budget.bottom,
+            })
+    }
+
+    /// The plan with bootstraps of at most the searches' slots, for a prompt that is all there is
+    /// or has steps behind it.
+    fn within(prompt: &Search<'_>, step: &Search<'_>, alone: bool) -> Result<Option<Self>> {
+        // Keys and values must be left at levels that the steps can use.
+        for floor in 0..=prompt.budget.top {
+            let Some(first) = prompt.run(&prompt.llama.caches(), floor)? else {
+                return Ok(None);
+            };
+            if alone {
+                return Ok(Some(prompt.finish(&first, None, step)));
+            }
+            if let Some(next) = step.run(&first.caches, 0)? {
+                return Ok(Some(prompt.finish(&first, Some(&next), step)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Relative time of the bootstraps: their diagonals grow with the root of the slots (counted
+    /// by dry runs: 256 slots take 1.05 times what 64 do, 2048 1.2 times, 8192 1.5 times).
+    fn cost(&self) -> f64 {
+        let (prompt, step) = self.bootstraps;
+        (prompt + step) as f64 * (1.0 + (self.slots as f64).sqrt() / 200.0)
     }
 }
 
@@ -115,6 +141,13 @@ impl Search<'_> {
         }
     }
 
+    fn levels<'b>(&'b self, plan: &'b PassPlan) -> Levels<'b> {
+        let bottom = self.budget.bottom;
+        let mut levels = Levels::new(self.units, self.packing, plan, bottom, &self.llama.config);
+        levels.slots = self.slots;
+        levels
+    }
+
     fn positions(&self) -> Positions {
         let shape = self.packing.shape();
         Positions {
@@ -131,6 +164,7 @@ impl Search<'_> {
             unit,
             count: layout.ciphertexts(),
             prompt: false,
+            joined: false,
         })
     }
 
@@ -191,7 +225,7 @@ impl Search<'_> {
     fn layer(&self, index: usize, way: &Way, floor: usize) -> Result<Vec<Way>> {
         let none = PassPlan::new();
         let follow = |chosen: &BTreeSet<Site>| -> Result<(Leveled, Cache<Leveled>, Levels<'_>)> {
-            let mut levels = Levels::new(self.units, self.packing, &none, self.budget.bottom);
+            let mut levels = self.levels(&none);
             levels.chosen = Some((chosen.clone(), self.budget.top));
             let mut cache = way.caches[index].clone();
             let normed = (index == 0).then_some(way.hidden);
@@ -248,7 +282,7 @@ impl Search<'_> {
     /// The candidates of a layer, met when levels never run out.
     fn candidates(&self, index: usize) -> Result<Vec<Site>> {
         let none = PassPlan::new();
-        let mut levels = Levels::new(self.units, self.packing, &none, self.budget.bottom);
+        let mut levels = self.levels(&none);
         let plenty = Leveled {
             level: 1 << 20,
             ..self.input()?
@@ -283,7 +317,7 @@ impl Search<'_> {
     }
 
     fn runs(&self, plan: &PassPlan, way: &Way, caches: &[Cache<Leveled>]) -> bool {
-        let mut levels = Levels::new(self.units, self.packing, plan, self.budget.bottom);
+        let mut levels = self.levels(plan);
         let mut caches = caches.to_vec();
         let Ok(x) = self.input() else { return false };
         let input = Embedded {

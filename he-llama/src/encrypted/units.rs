@@ -49,6 +49,19 @@ impl Units {
             }
             let last = at(Role::Powers(softmax.rounds.len() as u8));
             units.stretch_square(last, &softmax.last, 1.0)?;
+            // Side by side gate and up enter SiLU's polynomial together: both must be in its interval.
+            let multiple = units.of(at(Role::Gate))? / half_width(silu);
+            let up = units.of(at(Role::Up))?;
+            units.0.insert(at(Role::Up), up * multiple);
+            units.share_factor([
+                (at(Role::QueryRaw), at(Role::Query)),
+                (at(Role::KeyRaw), at(Role::Key)),
+                (at(Role::ValueRaw), at(Role::Value)),
+            ])?;
+            units.share_factor([
+                (at(Role::GateRaw), at(Role::Gate)),
+                (at(Role::UpRaw), at(Role::Up)),
+            ])?;
             // What is added to the residual stream is stored in the unit of the sum.
             units
                 .0
@@ -69,6 +82,21 @@ impl Units {
             .ok_or_else(|| Error::Uncalibrated {
                 site: site.to_string(),
             })
+    }
+
+    /// Units of results before a norm's factor: those behind it times one number for all.
+    fn share_factor<const N: usize>(&mut self, pairs: [(Site, Site); N]) -> Result<()> {
+        let mut factor = 0.0_f64;
+        for (raw, normed) in &pairs {
+            let Some(bound) = self.0.get(raw) else {
+                return Ok(());
+            };
+            factor = factor.max(bound / self.of(*normed)?);
+        }
+        for (raw, normed) in pairs {
+            self.0.insert(raw, factor * self.of(normed)?);
+        }
+        Ok(())
     }
 
     /// The least multiple of `step` that is at least the bound.

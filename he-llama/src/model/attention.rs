@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::function::{Function, Kind};
 use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::projection::Rope;
 use crate::model::site::{Role, Site};
 
 /// One squaring of the softmax, but for the last.
@@ -18,10 +19,37 @@ pub enum Round {
     Normalise(Function),
 }
 
+/// What the scores of a layer are taken relative to: for each query head a key that travels with
+/// the query, at its position.
+///
+/// `q k_j - q a` in place of `q k_j` moves all scores of a row alike, which softmax does not see.
+/// With `a` fitted to the largest scores of rows, their range shrinks, at no cost: `a` is taken
+/// from the keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor<'a> {
+    /// `[head][channel]`, before rotation.
+    pub keys: &'a [Vec<f64>],
+    /// Rotates them to the query's position.
+    pub rope: Option<&'a Rope>,
+}
+
+impl Anchor<'_> {
+    /// The keys `[head][channel]` that a query at `position` meets.
+    pub fn at(&self, position: usize) -> Vec<Vec<f64>> {
+        let mut keys = self.keys.to_vec();
+        if let Some(rope) = self.rope {
+            keys.iter_mut().for_each(|key| rope.turn(key, position));
+        }
+        keys
+    }
+}
+
 /// Softmax of the scores of one layer: `y = exp((score - shift) / 2^k)`, masked, then `k` times
 /// squared and, where needed, normalised, after the last squaring accurately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Softmax {
+    /// Taken from the scores of each head, so that the largest of a row stays near one value.
+    pub anchors: Vec<Vec<f64>>,
     /// Constant taken from the scores of each head, near the largest that its rows reach.
     pub shift: Vec<f64>,
     /// `exp(x / 2^k)`.
@@ -36,6 +64,7 @@ impl Softmax {
     /// The exact function: one squaring, no shift.
     pub fn exact(heads: usize) -> Self {
         Self {
+            anchors: Vec::new(),
             shift: vec![0.0; heads],
             exponential: Function::exact(Kind::Exponential { divisor: 2.0 }),
             rounds: Vec::new(),
@@ -51,21 +80,32 @@ impl Softmax {
 /// runs while its polynomial is evaluated.
 pub fn attend<M: Machine>(
     m: &mut M,
-    [queries, keys, values]: [M::Tensor; 3],
+    projected: [M::Tensor; 3],
     cache: &mut Cache<M::Tensor>,
     softmax: &Softmax,
+    rope: Option<&Rope>,
     positions: Positions,
     layer: usize,
 ) -> Result<M::Tensor, M::Error> {
     let at = |role| Site::new(layer, role);
-    let queries = m.refresh(queries, at(Role::Query))?;
-    let keys = m.refresh(keys, at(Role::Key))?;
-    let values = m.refresh(values, at(Role::Value))?;
+    let sites = [Role::Query, Role::Key, Role::Value].map(at);
+    let [queries, keys, values] = m.refresh(projected, sites)?;
     m.append(cache, &keys, &values, positions)?;
     let (keys, values) = cache.entries.clone().unwrap_or((keys, values));
 
-    let scores = m.scores(&queries, &keys, positions, at(Role::Scores))?;
-    let scores = m.refresh(scores, at(Role::Scores))?;
+    let keys_of = &softmax.anchors;
+    let anchor = (!keys_of.is_empty()).then_some(Anchor {
+        keys: keys_of,
+        rope,
+    });
+    let scores = m.scores(
+        &queries,
+        &keys,
+        anchor.as_ref(),
+        positions,
+        at(Role::Scores),
+    )?;
+    let [scores] = m.refresh([scores], [at(Role::Scores)])?;
     let mut y = m.exponential(
         &scores,
         softmax,
@@ -75,33 +115,25 @@ pub fn attend<M: Machine>(
     )?;
     let mut number = 0;
     for round in &softmax.rounds {
-        y = m.refresh(y, at(Role::Powers(number)))?;
+        [y] = m.refresh([y], [at(Role::Powers(number))])?;
         let next = at(Role::Powers(number + 1));
         y = match round {
             Round::Square => m.square(&y, next)?,
             Round::Normalise(reciprocal) => {
                 let squares = m.square(&y, at(Role::Squares(number)))?;
                 let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
-                m.apply_times(
-                    &sum,
-                    reciprocal,
-                    &squares,
-                    at(Role::SquareSum(number)),
-                    next,
-                )?
+                let argument = at(Role::SquareSum(number));
+                let [y] = m.apply_times(&sum, reciprocal, [&squares], argument, [next])?;
+                y
             }
         };
         number += 1;
     }
-    y = m.refresh(y, at(Role::Powers(number)))?;
+    [y] = m.refresh([y], [at(Role::Powers(number))])?;
     let squares = m.square(&y, at(Role::Squares(number)))?;
     let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
     let raw = m.mix(&squares, &values, positions, at(Role::MixedRaw))?;
-    m.apply_times(
-        &sum,
-        &softmax.last,
-        &raw,
-        at(Role::SquareSum(number)),
-        at(Role::Mixed),
-    )
+    let argument = at(Role::SquareSum(number));
+    let [mixed] = m.apply_times(&sum, &softmax.last, [&raw], argument, [at(Role::Mixed)])?;
+    Ok(mixed)
 }

@@ -1,9 +1,9 @@
 //! The machine on plain numbers: the exact and the simulated twin, by its policy.
 
-use ndarray::{Array3, Axis, Slice};
+use ndarray::{Array3, Axis, Slice, aview1};
 
 use crate::error::{Error, Result};
-use crate::model::attention::Softmax;
+use crate::model::attention::{Anchor, Softmax};
 use crate::model::function::Function;
 use crate::model::machine::{Cache, Machine, Positions};
 use crate::model::policy::Policy;
@@ -59,19 +59,23 @@ impl<P: Policy> Machine for Clear<P> {
         self.done(sum.insert_axis(Axis(0)).insert_axis(Axis(2)), site)
     }
 
-    fn apply_times(
+    fn apply_times<const N: usize>(
         &mut self,
         x: &Array3<f64>,
         f: &Function,
-        factor: &Array3<f64>,
+        factors: [&Array3<f64>; N],
         argument: Site,
-        site: Site,
-    ) -> Result<Array3<f64>> {
+        sites: [Site; N],
+    ) -> Result<[Array3<f64>; N]> {
         let mut values = x.clone();
         for v in &mut values {
             *v = self.policy.evaluate(f, *v, argument)?;
         }
-        self.done(factor * &values, site)
+        let mut products = factors.map(|factor| factor * &values);
+        for (product, site) in products.iter_mut().zip(sites) {
+            self.policy.result(product, site)?;
+        }
+        Ok(products)
     }
 
     fn add(&mut self, x: &Array3<f64>, y: &Array3<f64>, site: Site) -> Result<Array3<f64>> {
@@ -105,7 +109,8 @@ impl<P: Policy> Machine for Clear<P> {
         &mut self,
         queries: &Array3<f64>,
         keys: &Array3<f64>,
-        _: Positions,
+        anchor: Option<&Anchor<'_>>,
+        positions: Positions,
         site: Site,
     ) -> Result<Array3<f64>> {
         let (heads, tokens, _) = queries.dim();
@@ -118,6 +123,18 @@ impl<P: Policy> Machine for Clear<P> {
                     .index_axis(Axis(0), h)
                     .dot(&keys.index_axis(Axis(0), kv).t()),
             );
+        }
+        for t in 0..tokens {
+            let at = positions.start + t;
+            let shift = anchor.map(|anchor| anchor.at(at));
+            for (h, mut of_head) in scores.outer_iter_mut().enumerate() {
+                let queries = queries.index_axis(Axis(0), h);
+                let shift = shift.as_ref().map(|keys| aview1(&keys[h]));
+                let shift = shift.map_or(0.0, |key| queries.row(t).dot(&key));
+                for (key, score) in of_head.row_mut(t).iter_mut().enumerate() {
+                    *score = if key <= at { *score - shift } else { 0.0 };
+                }
+            }
         }
         self.done(scores, site)
     }
@@ -146,13 +163,6 @@ impl<P: Policy> Machine for Clear<P> {
                     out[[t, j]] =
                         self.policy
                             .evaluate(&softmax.exponential, score - shift, argument)?;
-                }
-                if !P::ROW_MAXIMUM {
-                    // Evaluated for their range only: the mask zeroes the coefficients there.
-                    for score in row.iter().skip(visible) {
-                        self.policy
-                            .evaluate(&softmax.exponential, score - shift, argument)?;
-                    }
                 }
             }
         }
@@ -189,8 +199,14 @@ impl<P: Policy> Machine for Clear<P> {
             .to_owned())
     }
 
-    fn refresh(&mut self, mut x: Array3<f64>, site: Site) -> Result<Array3<f64>> {
-        self.policy.refresh(&mut x, site)?;
-        Ok(x)
+    fn refresh<const N: usize>(
+        &mut self,
+        mut tensors: [Array3<f64>; N],
+        sites: [Site; N],
+    ) -> Result<[Array3<f64>; N]> {
+        for (x, site) in tensors.iter_mut().zip(sites) {
+            self.policy.refresh(x, site)?;
+        }
+        Ok(tensors)
     }
 }

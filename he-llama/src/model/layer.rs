@@ -122,7 +122,8 @@ impl Layer {
         let x = if normed.is_some() {
             x
         } else {
-            m.refresh(x, at(Role::Hidden))?
+            let [x] = m.refresh([x], [at(Role::Hidden)])?;
+            x
         };
 
         let qkv = match normed {
@@ -140,11 +141,12 @@ impl Layer {
                 at(Role::AttentionMeanSquare),
             )?,
         };
-        let mixed = attend(m, qkv, cache, &functions.softmax, positions, layer)?;
-        let mixed = m.refresh(mixed, at(Role::Mixed))?;
+        let (softmax, rope) = (&functions.softmax, self.query.rope.as_ref());
+        let mixed = attend(m, qkv, cache, softmax, rope, positions, layer)?;
+        let [mixed] = m.refresh([mixed], [at(Role::Mixed)])?;
         let [attended] = m.project(&mixed, [&self.output], positions)?;
         let x = m.add(&x, &attended, at(Role::HiddenMiddle))?;
-        let x = m.refresh(x, at(Role::HiddenMiddle))?;
+        let [x] = m.refresh([x], [at(Role::HiddenMiddle)])?;
 
         let [gate, up] = norm_project(
             m,

@@ -147,7 +147,7 @@ impl Llama {
         }
         let end = self.config.layers;
         let x = m.last(&x, positions)?;
-        let x = m.refresh(x, Site::new(end, Role::Hidden))?;
+        let [x] = m.refresh([x], [Site::new(end, Role::Hidden)])?;
         let last = Positions {
             start: positions.end() - 1,
             len: 1,

@@ -1,6 +1,6 @@
 //! The operations that the description of the model is written in.
 
-use crate::model::attention::Softmax;
+use crate::model::attention::{Anchor, Softmax};
 use crate::model::function::Function;
 use crate::model::projection::Projection;
 use crate::model::site::Site;
@@ -44,7 +44,7 @@ impl<T> Default for Cache<T> {
 /// Tensors are logical, `[group, token, channel]`: hidden states have one group, queries one per
 /// head, keys and values one per kv head; attention weights are `[head, query, key]`. How they are
 /// packed is the machine's own matter. A dimension of 1 is broadcast. `site` names the result
-/// (the argument in [`Machine::refresh`]) and with it the calibrated bound on its magnitude: a
+/// (the arguments in [`Machine::refresh`]) and with it the calibrated bound on its magnitude: a
 /// machine may store `value / bound(site)`, folding the bounds into weights and constants.
 ///
 /// Levels are those of an encrypted run: plaintext or ciphertext product 1, polynomials as in
@@ -67,17 +67,18 @@ pub trait Machine {
     /// Mean over all channels of `x^2`, `[1, token, 1]`. One level.
     fn mean_square(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
 
-    /// `f(x) * factor`, shape of `factor`, `x` broadcast. The argument of `f` is at `argument`.
+    /// `f(x) * factor` for each of `factors`, shape of the factor, `x` broadcast. The argument of
+    /// `f` is at `argument`.
     ///
     /// Levels: [`crate::model::function::depth_times`].
-    fn apply_times(
+    fn apply_times<const N: usize>(
         &mut self,
         x: &Self::Tensor,
         f: &Function,
-        factor: &Self::Tensor,
+        factors: [&Self::Tensor; N],
         argument: Site,
-        site: Site,
-    ) -> Result<Self::Tensor, Self::Error>;
+        sites: [Site; N],
+    ) -> Result<[Self::Tensor; N], Self::Error>;
 
     /// `x + y`, equal shapes. No level.
     fn add(
@@ -99,18 +100,20 @@ pub trait Machine {
         positions: Positions,
     ) -> Result<(), Self::Error>;
 
-    /// `s[head, query, key] = sum_channel q[head, query, channel] * k[kv(head), key, channel]` over
-    /// all pairs, `kv(head) = head * kv_heads / heads`. One level.
+    /// `s[head, query, key] = sum_channel q[head, query, channel] * (k[kv(head), key, channel] - a)`
+    /// where `key <= position(query)`, else 0; `kv(head) = head * kv_heads / heads`, and `a` is the
+    /// anchor of the head at the query's position. One level.
     fn scores(
         &mut self,
         queries: &Self::Tensor,
         keys: &Self::Tensor,
+        anchor: Option<&Anchor<'_>>,
         positions: Positions,
         site: Site,
     ) -> Result<Self::Tensor, Self::Error>;
 
     /// `exp((score - shift[head]) / 2^k)` where `key <= position(query)`, else 0. The argument of
-    /// the exponential is at `argument`; its polynomial holds on all pairs, masked ones too.
+    /// the exponential is at `argument`.
     ///
     /// Levels: those of the polynomial; the mask belongs to its coefficients.
     fn exponential(
@@ -139,6 +142,11 @@ pub trait Machine {
     fn last(&mut self, x: &Self::Tensor, positions: Positions)
     -> Result<Self::Tensor, Self::Error>;
 
-    /// A place where `x`, with `|x| <= bound(site)`, may be bootstrapped; the machine decides.
-    fn refresh(&mut self, x: Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
+    /// A place where tensors, each with `|x| <= bound(site)`, may be bootstrapped; the machine
+    /// decides, and may do so for those of one projection together.
+    fn refresh<const N: usize>(
+        &mut self,
+        tensors: [Self::Tensor; N],
+        sites: [Site; N],
+    ) -> Result<[Self::Tensor; N], Self::Error>;
 }

@@ -13,8 +13,8 @@ pub fn gated<M: Machine>(
     layer: usize,
 ) -> Result<M::Tensor, M::Error> {
     let at = |role| Site::new(layer, role);
-    let gate = m.refresh(gate, at(Role::Gate))?;
-    let up = m.refresh(up, at(Role::Up))?;
-    let product = m.apply_times(&gate, silu, &up, at(Role::Gate), at(Role::Product))?;
-    m.refresh(product, at(Role::Product))
+    let [gate, up] = m.refresh([gate, up], [at(Role::Gate), at(Role::Up)])?;
+    let [product] = m.apply_times(&gate, silu, [&up], at(Role::Gate), [at(Role::Product)])?;
+    let [product] = m.refresh([product], [at(Role::Product)])?;
+    Ok(product)
 }

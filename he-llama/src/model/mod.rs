@@ -9,7 +9,6 @@ pub mod clear;
 pub mod fit;
 pub mod function;
 pub mod layer;
-pub mod ledger;
 pub mod llama;
 pub mod machine;
 pub mod mlp;

@@ -19,10 +19,8 @@ pub fn norm_project<M: Machine, const N: usize>(
     positions: Positions,
     mean_square: Site,
 ) -> Result<[M::Tensor; N], M::Error> {
-    let mut results = m.project(x, projections.map(|(p, _)| p), positions)?;
+    let raw = m.project(x, projections.map(|(p, _)| p), positions)?;
     let square = m.mean_square(x, mean_square)?;
-    for (result, (_, site)) in results.iter_mut().zip(projections) {
-        *result = m.apply_times(&square, inverse_root, result, mean_square, site)?;
-    }
-    Ok(results)
+    let sites = projections.map(|(_, site)| site);
+    m.apply_times(&square, inverse_root, raw.each_ref(), mean_square, sites)
 }

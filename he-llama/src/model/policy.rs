@@ -96,10 +96,12 @@ pub struct Escape {
     pub hi: f64,
 }
 
-/// Calibrated polynomials and modelled noise at every place where a bootstrap may be.
+/// Calibrated polynomials and modelled noise: of a bootstrap at every place where one may be, or
+/// where a plan has one.
 #[derive(Debug)]
 pub struct Simulated<'a> {
     bounds: &'a BTreeMap<Site, f64>,
+    plan: Option<&'a BTreeMap<Site, usize>>,
     noise: NoiseModel,
     rng: ChaCha20Rng,
     escapes: BTreeMap<Site, Escape>,
@@ -112,11 +114,17 @@ impl<'a> Simulated<'a> {
         let rng = ChaCha20Rng::seed_from_u64(noise.seed);
         Self {
             bounds,
+            plan: None,
             noise,
             rng,
             escapes: BTreeMap::new(),
             refreshed: 0,
         }
+    }
+
+    /// From here on bootstraps are where `plan` has them.
+    pub fn follow(&mut self, plan: &'a BTreeMap<Site, usize>) {
+        self.plan = Some(plan);
     }
 
     /// Arguments that left their polynomial's interval, by site.
@@ -176,6 +184,9 @@ impl Policy for Simulated<'_> {
     }
 
     fn refresh(&mut self, x: &mut Array3<f64>, site: Site) -> Result<()> {
+        if self.plan.is_some_and(|plan| !plan.contains_key(&site)) {
+            return Ok(());
+        }
         self.refreshed += 1;
         self.add_noise(x, site, self.noise.refresh_bits)
     }

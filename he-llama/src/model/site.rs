@@ -26,7 +26,7 @@ pub enum Role {
     Key,
     /// Value.
     Value,
-    /// Scaled attention scores, of all pairs, also those that the mask drops.
+    /// Scaled attention scores relative to the anchors; 0 for pairs that the mask drops.
     Scores,
     /// Masked powers entering softmax round `r`; those of round 0 come from the exponential.
     Powers(u8),

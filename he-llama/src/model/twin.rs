@@ -69,6 +69,11 @@ impl<'a, P: Policy> Twin<'a, P> {
         &self.machine.policy
     }
 
+    /// The policy, to change it between tokens.
+    pub fn policy_mut(&mut self) -> &mut P {
+        &mut self.machine.policy
+    }
+
     /// Ends the text and returns the policy.
     pub fn into_policy(self) -> P {
         self.machine.policy

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ckks_math::backend::dry_run::DryRun;
+use ckks_math::backend::packed::packed_row_len;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::keys::{EvaluationKeys, KeyRequest, merge_demand};
 use ckks_math::params::Params;
@@ -47,7 +48,8 @@ impl Demand {
         Ok(key_set_len(params, &self.keys)?)
     }
 
-    /// Bytes of the keys as a device with 8-byte words holds them, both halves.
+    /// Bytes of the keys as a device holds them once all have been used: both halves, as many bits
+    /// for each residue as its prime has.
     pub fn device_bytes(&self, params: &Params) -> u64 {
         self.keys
             .iter()
@@ -70,7 +72,7 @@ impl Demand {
 fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
     let basis = request.basis(params);
     let digits = basis.q_len().div_ceil(params.digit_size());
-    2 * 8 * params.degree() as u64 * (digits * basis.limbs()) as u64
+    (2 * digits * packed_row_len(params.ring(), basis)) as u64
 }
 
 /// Follows the first `passes` passes of a session; `progress` is told how many are done.

@@ -91,6 +91,9 @@ impl<B: Backend> Server<B> {
         let mut loaded = EvaluationKeys::new();
         for (i, key) in reader.enumerate() {
             loaded.insert(&context, key?)?;
+            // Each key is needed: expanded here it overlaps with the sender's making the next one,
+            // and the first token does not wait for it.
+            loaded.expand(&context)?;
             progress(i + 1, listed.len());
         }
         envelope::expect_end(kind, keys)?;

@@ -166,11 +166,9 @@ impl Setup {
         };
         let units = Units::new(llama, calibration)?;
         let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
-            // Kept on the device, the diagonals would take gigabytes beside the keys.
             let bootstrap = BootstrapOptions {
-                coeffs_to_slots_levels: None,
                 slots_to_coeffs_levels: levels,
-                resident: false,
+                ..BootstrapOptions::default()
             };
             let budget = budget(&params, bootstrap)?;
             let keys = session.positions();

@@ -52,6 +52,22 @@ pub fn rescale<B: RingKernels>(
     )
 }
 
+/// See [`SwitchKernels::mod_down_and_rescale`].
+pub fn mod_down_and_rescale<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    primes: usize,
+) -> Result<B::Block> {
+    let basis = backend.shape(x).basis;
+    let kept = Basis::q(basis.q_len() - primes);
+    let dropped = Basis {
+        lo: kept.hi,
+        ..basis
+    };
+    divide_round(backend, t, x, dropped, kept)
+}
+
 /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: subtract the
 /// centred residue modulo `D`, then multiply by `D^-1`.
 fn divide_round<B: RingKernels>(
@@ -89,10 +105,20 @@ pub fn key_switch<B: SwitchKernels>(
     x: &B::Block,
     key: &B::SwitchKey,
 ) -> Result<B::Block> {
+    let product = backend.key_product(t, x, key)?;
+    backend.mod_down(t, &product)
+}
+
+/// See [`SwitchKernels::key_product`].
+pub fn key_product<B: SwitchKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &B::Block,
+    key: &B::SwitchKey,
+) -> Result<B::Block> {
     let (basis, digit_size) = backend.switch_key_layout(key);
     let digits = backend.decompose(t, x, digit_size, usize::from(basis.special))?;
-    let product = backend.dot_key(t, &digits, key)?;
-    backend.mod_down(t, &product)
+    backend.dot_key(t, &digits, key)
 }
 
 /// See [`SwitchKernels::dot_key_turned`].

@@ -9,8 +9,10 @@ mod rows;
 mod seeded;
 mod transfer;
 
-pub use key_switch::{decompose, dot_key_turned, key_switch, mod_down, rescale};
+pub use key_switch::{
+    decompose, dot_key_turned, key_product, key_switch, mod_down, mod_down_and_rescale, rescale,
+};
 pub use packed::{embed_packed, sum_products};
-pub use rows::{add_rows, embed, tensor};
+pub use rows::{add_rows, add_scaled, embed, tensor};
 pub use seeded::{check_packed, load_seeded_key, masked, uniform};
 pub use transfer::{download_packed, is_zero, upload_packed};

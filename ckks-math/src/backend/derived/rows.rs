@@ -34,6 +34,33 @@ pub fn add_rows<B: RingKernels>(
     Ok(())
 }
 
+/// See [`RingKernels::add_scaled`].
+pub fn add_scaled<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    x: &mut B::Block,
+    first: usize,
+    y: &B::Block,
+    constants: &[u64],
+) -> Result<()> {
+    let (to, from) = (backend.shape(x).basis, backend.shape(y).basis);
+    // The conversion copies the limbs of `y`; what it makes of the others is multiplied by zero.
+    let mut lifted = backend.duplicate(t, y)?;
+    backend.intt(t, &mut lifted)?;
+    let mut lifted = backend.base_convert(t, &lifted, to)?;
+    backend.ntt(t, &mut lifted)?;
+    let total = backend.ring(t).q().len();
+    let held: Vec<usize> = from.prime_indices(total).collect();
+    let constant = |prime| {
+        held.iter()
+            .position(|&p| p == prime)
+            .map_or(0, |i| constants[i])
+    };
+    let all: Vec<u64> = to.prime_indices(total).map(constant).collect();
+    backend.scale_limbs(t, &mut lifted, &all)?;
+    backend.add_rows(t, x, first, &lifted)
+}
+
 /// See [`RingKernels::tensor`].
 pub fn tensor<B: RingKernels>(
     backend: &B,

@@ -254,6 +254,26 @@ impl RingKernels for DryRun {
         derived::add_rows(self, t, x, first, y)
     }
 
+    /// Counts one pass over the rows: the default body moves to coefficients and back.
+    fn add_scaled(
+        &self,
+        t: &RingSpec,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let op = "add_scaled";
+        check::block_of_ring(op, t, x)?;
+        check::block_of_ring(op, t, y)?;
+        check::contains(op, x.shape.basis, y.shape.basis)?;
+        check::rows(op, x.shape, &(first..first + y.shape.rows))?;
+        check::constants(op, t, y.shape.basis, constants)?;
+        x.domain = check::common_domain(op, x.domain, y.domain)?;
+        self.record_binary(Kernel::MultiplyAccumulate, y.shape, y.shape.rows, 1);
+        Ok(())
+    }
+
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
         check::block_of_ring("tensor", t, x)?;
         check::domain("tensor", x, Domain::Evaluations)?;

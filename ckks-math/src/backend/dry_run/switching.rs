@@ -236,6 +236,28 @@ impl SwitchKernels for DryRun {
         derived::rescale(self, t, x, primes)
     }
 
+    fn mod_down_and_rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
+        let op = "mod_down_and_rescale";
+        check::block_of_ring(op, t, x)?;
+        check::domain(op, x, Domain::Evaluations)?;
+        let basis = x.shape.basis;
+        let (level, special) = (usize::from(basis.hi), usize::from(basis.special));
+        check::same_basis(op, basis, Basis::qp(level.max(1), special.max(1)))?;
+        if primes == 0 || primes >= level {
+            return check::invalid(op, format!("{primes} primes to drop of {level}"));
+        }
+        self.record_operation(Operation::ModDown, x.shape.rows);
+        self.record_operation(Operation::Rescale, x.shape.rows);
+        derived::mod_down_and_rescale(self, t, x, primes)
+    }
+
+    fn key_product(&self, t: &RingSpec, x: &Block, key: &SwitchKey) -> Result<Block> {
+        check::block_of_ring("key_product", t, x)?;
+        check::ciphertext_basis("key_product", x.shape.basis)?;
+        self.key_covers("key_product", key, t, x.shape.basis.q_len())?;
+        derived::key_product(self, t, x, key)
+    }
+
     fn key_switch(&self, t: &RingSpec, x: &Block, key: &SwitchKey) -> Result<Block> {
         check::block_of_ring("key_switch", t, x)?;
         check::ciphertext_basis("key_switch", x.shape.basis)?;

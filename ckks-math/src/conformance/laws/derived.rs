@@ -102,6 +102,18 @@ pub fn key_switch_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
+/// Every level, digit size and number of special primes.
+pub fn key_product_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
+    Fixture::each(backend, &[1, 5], |f, rng| {
+        with_keys(f, rng, |rng, level, (basis, size), key| {
+            let x = f.upload(&f.random(rng, 1 + level % 2, Basis::q(level)))?;
+            let what = format!("key_product at level {level}, key over {basis}, digits of {size}");
+            let own = f.backend.key_product(&f.tables, &x, key);
+            same(f, &what, own, bare(f).key_product(&f.tables, &x, key))
+        })
+    })
+}
+
 /// Every level, digit size and number of special primes, Galois elements in turn.
 pub fn dot_key_turned_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 5], |f, rng| {

@@ -12,7 +12,7 @@ pub use arithmetic::{
     pointwise_matches_integers,
 };
 pub use packed::packed_polynomials_multiply_as_embedded_ones;
-pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor};
+pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor, scaled_rows_add_on_their_limbs};
 pub use seeded::{
     packed_rows_come_back, seeded_keys_are_those_of_both_halves,
     seeded_polynomials_follow_their_definition, zeros_are_told_from_others,

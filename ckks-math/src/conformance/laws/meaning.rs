@@ -2,9 +2,9 @@
 
 use super::kernels::near_ties;
 use super::{Rng, Verdict, ensure, galois_elements};
-use crate::backend::{Backend, Basis, RingKind};
+use crate::backend::{Backend, Basis, RingKind, SwitchKernels};
 use crate::conformance::oracle::{self, Big, CentredLift, HostBlock, HostSwitchKey};
-use crate::conformance::{Fixture, Violation};
+use crate::conformance::{DefaultsOnly, Fixture, Violation};
 
 /// Moduli of some primes.
 fn moduli<B: Backend>(f: &Fixture<'_, B>, primes: &[usize]) -> Vec<u64> {
@@ -141,6 +141,37 @@ pub fn rescale_divides_by_the_last_primes<B: Backend>(backend: &B) -> Verdict {
                 let out = f.backend.rescale(&f.tables, &block, primes)?;
                 let what = format!("rescale at level {level} by {primes} primes");
                 divides(f, &what, &x, &out, (kept, dropped))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// `mod_down_and_rescale` is `round(x / D)` with one rounding, `D` the product of the special primes
+/// and the last moduli.
+pub fn mod_down_and_rescale_divides_once<B: Backend>(backend: &B) -> Verdict {
+    Fixture::each(backend, &[4], |f, rng| {
+        for level in 2..=f.levels() {
+            for special in 1..=f.specials() {
+                for primes in 1..level {
+                    let whole = Basis::qp(level, special);
+                    let kept = Basis::q(level - primes);
+                    let dropped = Basis {
+                        lo: kept.hi,
+                        ..whole
+                    };
+                    let x = dividend(f, rng, (kept, dropped, whole));
+                    let block = f.upload_transformed(&x)?;
+                    let (b, t) = (f.backend, &f.tables);
+                    let out = b.mod_down_and_rescale(t, &block, primes)?;
+                    let what = format!(
+                        "mod_down_and_rescale at level {level} by {special} and {primes} primes"
+                    );
+                    divides(f, &what, &x, &out, (kept, dropped))?;
+                    let default = DefaultsOnly(b.clone());
+                    let default = default.mod_down_and_rescale(t, &block, primes)?;
+                    f.expect(&what, &out, &f.download(&default)?)?;
+                }
             }
         }
         Ok(())

@@ -319,6 +319,20 @@ impl RingKernels for Naive {
         derived::add_rows(self, t, x, if wrong { 0 } else { first }, y)
     }
 
+    fn add_scaled(
+        &self,
+        t: &RingSpec,
+        x: &mut Block,
+        first: usize,
+        y: &Block,
+        constants: &[u64],
+    ) -> Result<()> {
+        let ones = vec![1; constants.len()];
+        let wrong = self.has(Fault::AddScaledOverride);
+        let constants = if wrong { &ones } else { constants };
+        derived::add_scaled(self, t, x, first, y, constants)
+    }
+
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
         if self.has(Fault::TensorOverride) {
             let product = self.pointwise(t, Pointwise::Mul, x, y)?;

@@ -2,7 +2,7 @@
 
 use super::{Block, Fault, Key, Matrix, Naive};
 use crate::backend::{
-    Basis, GemmKernels, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, derived,
+    Basis, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, derived,
 };
 use crate::error::Result;
 
@@ -82,6 +82,21 @@ impl SwitchKernels for Naive {
             return self.restrict(t, x, 0..x.shape.rows, kept);
         }
         derived::rescale(self, t, x, primes)
+    }
+
+    fn mod_down_and_rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
+        if self.has(Fault::ModDownAndRescaleOverride) {
+            return self.rescale(t, &self.mod_down(t, x)?, primes);
+        }
+        derived::mod_down_and_rescale(self, t, x, primes)
+    }
+
+    fn key_product(&self, t: &RingSpec, x: &Block, key: &Key) -> Result<Block> {
+        let mut out = derived::key_product(self, t, x, key)?;
+        if self.has(Fault::KeyProductOverride) {
+            out = self.pointwise(t, Pointwise::Add, &out, &out)?;
+        }
+        Ok(out)
     }
 
     fn key_switch(&self, t: &RingSpec, x: &Block, key: &Key) -> Result<Block> {

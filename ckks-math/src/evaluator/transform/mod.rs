@@ -15,10 +15,11 @@ pub use encoded::{EncodedTransform, encoded_bytes};
 pub use plan::{BabyTerms, TransformPlan};
 
 use super::Evaluator;
+use super::raised::Raised;
 use crate::backend::{Backend, Basis};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
-use steps::{BabySteps, InnerSums, Sum};
+use steps::{BabySteps, InnerSums};
 
 impl<B: Backend> Evaluator<B> {
     /// Applies an encoded transform, without rescaling: the scale becomes the product of both.
@@ -45,6 +46,34 @@ impl<B: Backend> Evaluator<B> {
         x: &Ciphertext<B>,
         transforms: &[&EncodedTransform<B>],
     ) -> Result<Vec<Ciphertext<B>>> {
+        let (backend, t) = (self.backend(), self.tables());
+        let raised = self.transform_raised(x, transforms)?;
+        raised
+            .iter()
+            .map(|raised| Ok(self.wrap(backend.mod_down(t, &raised.block)?, &raised.like)))
+            .collect()
+    }
+
+    /// As [`Evaluator::transform`], rescaled: the division by `P` is that by the level's modulus.
+    pub fn transform_rescaled(
+        &self,
+        x: &Ciphertext<B>,
+        transform: &EncodedTransform<B>,
+    ) -> Result<Ciphertext<B>> {
+        let raised = self.transform_raised(x, &[transform])?;
+        let raised = raised.first().ok_or(Error::SlotMismatch {
+            op: "transform",
+            found: 0,
+            expected: 1,
+        })?;
+        self.lower(raised)
+    }
+
+    fn transform_raised(
+        &self,
+        x: &Ciphertext<B>,
+        transforms: &[&EncodedTransform<B>],
+    ) -> Result<Vec<Raised<B>>> {
         self.context().check_hash("transform", x.hash)?;
         for transform in transforms {
             if x.level != transform.level {
@@ -72,10 +101,8 @@ impl<B: Backend> Evaluator<B> {
         x: &Ciphertext<B>,
         babies: &BabySteps<B>,
         transform: &EncodedTransform<B>,
-    ) -> Result<Ciphertext<B>> {
-        let (backend, t) = (self.backend(), self.tables());
+    ) -> Result<Raised<B>> {
         let x = x.with_slots(transform.slots.max(x.slots))?;
-        let k = x.count;
         let chains = transform.chains(x.slots);
         let at_rest = |i: &usize| transform.giants[*i].0.is_multiple_of(transform.slots);
         let turned = chains.iter().flat_map(|chain| &chain.giants).flatten();
@@ -83,9 +110,9 @@ impl<B: Backend> Evaluator<B> {
             .copied()
             .chain((0..transform.giants.len()).filter(at_rest));
         let mut inner = InnerSums::new(self, babies, transform, order.collect());
-        let mut total = Sum::<B>::default();
+        let mut total = None;
         for chain in &chains {
-            let mut sum = Sum::default();
+            let mut sum = None;
             for giant in &chain.giants {
                 sum = self.giant_step(&x, sum, chain.step)?;
                 if giant.is_some() {
@@ -98,21 +125,16 @@ impl<B: Backend> Evaluator<B> {
         while inner.more() {
             self.add_sum(&mut total, inner.next()?)?;
         }
-        let mut block = match total.switched {
-            Some(switched) => backend.mod_down(t, &switched)?,
-            None => backend.alloc(t, 2 * k, x.poly.shape(backend).basis)?,
+        let block = match total {
+            Some(block) => block,
+            None => {
+                let basis = self.switching_basis(x.level);
+                self.backend().alloc(self.tables(), 2 * x.count, basis)?
+            }
         };
-        if let Some(constant) = &total.constant {
-            backend.add_rows(t, &mut block, 0, constant)?;
-        }
-        if let Some(linear) = &total.linear {
-            backend.add_rows(t, &mut block, k, linear)?;
-        }
         let scale = x.scale * transform.scale;
-        Ok(Ciphertext {
-            scale,
-            ..self.wrap(block, &x)
-        })
+        let like = Ciphertext { scale, ..x };
+        Ok(Raised { block, like })
     }
 
     /// The primes of keys at a level, over which diagonals are encoded.

@@ -66,6 +66,45 @@ pub fn restrict_and_stack_move_rows<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
+/// `add_scaled` multiplies and adds on the limbs of its operand and leaves the others as they are.
+pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
+    Fixture::each(backend, &[1, 4, 6], |f, rng| {
+        let whole = Basis::qp(f.levels(), f.specials());
+        let pairs = [
+            (whole, Basis::q(f.levels())),
+            (whole, whole),
+            (Basis::qp(2, 1), Basis::q(2)),
+            (whole, Basis::digit(1, 3)),
+        ];
+        for (basis, y_basis) in pairs {
+            for (first, rows) in [(0, 5), (0, 2), (1, 3), (4, 1)] {
+                let (x, y) = (f.random(rng, 5, basis), f.random(rng, rows, y_basis));
+                let constants: Vec<u64> = f
+                    .ring
+                    .moduli(y_basis)
+                    .map(|m| rng.residue(m.value()))
+                    .collect();
+                let expected = HostBlock::build(&f.ring, 5, basis, |row, prime, j| {
+                    let old = x.limb(row, prime)[j];
+                    let limb = y.primes().iter().position(|&p| p == prime);
+                    let Some(limb) = limb.filter(|_| (first..first + rows).contains(&row)) else {
+                        return old;
+                    };
+                    let q = f.ring.prime(prime).value();
+                    let term = oracle::mul(y.limb(row - first, prime)[j], constants[limb], q);
+                    oracle::add(old, term, q)
+                });
+                let mut found = f.upload(&x)?;
+                f.backend
+                    .add_scaled(&f.tables, &mut found, first, &f.upload(&y)?, &constants)?;
+                let what = format!("add_scaled of {rows} rows over {y_basis} from row {first}");
+                f.expect(&what, &found, &expected)?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// `add_rows` changes the rows it names and no others; `tensor` multiplies linear polynomials.
 pub fn rows_add_and_tensor<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
