@@ -118,7 +118,13 @@ impl<B: Backend> Study<B> {
         let level = self.bootstrapper.input_level();
         let mut encryptor =
             Encryptor::with_secret_key(context, &key, root.derive("encryption", 0))?;
-        let plaintext = context.encode_complex(&message, level, params.scale_at(level))?;
+        let scale = params.scale_at(level);
+        let plaintext = if self.question.complex {
+            context.encode_complex(&message, level, scale)?
+        } else {
+            let real: Vec<f64> = message.iter().map(|z| z.re).collect();
+            context.encode(&real, level, scale)?
+        };
         let x = encryptor.encrypt(&plaintext)?;
         let start = Instant::now();
         let y = if self.question.complex {

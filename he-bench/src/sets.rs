@@ -15,8 +15,8 @@ pub const FAST_PRIMES: &str = "n16-deep-w49";
 /// [`FAST_PRIMES`] is the same in primes that 52-bit multipliers hold.
 pub const SCHEME: [&str; 2] = ["n16-deep", FAST_PRIMES];
 
-/// The sets that bootstrapping is timed on.
-pub const BOOTSTRAP: [&str; 1] = ["n16-boot"];
+/// The sets that bootstrapping is timed on, one for each ring.
+pub const BOOTSTRAP: [&str; 2] = ["n16-boot", "n16-ci-boot"];
 
 /// The sets that the decoder layer is timed on.
 pub const LAYER: [&str; 1] = [session::DEFAULT_PRESET];

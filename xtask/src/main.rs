@@ -5,11 +5,13 @@
 //! | `ci` | all that a change must pass, as `.ci/run` runs it |
 //! | `bench`, `precision` | the programs of he-bench |
 //! | `contracts` | every kernel states a contract and names a law that the suite runs |
+//! | `cuda-check` | compiles every CUDA kernel for every architecture: registers, spills, embedded PTX |
 //! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
 
 mod budget;
 mod ci;
 mod contracts;
+mod cuda_check;
 mod rust_source;
 mod workspace;
 
@@ -39,6 +41,12 @@ enum Task {
     Precision(Passed),
     /// Check that every kernel states a contract and names a law that the suite runs.
     Contracts,
+    /// Compile every CUDA kernel for every architecture; check registers, spills, embedded PTX.
+    CudaCheck {
+        /// Replace the embedded PTX.
+        #[arg(long)]
+        write: bool,
+    },
     /// Check lengths of files, `where` clauses and required methods.
     Budget,
 }
@@ -56,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(passed) => workspace::he_bench("bench", &passed.options),
         Task::Precision(passed) => workspace::he_bench("precision", &passed.options),
         Task::Contracts => contracts::run(),
+        Task::CudaCheck { write } => cuda_check::run(write),
         Task::Budget => budget::run(),
     };
     match outcome {

@@ -30,6 +30,12 @@
 //! bit-reversed order, in one real vector. The first matrix of the packed StC includes the way back,
 //! `w = first half + i second half`, repeated with period `n`.
 
+mod native;
+mod odd;
+mod real;
+
+pub use real::{RealBasis, real_order};
+
 use std::collections::BTreeMap;
 
 use thiserror::Error;

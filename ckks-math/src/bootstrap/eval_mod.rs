@@ -1,11 +1,32 @@
 //! EvalMod: the remainder modulo `q0` as a scaled sine [Cheon-Han-Kim-Kim-Song 2018], by a cosine
 //! polynomial and double angles [Han-Ki 2020].
+//!
+//! # Where the noise comes from
+//!
+//! With `u = x / K` for `x = m/q0 + I - 1/4` and `r = q0 / D0` the message ratio, the result is `r sin(2 pi x) /
+//! 2 pi` in units of the message, an even function computed by `T_2 = 2 u^2 - 1`. An error of `T_2` counts
+//!
+//! ```text
+//! | d(r sin(2 pi x) / 2 pi) / d T_2 | = r K / 4 |u| = r K^2 / 4 |x|     at integers,
+//! ```
+//!
+//! `r K^2` at `I = 0`, where most slots are, against `r K` for an error of `u` and a quarter (then a 16th, ..)
+//! for one of `T_4` (`T_8`, ..). So `T_2` deserves a larger scale than the rest: it gets one when the
+//! level that divides `T_2^2` is wider than the others, by half as many bits ([`argument_scale`]).
 
 use super::Bootstrapper;
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
+use crate::params::Params;
+
+/// The scale of the argument at `level` for which `T_4`, two levels below, is at the scale of the modulus it
+/// is divided by next: that of its own level when all are equally wide.
+pub(super) fn argument_scale(params: &Params, level: usize) -> f64 {
+    let below = |steps: usize| params.group_modulus(level.saturating_sub(steps));
+    (below(0).powi(2) * below(1) * below(2)).powf(0.25)
+}
 
 impl<B: Backend> Bootstrapper<B> {
     /// From slots holding `2 (m/q0 + I) / (hi - lo)` to slots holding the message divided by
@@ -25,11 +46,7 @@ impl<B: Backend> Bootstrapper<B> {
         // coefficient is c, and (1 + 3c/4) z - c z^3 is within c/4 of z.
         let cubic = (2.0 * std::f64::consts::PI / ratio).powi(2) / 6.0;
         let wanted = params.scale_at(out) * ratio * (1.0 + 0.75 * cubic) / copies as f64;
-        let last = params.group_modulus(out + 1);
-        // The rest of the way to the canonical scale is a power of two, multiplied exactly; a scale
-        // below the last modulus is reached as it is.
-        let shift = (wanted / last).log2().round().max(0.0);
-        let mut scales = vec![wanted / shift.exp2()];
+        let mut scales = vec![wanted];
         for step in 0..self.fit.double_angles as usize {
             let modulus = params.group_modulus(out + 1 + step);
             scales.push((scales[step] * modulus).sqrt());
@@ -41,11 +58,6 @@ impl<B: Backend> Bootstrapper<B> {
             ev.raised_constant(&mut twice, -d)?;
             y = ev.lower(&twice)?.with_scale(scale);
         }
-        let y = if shift > 0.0 {
-            ev.mul_integer(&y, shift.exp2())?
-        } else {
-            y
-        };
         Ok(y.with_scale(params.scale_at(out)))
     }
 }

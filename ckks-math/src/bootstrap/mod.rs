@@ -10,31 +10,38 @@
 //!
 //! With `q0` the base modulus and `D0 = q0 / 2^message_ratio_bits` the scale at the bottom:
 //! * after ModRaise each coefficient is `m + q0 I`, `|I| <= K` but for the probability of
-//!   [`crate::polyval::overflow::overflow_failure_log2`];
+//!   [`Bootstrapper::failure_log2`];
 //! * CtS puts `u = ((m/q0 + I) - 1/4) / (K + eps + 1/4)` into slots (the `1/4` by an added constant);
 //! * EvalMod returns `sin(2 pi m / q0) / (2 pi)`, off from `m / q0` by at most `(2 pi)^2 / 6` times
 //!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
+//!
+//! On the conjugate-invariant ring all of this is real: `N` slots by one EvalMod. Its linear maps, and the
+//! basis whose coordinates take the place of coefficients, are in [`dft::RealBasis`].
 
 mod cost;
 pub mod dft;
 mod eval_mod;
+mod linear;
 mod mod_raise;
 mod requests;
 
 pub use cost::{RefreshCost, refresh_cost};
-pub use dft::{DftError, DftPlan, Diagonals};
+pub use dft::{DftError, DftPlan, Diagonals, RealBasis, real_order};
 pub use requests::refresh_requests;
 
-use crate::backend::{Backend, RingKind};
+use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
-use crate::encoding::Complex64;
+use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
 use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan, encoded_bytes};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
+use crate::polyval::overflow::overflow_failure_log2;
+use crate::polyval::overflow_real::real_overflow_failure_log2;
+use linear::Coordinates;
 
 /// Choices of a bootstrapper that do not change its keys' security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +94,7 @@ pub struct Bootstrapper<B: Backend> {
     context: Context<B>,
     literal: BootstrapLiteral,
     slots: usize,
+    coordinates: Coordinates,
     /// Level that ModRaise raises to.
     top: usize,
     /// Level at which StC starts.
@@ -100,8 +108,8 @@ pub struct Bootstrapper<B: Backend> {
 impl<B: Backend> Bootstrapper<B> {
     /// Prepares the refresh of ciphertexts with `slots` slots (a power of two, at least 4).
     ///
-    /// Needs a parameter set with a [`BootstrapLiteral`] on the standard ring. The keys it needs
-    /// are listed by [`refresh_requests`].
+    /// Needs a parameter set with a [`BootstrapLiteral`], on either ring. The keys it needs are
+    /// listed by [`refresh_requests`].
     pub fn new(context: &Context<B>, slots: usize, options: BootstrapOptions) -> Result<Self> {
         let params = context.params();
         let literal = params.literal().bootstrap.clone().ok_or_else(|| {
@@ -110,12 +118,6 @@ impl<B: Backend> Bootstrapper<B> {
                 params.name()
             ))
         })?;
-        if params.ring().kind() != RingKind::Standard {
-            return Err(Error::InvalidParameters(format!(
-                "{} is on the conjugate-invariant ring: bootstrapping needs the standard ring",
-                params.name()
-            )));
-        }
         if literal.coeffs_to_slots_levels == 0 || literal.slots_to_coeffs_levels == 0 {
             return Err(Error::InvalidParameters(format!(
                 "{} reserves {} levels for CoeffsToSlots and {} for SlotsToCoeffs: each needs one",
@@ -124,11 +126,11 @@ impl<B: Backend> Bootstrapper<B> {
                 literal.slots_to_coeffs_levels
             )));
         }
-        if !slots.is_power_of_two() || !(4..=params.degree() / 2).contains(&slots) {
+        if !slots.is_power_of_two() || !(4..=params.max_slots()).contains(&slots) {
             return Err(Error::SlotMismatch {
                 op: "bootstrapper (a power of two from 4)",
                 found: slots,
-                expected: params.degree() / 2,
+                expected: params.max_slots(),
             });
         }
         let layers = slots.trailing_zeros() as usize;
@@ -153,18 +155,20 @@ impl<B: Backend> Bootstrapper<B> {
             CosineFit::EvenNearIntegers,
         )?;
         let (lo, hi) = fit.chebyshev.interval();
-        // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by N / 2n, and the
-        // real part is t + conj(t).
-        let gap = (params.degree() / 2 / slots) as f64;
-        let constant = 2.0 / (hi - lo) / gap / 2.0;
+        // CtS: u = 2 x / (hi - lo) with x = (m/q0 + I); the trace multiplies by the ring's slots
+        // over n.
+        let coordinates = Coordinates::of(params, slots);
+        let gap = (params.max_slots() / slots) as f64;
+        let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
-        let order = grouping(slots, cts, options.keys)?;
-        let matrices = DftPlan::with_layers(slots, &order)?
-            .scaled(constant)?
-            .coeffs_to_slots();
-        let after = params.group_modulus(top - cts);
+        let order = match coordinates {
+            Coordinates::Complex => grouping(slots, cts, options.keys)?,
+            Coordinates::Real(_) => linear::largest_first(slots, cts)?,
+        };
+        let matrices = coordinates.to_slots(slots, &order, constant)?;
+        let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
-        let matrices = DftPlan::even(slots, stc)?.slots_to_coeffs();
+        let matrices = coordinates.from_slots(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let scales = (params.scale_at(stc), bottom_scale);
         let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
@@ -173,6 +177,7 @@ impl<B: Backend> Bootstrapper<B> {
             context: context.clone(),
             literal,
             slots,
+            coordinates,
             top,
             bottom: stc,
             coeffs_to_slots,
@@ -200,11 +205,12 @@ impl<B: Backend> Bootstrapper<B> {
     /// log2 of the probability that one of the coefficients overflows `K` in one refresh, which
     /// would garble it.
     pub fn failure_log2(&self) -> f64 {
-        crate::polyval::overflow::overflow_failure_log2(
-            self.literal.ephemeral_weight,
-            self.literal.overflow_bound,
-            2 * self.slots as u64,
-        )
+        let (h, k) = (self.literal.ephemeral_weight, self.literal.overflow_bound);
+        let (slots, n) = (self.slots as u64, self.context.params().degree());
+        match self.coordinates {
+            Coordinates::Complex => overflow_failure_log2(h, k, 2 * slots),
+            Coordinates::Real(basis) => real_overflow_failure_log2(basis, h, k, n, slots),
+        }
     }
 
     /// Refreshes real slots in `[-1, 1]`: from [`Bootstrapper::input_level`] or above to
@@ -237,8 +243,11 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
-    /// one batch.
+    /// one batch. Standard ring only: slots of the other are real.
     pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        if self.coordinates != Coordinates::Complex {
+            return Err(EncodingError::RealSlotsOnly.into());
+        }
         let coefficients = self.slots_to_coeffs(ev, x)?;
         let raised = self.mod_raise(ev, &coefficients)?;
         let slots = self.to_slots(ev, &raised)?;
@@ -307,7 +316,9 @@ impl<B: Backend> Bootstrapper<B> {
         ev.add(x, &ev.align_to(&wide, level, params.scale_at(level))?)
     }
 
-    /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order.
+    /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order on the standard
+    /// ring. On the conjugate-invariant one to coordinates in the order of [`real_order`]: odd ones, modulo
+    /// the base modulus, for all slots, native ones for fewer.
     pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level < self.bottom {
             return Err(Error::LevelExhausted {
@@ -335,7 +346,7 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::output_level`].
     ///
     /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
-    /// coefficient `rev(j)` of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
+    /// coefficient `rev(j)` (coordinate [`real_order`]) of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
     /// returns, or a product at the bottom modulus in its place. At another scale the values times
     /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
     /// canonical one by that ratio.
@@ -351,6 +362,9 @@ impl<B: Backend> Bootstrapper<B> {
     fn real_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let raised = self.mod_raise(ev, x)?;
         let slots = self.to_slots(ev, &raised)?;
+        if self.coordinates != Coordinates::Complex {
+            return Ok(slots);
+        }
         // I is dense: the upper half of the coefficients holds multiples of q0 even where the
         // message has none, and they sit in the imaginary parts.
         ev.add(&slots, &ev.conjugate(&slots)?)
@@ -372,8 +386,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 }
 
-/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`
-/// in the last one.
+/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`, by
+/// the same factor in each: rounding the diagonals then costs each the same.
 fn encode<B: Backend>(
     context: &Context<B>,
     matrices: &[Diagonals],
@@ -382,14 +396,13 @@ fn encode<B: Backend>(
     options: BootstrapOptions,
 ) -> Result<Vec<EncodedTransform<B>>> {
     let params = context.params();
-    let last = matrices.len() - 1;
+    let each = (to / from).powf(1.0 / matrices.len() as f64);
     matrices
         .iter()
         .enumerate()
         .map(|(i, matrix)| {
             let level = level - i;
-            let target = if i == last { to } else { from };
-            let scale = target / from * params.group_modulus(level);
+            let scale = each * params.group_modulus(level);
             let (babies, _) = steps(matrix.map.len(), options.keys);
             let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
             let resident =

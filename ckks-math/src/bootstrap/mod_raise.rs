@@ -1,6 +1,12 @@
 //! ModRaise through the ephemeral sparse secret, and the trace onto the sparse subring.
+//!
+//! Any basis of the ring over the integers can be lifted in: what is added is a multiple of `q0`, and
+//! small in the coordinates that were lifted. All slots of the conjugate-invariant ring are lifted in the
+//! odd basis ([`super::RealBasis::Odd`]).
 
 use super::Bootstrapper;
+use super::linear::{native_from_odd, odd_from_native};
+use crate::arith::Modulus;
 use crate::backend::{Backend, Basis};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
@@ -9,7 +15,7 @@ use crate::keys::KeyPurpose;
 
 impl<B: Backend> Bootstrapper<B> {
     /// From level 0 to the top: the coefficients become `m + q0 I` under the long-term secret, the
-    /// scale is read as `q0`, and sparse slots are projected by the trace (times `N / 2n`).
+    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots over `n`).
     pub(super) fn mod_raise(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level != 0 {
             return Err(Error::LevelMismatch {
@@ -24,17 +30,22 @@ impl<B: Backend> Bootstrapper<B> {
         let mut block = backend.duplicate(t, &sparse.poly.block)?;
         backend.intt(t, &mut block)?;
         let top: Basis = params.basis_at(self.top);
-        let mut raised = backend.base_convert(t, &block, top)?;
+        let mut raised = if self.coordinates.are_odd() {
+            let odd = self.change(&block, odd_from_native)?;
+            self.change(&backend.base_convert(t, &odd, top)?, native_from_odd)?
+        } else {
+            backend.base_convert(t, &block, top)?
+        };
         backend.ntt(t, &mut raised)?;
         let raised = Ciphertext {
             level: self.top,
             scale: params.group_modulus(0),
-            slots: params.degree() / 2,
+            slots: params.max_slots(),
             ..ev.wrap(raised, x)
         };
         let mut sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
         let mut step = self.slots;
-        while step < params.degree() / 2 {
+        while step < params.max_slots() {
             let turned = ev.rotate(&sum, step as i64)?;
             sum = ev.add(&sum, &turned)?;
             step *= 2;
@@ -43,6 +54,20 @@ impl<B: Backend> Bootstrapper<B> {
             slots: self.slots,
             ..sum
         })
+    }
+
+    /// Applies a change of basis to the coefficients of every row and prime, on the host.
+    fn change(
+        &self,
+        block: &B::Block,
+        change: fn(&mut [u64], usize, &[Modulus]),
+    ) -> Result<B::Block> {
+        let (backend, t) = (self.context.backend(), self.context.tables());
+        let shape = backend.shape(block);
+        let moduli: Vec<Modulus> = self.context.params().ring().moduli(shape.basis).collect();
+        let mut residues = backend.download(t, block)?;
+        change(&mut residues, shape.degree, &moduli);
+        backend.upload(t, shape.rows, shape.basis, &residues)
     }
 
     /// Changes the secret.

@@ -108,12 +108,20 @@ impl ParamsLiteral {
         }
         // The digit's product must not exceed that of the special primes, or key switching noise
         // grows by the difference.
-        let widest = self.groups().iter().map(|g| g.0).max().unwrap_or(0);
-        if self.digit_size as u32 * widest > self.special_primes as u32 * self.special_bits + 1 {
-            return bad(format!(
-                "digits of {} primes of {widest} bits exceed {} special primes of {} bits",
-                self.digit_size, self.special_primes, self.special_bits
-            ));
+        let primes: Vec<u32> = self
+            .groups()
+            .iter()
+            .flat_map(|&(bits, count)| std::iter::repeat_n(bits, count))
+            .collect();
+        let special = self.special_primes as u32 * self.special_bits;
+        for digit in primes.chunks(self.digit_size) {
+            let bits: u32 = digit.iter().sum();
+            if bits > special + 1 {
+                return bad(format!(
+                    "a digit of primes of {digit:?} bits, {bits} in all, exceeds {} special primes of {} bits",
+                    self.special_primes, self.special_bits
+                ));
+            }
         }
         if self.log_scale < 20 || self.log_scale > 110 {
             return bad(format!("scale 2^{} is not in 2^20..2^110", self.log_scale));

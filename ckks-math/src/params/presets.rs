@@ -13,6 +13,7 @@ pub fn preset_names() -> &'static [&'static str] {
         "n16-deep",
         "n14-shallow",
         "n16-ci",
+        "n16-ci-boot",
     ]
 }
 
@@ -26,6 +27,7 @@ pub fn preset_names() -> &'static [&'static str] {
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
 /// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
+/// | `n16-ci-boot` | 2^16 | 1552 | h = 192 | `n16-boot` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let levels = |parts: &[(u32, usize)]| -> Vec<u32> {
         parts
@@ -138,6 +140,43 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             log_scale: 45,
             secret: SecretDistribution::Ternary,
             bootstrap: None,
+        },
+        // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 22 at
+        // 2^-60, on as many levels, by a higher degree with fewer double angles. The level of T_4 is
+        // wide, see `bootstrap::eval_mod`; what it takes CoeffsToSlots gives.
+        "n16-ci-boot" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::ConjugateInvariant,
+            log_n: 16,
+            level_bits: levels(&[
+                (49, 1),
+                (34, 3),
+                (40, 13),
+                (48, 2),
+                (49, 2),
+                (48, 1),
+                (49, 1),
+                (55, 1),
+                (49, 1),
+                (47, 1),
+                (48, 2),
+            ]),
+            word_bits: 55,
+            special_primes: 7,
+            special_bits: 49,
+            digit_size: 7,
+            log_scale: 40,
+            secret: SecretDistribution::SparseTernary { weight: 192 },
+            bootstrap: Some(BootstrapLiteral {
+                slots_to_coeffs_levels: 3,
+                coeffs_to_slots_levels: 3,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
+                overflow_bound: 22,
+                cosine_degree: 58,
+                double_angles: 2,
+                message_ratio_bits: 11,
+            }),
         },
         other => {
             return Err(Error::InvalidParameters(format!(

@@ -83,7 +83,7 @@ fn ephemeral_secrets_keep_their_bound() {
         assert!(special + 1.0 > params.log_q_at(0), "{}", params.name());
         found += 1;
     }
-    assert_eq!(found, 3);
+    assert_eq!(found, 4);
 }
 
 /// A base of two short primes needs two special primes towards the ephemeral secret, and both
@@ -183,7 +183,7 @@ fn fields_that_contradict_are_refused() {
         ("words", |l| l.special_bits = 19),
         ("special prime", |l| l.special_primes = 0),
         ("special prime", |l| l.digit_size = 0),
-        ("exceed", |l| l.digit_size = 9),
+        ("exceeds", |l| l.digit_size = 9),
         ("scale", |l| l.log_scale = 111),
         ("weight", |l| {
             l.secret = SecretDistribution::SparseTernary { weight: 0 }

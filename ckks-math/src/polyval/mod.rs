@@ -16,6 +16,7 @@ mod evaluate;
 mod exchange;
 pub mod modular;
 pub mod overflow;
+pub mod overflow_real;
 pub mod plan;
 pub mod remez;
 

@@ -88,10 +88,21 @@ fn irwin_hall_tail(n: usize, k: usize) -> f64 {
 
 /// log2 of Chernoff's bound min_t exp(-t k) (sinh(t/2) / (t/2))^n on P(S > k).
 fn chernoff(n: usize, k: usize) -> f64 {
-    let exponent = |t: f64| n as f64 * ln_sinhc(0.5 * t) - t * k as f64;
-    // The exponent is convex in t. Its minimiser solves coth(t/2)/2 - 1/t = k/n; the left side is
-    // at least 1/2 - 1/t, which puts the minimiser below 1 / (1/2 - k/n).
-    let (mut low, mut high) = (0.0, 1.0 / (0.5 - k as f64 / n as f64));
+    chernoff_mixed(n, 0, k)
+}
+
+/// log2 of Chernoff's bound on P(S > k) for the sum S of `single` uniform variables on [-1/2, 1/2]
+/// and twice `double` others; minus infinity where S cannot exceed k.
+pub(super) fn chernoff_mixed(single: usize, double: usize, k: usize) -> f64 {
+    let reach = 0.5 * single as f64 + double as f64;
+    if k as f64 >= reach {
+        return f64::NEG_INFINITY;
+    }
+    let exponent =
+        |t: f64| single as f64 * ln_sinhc(0.5 * t) + double as f64 * ln_sinhc(t) - t * k as f64;
+    // The exponent is convex in t. Where its derivative vanishes, with coth at least 1,
+    // k >= reach - (single + double) / t, which puts the minimiser below the upper end.
+    let (mut low, mut high) = (0.0, (single + double) as f64 / (reach - k as f64));
     for _ in 0..100 {
         let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
         if exponent(a) < exponent(b) {
@@ -113,7 +124,7 @@ fn ln_sinhc(y: f64) -> f64 {
 }
 
 /// log2(2^a + 2^b).
-fn log2_add(a: f64, b: f64) -> f64 {
+pub(super) fn log2_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a >= b { (a, b) } else { (b, a) };
     if low == f64::NEG_INFINITY {
         return high;

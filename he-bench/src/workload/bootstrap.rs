@@ -2,20 +2,25 @@
 
 use super::{Group, Harness, ids_of, message};
 use crate::error::Result;
-use ckks_math::backend::Backend;
+use ckks_math::backend::{Backend, RingKind};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
 use std::sync::Arc;
 
+/// The refresh of the conjugate-invariant ring, the only id of sets on it.
+const REAL: &str = "bootstrap/conjugate_invariant";
+
 pub(super) fn run<B: Backend>(
     backend: &B,
     params: &Params,
     harness: &mut impl Harness,
 ) -> Result<()> {
-    let complex = harness.wants("bootstrap/complex");
-    if !ids_of(Group::Bootstrap).any(|id| harness.wants(id)) {
+    let real = params.ring().kind() == RingKind::ConjugateInvariant;
+    let complex = !real && harness.wants("bootstrap/complex");
+    let mut ids = ids_of(Group::Bootstrap).filter(|&id| (id == REAL) == real);
+    if !ids.any(|id| harness.wants(id)) {
         return Ok(());
     }
     let context = Context::new(params.clone(), backend.clone())?;
@@ -32,6 +37,12 @@ pub(super) fn run<B: Backend>(
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
     let x =
         encryptor.encrypt(&context.encode(&message(slots), level, params.scale_at(level))?)?;
+    if real {
+        return harness.time(REAL, params, &mut || {
+            bootstrapper.refresh(&ev, &x)?;
+            Ok(backend.synchronize()?)
+        });
+    }
     if harness.wants("half_boot") {
         let coefficients = bootstrapper.slots_to_coeffs(&ev, &x)?;
         harness.time("half_boot", params, &mut || {

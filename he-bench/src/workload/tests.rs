@@ -23,7 +23,11 @@ fn every_id_runs() {
     let backend = select::open("cpu", Some(1)).unwrap();
     let mut roll = Roll::default();
     let mut run_on = |params: &Params, group| run(&backend, params, group, &mut roll).unwrap();
-    for (name, group) in [("n16-deep", Group::Scheme), ("n16-boot", Group::Bootstrap)] {
+    for (name, group) in [
+        ("n16-deep", Group::Scheme),
+        ("n16-boot", Group::Bootstrap),
+        ("n16-ci-boot", Group::Bootstrap),
+    ] {
         let mut literal = sets::literal(name).unwrap();
         literal.log_n = 10;
         let params = literal.check_insecure_for_tests(backend.limits()).unwrap();
