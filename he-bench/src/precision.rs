@@ -218,7 +218,7 @@ mod tests {
     /// rounding and key-switching noise grow with the root of the degree.
     #[test]
     fn a_small_ring_refreshes_within_the_bounds_of_the_preset() {
-        let backend = select::open("cpu", None).unwrap();
+        let backend = select::cpu(None).unwrap();
         let mut literal = sets::literal("n16-boot").unwrap();
         literal.log_n = 11;
         let params = literal.check_insecure_for_tests(backend.limits()).unwrap();
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn no_secrets_is_an_error() {
-        let backend = select::open("cpu", Some(1)).unwrap();
+        let backend = select::cpu(Some(1)).unwrap();
         let mut literal = sets::literal("n16-boot").unwrap();
         literal.log_n = 10;
         let params = literal.check_insecure_for_tests(backend.limits()).unwrap();

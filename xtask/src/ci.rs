@@ -1,10 +1,13 @@
 //! All that a change must pass, in the order that fails soonest.
 
 use crate::workspace::{cargo, run as execute};
-use crate::{Outcome, budget, contracts, neon};
+use crate::{Outcome, budget, contracts, cuda_check, neon};
 use std::time::Instant;
 
-/// Formatting, contracts, budget, lints, the kernels of aarch64, documentation, one token of the default model under
+/// The feature that runs CUDA kernels on the CPU, for lints and tests.
+const EXECUTOR: [&str; 2] = ["--features", "ckks-gpu-cuda/executor"];
+
+/// Formatting, contracts, budget, lints, kernels of other machines, documentation, one token of the default model under
 /// 128-bit secure parameters, tests. Stops at the first failure; the last output is the tests'.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
@@ -22,9 +25,10 @@ pub fn run() -> Outcome {
             "--all-targets",
             "--quiet",
         ];
-        execute(cargo(&check).args(["--", "-D", "warnings"]))
+        execute(cargo(&check).args(EXECUTOR).args(["--", "-D", "warnings"]))
     })?;
     step("kernels of aarch64", neon::check)?;
+    step("CUDA kernels", || cuda_check::run(false))?;
     step("documentation", || {
         let check = ["doc", "--release", "--workspace", "--no-deps", "--quiet"];
         execute(cargo(&check).env("RUSTDOCFLAGS", "-D warnings"))
@@ -34,7 +38,7 @@ pub fn run() -> Outcome {
         execute(cargo(&program).args(["generate", "--tokens", "1", "--quiet"]))
     })?;
     println!("== tests");
-    execute(&mut cargo(&["test", "--release", "--workspace"]))
+    execute(cargo(&["test", "--release", "--workspace"]).args(EXECUTOR))
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

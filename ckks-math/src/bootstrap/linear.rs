@@ -38,7 +38,7 @@ impl Coordinates {
     }
 
     /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::to_slots`].
-    pub fn from_slots(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
+    pub fn to_coordinates(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::even(slots, levels)?;
         Ok(match self {
             Self::Complex => plan.slots_to_coeffs(),

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A stream with its way over the bus.
 pub struct Stream {
     raw: sys::CUstream,
-    context: Arc<Context>,
+    // Dropped before the context that its memory belongs to.
     stage: Mutex<Stage>,
+    context: Arc<Context>,
 }
 
 /// A recorded event.
