@@ -5,7 +5,8 @@ use crate::{Outcome, budget, contracts, neon};
 use std::time::Instant;
 
 /// Formatting, contracts, budget, lints, the kernels of aarch64, documentation, one token of the
-/// default model under 128-bit secure parameters, tests. Stops at the first failure; the last output is the tests'.
+/// default model under 128-bit secure parameters, tests. Stops at the first failure; the last output
+/// is the tests'.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
 pub fn run() -> Outcome {
