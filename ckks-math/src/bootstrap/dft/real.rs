@@ -102,7 +102,7 @@ pub fn real_order(n: usize, basis: RealBasis) -> Result<Vec<usize>, DftError> {
             (RealBasis::Native, 0) => [0, n / 2],
             (RealBasis::Native, _) => {
                 let b = p.ilog2();
-                let k = (4 * reverse(p - (1 << b), b) + 1) * (n / 4 >> b);
+                let k = (4 * reverse(p - (1 << b), b) + 1) * ((n / 4) >> b);
                 [k, n - k]
             }
         })
