@@ -1,33 +1,42 @@
-//! The CUDA backend of [`ckks_math`]: **not built yet**.
+//! The CUDA backend of [`ckks_math`]: every kernel of [`ckks_math::backend`] on the card, with the
+//! bits of the CPU.
 //!
-//! The crate fixes the name and the way in, so that programs can already offer the choice and say
-//! why it is refused. It has no kernels and no driver dependency: [`CudaBackend::open`] always
-//! returns a typed error, and no value of [`CudaBackend`] exists.
+//! The driver is looked for at run time: without one the crate builds and loads, and
+//! [`CudaBackend::open`] says which library is missing.
 //!
-//! What it will be: kernels compiled at run time for the card at hand, behind the traits of
-//! [`ckks_math::backend`], held to the same conformance suite and to the same bits as the CPU.
-#![forbid(unsafe_code)]
+//! | part | holds |
+//! |---|---|
+//! | `cuda/` | the kernels, templates over the word: 32 bits for rings whose primes are all below `2^31`, else 64 |
+//! | [`mod@kernels`] | their sources, the embedded PTX, and NVRTC that compiles for the card at hand |
+//! | `driver` | what is asked of a device: memory, queues, launches; the real one and the executor |
+//! | `pool` | recycled device memory in the order of the queues |
+//! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
+//! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
+//! | `executor/` | the same kernels on the CPU, to test them without a card (feature `executor`) |
+//!
+//! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 
-use ckks_math::{Error, Result};
+mod backend;
+mod constants;
+mod convert;
+mod device;
+mod driver;
+mod gemm;
+pub mod kernels;
+mod launch;
+mod memory;
+mod packed;
+mod pool;
+mod ring;
+mod seeded;
+mod switch;
+mod tables;
+mod transform;
 
-/// A CUDA device. Without kernels there is none to hold: the type has no values.
-#[derive(Clone, Copy, Debug)]
-pub enum CudaBackend {}
-
-impl CudaBackend {
-    /// Opens the card of an index, counted as the driver counts.
-    ///
-    /// Fails with [`Error::Unsupported`]: this build has no CUDA kernels.
-    ///
-    /// ```
-    /// let refused = ckks_gpu_cuda::CudaBackend::open(0).unwrap_err();
-    /// assert!(refused.to_string().contains("use the cpu backend"));
-    /// ```
-    pub fn open(device: usize) -> Result<Self> {
-        Err(Error::Unsupported {
-            backend: "cuda".into(),
-            what: format!("device {device}: its kernels are not built yet"),
-            way_out: "use the cpu backend".into(),
-        })
-    }
-}
+pub use backend::CudaBackend;
+pub use device::Block;
+#[cfg(feature = "executor")]
+pub use driver::executor::KernelSet;
+pub use gemm::PlainMatrix;
+pub use switch::SwitchKey;
+pub use tables::Tables;

@@ -81,6 +81,14 @@ struct Raw {
 }
 
 impl Config {
+    /// Number of weights.
+    pub fn parameters(&self) -> usize {
+        let attention = 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads);
+        let layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden;
+        let heads = if self.tied { 1 } else { 2 };
+        heads * self.vocabulary * self.hidden + self.layers * layer + self.hidden
+    }
+
     /// Reads and checks `path`.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::read(path))?;

@@ -1,10 +1,10 @@
 //! All that a change must pass, in the order that fails soonest.
 
 use crate::workspace::{cargo, run as execute};
-use crate::{Outcome, budget, contracts};
+use crate::{Outcome, budget, contracts, neon};
 use std::time::Instant;
 
-/// Formatting, contracts, budget, lints, documentation, one token of the default model under
+/// Formatting, contracts, budget, lints, the kernels of aarch64, documentation, one token of the default model under
 /// 128-bit secure parameters, tests. Stops at the first failure; the last output is the tests'.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
@@ -24,6 +24,7 @@ pub fn run() -> Outcome {
         ];
         execute(cargo(&check).args(["--", "-D", "warnings"]))
     })?;
+    step("kernels of aarch64", neon::check)?;
     step("documentation", || {
         let check = ["doc", "--release", "--workspace", "--no-deps", "--quiet"];
         execute(cargo(&check).env("RUSTDOCFLAGS", "-D warnings"))

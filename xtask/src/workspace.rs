@@ -32,6 +32,18 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Where cargo puts what it builds.
+pub fn target_directory() -> Result<PathBuf, String> {
+    let metadata = ["metadata", "--format-version", "1", "--no-deps", "--quiet"];
+    let output = cargo(&metadata).output();
+    let output = output.map_err(|e| format!("cannot run cargo metadata: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, rest) = text
+        .split_once("\"target_directory\":\"")
+        .ok_or("cargo metadata names no target directory")?;
+    Ok(rest.split('"').next().unwrap_or_default().into())
+}
+
 /// Runs a command to its end; fails when it fails.
 pub fn run(command: &mut Command) -> Outcome {
     let status = command

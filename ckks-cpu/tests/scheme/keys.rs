@@ -2,6 +2,8 @@
 
 use crate::common::{Setup, literal, ramp, setup, with_secret, worst};
 use ckks_math::Error;
+use ckks_math::backend::Basis;
+use ckks_math::backend::packed::packed_row_len;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
 use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SwitchingKey, merge_demand};
 use std::collections::BTreeMap;
@@ -57,11 +59,13 @@ fn keys_of_low_levels_are_small() {
     let bytes = |level| key(&s, KeyPurpose::Relinearization, level).bytes() as u64;
     let sizes: Vec<_> = (0..=20).map(bytes).collect();
     assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{sizes:?}");
-    // 1 modulus and 1 special prime of 49 bits in 1 digit, against 21 and 5 in 5 digits: 17
-    // primes of 49 bits, 3 of 34 and 6 of 40.
-    let n = s.context.params().degree() as u64;
-    assert_eq!(sizes[0], 32 + n / 8 * 2 * 49);
-    assert_eq!(sizes[20], 32 + n / 8 * 5 * (17 * 49 + 3 * 34 + 6 * 40));
+    // 1 modulus and 1 special prime in 1 digit, against 21 and 5 in 5 digits.
+    let rows = |count, basis| {
+        let row = packed_row_len(s.context.params().ring(), basis);
+        (32 + count * row) as u64
+    };
+    assert_eq!(sizes[0], rows(1, Basis::qp(1, 1)));
+    assert_eq!(sizes[20], rows(5, Basis::qp(21, 5)));
     for level in [0, 20] {
         let key = key(&s, KeyPurpose::ToEphemeral, level);
         assert_eq!(key.bytes() as u64, sizes[0]);

@@ -67,15 +67,15 @@ impl<B: Backend> Store<B> {
 
     /// Holds one more key; one of the same request is replaced.
     pub fn insert(&mut self, key: SwitchingKey) {
+        let request = key.request();
         let entry = Entry {
             basis: key.basis,
             expanded: None,
             expanded_bytes: key.expanded_bytes(),
             last_use: 0,
-            compressed: None,
+            compressed: Some(key),
         };
-        let held = self.entries.entry(key.request()).insert_entry(entry);
-        held.into_mut().compressed = Some(key);
+        self.entries.insert(request, entry);
     }
 
     /// The first request from `from` to `to` whose basis fits.

@@ -1,14 +1,20 @@
 //! `he-llama inspect` and `he-llama devices`.
 
+use ckks_math::params::Params;
+
 use crate::cli::args::InspectArgs;
 use crate::cli::generate::stages_bar;
 use crate::cli::keygen::follow;
+use crate::cli::outline::{FOLLOWED, outline};
 use crate::cli::output::{self, size};
 use crate::config::Config;
 use crate::encrypted::PassPlan;
 use crate::error::Result;
 use crate::model::Site;
 use crate::protocol::{Demand, Setup, select, session};
+
+/// Tokens of a prompt that nobody gave and no tokenizer counts.
+const OUTLINED_PROMPT: usize = 16;
 
 pub fn devices() -> Result<()> {
     for device in select::devices()? {
@@ -28,13 +34,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     output::warn_if_insecure(&args.run.preset);
     if let Some(directory) = &args.model {
         let config = Config::read(&directory.join("config.json"))?;
-        if !has_weights(directory) {
+        if !has_weights(directory) || config.parameters() > FOLLOWED {
             shapes(&config);
-            println!(
-                "\nno weights in {}: ranges and plan need them",
-                directory.display()
-            );
-            return Ok(());
+            scheme(&params);
+            let prompt = args.prompt_tokens.unwrap_or(OUTLINED_PROMPT);
+            let (preset, length) = (&args.run.preset, (prompt, args.tokens));
+            return outline(&config, directory, engine.as_ref(), preset, length);
         }
     }
     let source = output::open(args.model.as_deref())?;
@@ -46,16 +51,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let preset = &args.run.preset;
     let setup = Setup::new(&source.llama, &calibration, preset, length, engine.limits())?;
     ranges(&setup)?;
-    println!("\nparameters {}", params.name());
-    println!(
-        "  ring degree 2^{}, log QP {:.1}",
-        params.literal().log_n,
-        params.log_qp()
-    );
-    let security = params
-        .security_bits()
-        .map_or("NONE".into(), |bits| format!("{bits} bits"));
-    println!("  {}, security {security}", params.secret());
+    scheme(&params);
     show_plan(&setup, tokens);
     let bar = stages_bar(false);
     let demand = follow(&setup, &bar)?;
@@ -69,12 +65,21 @@ fn has_weights(directory: &std::path::Path) -> bool {
         .any(|name| directory.join(name).exists())
 }
 
+fn scheme(params: &Params) {
+    println!("\nparameters {}", params.name());
+    println!(
+        "  ring degree 2^{}, log QP {:.1}",
+        params.literal().log_n,
+        params.log_qp()
+    );
+    let security = params
+        .security_bits()
+        .map_or("NONE".into(), |bits| format!("{bits} bits"));
+    println!("  {}, security {security}", params.secret());
+}
+
 fn shapes(c: &Config) {
-    let attention = 2 * c.hidden * c.head_dim * (c.heads + c.kv_heads);
-    let layer = attention + 3 * c.hidden * c.intermediate + 2 * c.hidden;
-    let heads = if c.tied { 1 } else { 2 };
-    let all = heads * c.vocabulary * c.hidden + c.layers * layer + c.hidden;
-    println!("model of {all} parameters");
+    println!("model of {} parameters", c.parameters());
     println!(
         "  hidden {}, intermediate {}, layers {}",
         c.hidden, c.intermediate, c.layers

@@ -6,6 +6,7 @@ mod eval;
 mod generate;
 mod inspect;
 mod keygen;
+mod outline;
 mod output;
 mod owner;
 mod simulate;

@@ -62,6 +62,14 @@ pub enum Role {
     LogitsRaw,
 }
 
+impl Role {
+    /// Every role, of a softmax with `rounds` normalisations before the last.
+    pub fn all(rounds: u8) -> impl Iterator<Item = Self> {
+        let plain = NAMES.iter().map(|(role, _)| *role);
+        plain.chain((0..=rounds).flat_map(|r| ROUNDED.map(|(_, make)| make(r))))
+    }
+}
+
 /// A role in a layer. The last norm and the head belong to layer number `layers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

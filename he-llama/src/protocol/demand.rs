@@ -69,7 +69,8 @@ impl Demand {
     }
 }
 
-fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
+/// Bytes of a key as a device with 8-byte words holds it, both halves.
+pub fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
     let basis = request.basis(params);
     let digits = basis.q_len().div_ceil(params.digit_size());
     (2 * digits * packed_row_len(params.ring(), basis)) as u64

@@ -1,0 +1,44 @@
+// What the kernels use of CUDA. The same sources are compiled by NVRTC for cards and, for tests, by the
+// host's C++ compiler (executor/executor.h gives the same names).
+#pragma once
+
+#ifdef __CUDACC_RTC__
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+#define DEVICE __device__ __forceinline__
+
+// A kernel with C linkage: at most `threads` threads a block; `call` is its body.
+#define KERNEL(name, threads, parameters, call)                                                    \
+    extern "C" __global__ void __launch_bounds__(threads) name parameters { call; }
+
+DEVICE void barrier() { __syncthreads(); }
+
+// The shared memory of a block as words.
+template <class W> struct Shared {
+    W *words;
+    DEVICE W get(u32 i) const { return words[i]; }
+    DEVICE void set(u32 i, W value) const { words[i] = value; }
+};
+
+template <class W> DEVICE Shared<W> shared_words() {
+    extern __shared__ u64 shared_memory[];
+    return {reinterpret_cast<W *>(shared_memory)};
+}
+
+#else
+#include "executor.h"
+#endif
+
+// A kernel for both words: `name_u32` and `name_u64`. In the body `W` is the word.
+#define BOTH_WORDS(MACRO)                                                                          \
+    MACRO(u32, u32)                                                                                \
+    MACRO(u64, u64)
+
+DEVICE u32 thread_in_block() { return threadIdx.x; }
+
+// Position of a thread among all of the grid's first axis, and their number.
+DEVICE u32 thread_in_grid() { return blockIdx.x * blockDim.x + threadIdx.x; }
+DEVICE u32 threads_in_grid() { return gridDim.x * blockDim.x; }

@@ -1,0 +1,178 @@
+//! The primary context of a card and the kernels loaded into it.
+
+use crate::kernels::{self, PROGRAMS};
+use ckks_math::{Error, Result};
+use cudarc::driver::{result, sys};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::{PoisonError, RwLock};
+
+/// Oldest compute capability that the kernels are compiled for.
+const OLDEST: (i32, i32) = (8, 0);
+
+/// A context with its modules.
+pub struct Context {
+    raw: sys::CUcontext,
+    device: sys::CUdevice,
+    index: usize,
+    name: String,
+    capability: (i32, i32),
+    modules: Vec<sys::CUmodule>,
+    functions: RwLock<HashMap<String, Function>>,
+}
+
+#[derive(Clone, Copy)]
+struct Function(sys::CUfunction);
+
+// SAFETY: the driver's handles may be used from any thread; `bind` makes the context current first.
+unsafe impl Send for Function {}
+// SAFETY: as above.
+unsafe impl Sync for Function {}
+// SAFETY: as above; what changes is behind a lock.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+/// The driver's verdict in our words.
+pub fn check<T>(doing: &str, outcome: Result<T, result::DriverError>) -> Result<T> {
+    outcome.map_err(|e| Error::Device {
+        backend: "cuda".into(),
+        message: format!("{doing}: {e}"),
+    })
+}
+
+impl Context {
+    pub fn open(index: usize) -> Result<Self> {
+        let count = check("counting cards", result::device::get_count())?;
+        let ordinal = i32::try_from(index).ok().filter(|&i| i < count);
+        let Some(ordinal) = ordinal else {
+            return Err(Error::Unsupported {
+                backend: "cuda".into(),
+                what: format!("card {index}: the driver sees {count}"),
+                way_out: "choose one from 0 on, or use the cpu backend".into(),
+            });
+        };
+        let device = check("finding the card", result::device::get(ordinal))?;
+        let name = check("naming the card", result::device::get_name(device))?;
+        use sys::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        };
+        let attribute = |attribute| {
+            // SAFETY: the device comes from the driver.
+            let value = unsafe { result::device::get_attribute(device, attribute) };
+            check("asking the card", value)
+        };
+        let capability = (attribute(MAJOR)?, attribute(MINOR)?);
+        if capability < OLDEST {
+            return Err(Error::Unsupported {
+                backend: "cuda".into(),
+                what: format!(
+                    "{name}: its compute capability is {}.{}",
+                    capability.0, capability.1
+                ),
+                way_out: "use a card of capability 8.0 or newer, or the cpu backend".into(),
+            });
+        }
+        // SAFETY: the device comes from the driver; `drop` releases it.
+        let raw = check("making a context", unsafe {
+            result::primary_ctx::retain(device)
+        })?;
+        let mut context = Self {
+            raw,
+            device,
+            index,
+            name,
+            capability,
+            modules: Vec::new(),
+            functions: RwLock::default(),
+        };
+        context.bind()?;
+        for program in PROGRAMS {
+            let module = context.load(program)?;
+            context.modules.push(module);
+        }
+        Ok(context)
+    }
+
+    /// The first image of a program that the driver takes.
+    fn load(&self, program: &kernels::Source) -> Result<sys::CUmodule> {
+        let mut refusals = Vec::new();
+        for image in kernels::images(program, self.capability) {
+            let bytes = match image.bytes() {
+                Ok(bytes) => bytes,
+                Err(refusal) => {
+                    refusals.push(refusal);
+                    continue;
+                }
+            };
+            // SAFETY: a cubin, or PTX that ends with a zero byte.
+            match unsafe { result::module::load_data(bytes.as_ptr().cast()) } {
+                Ok(module) => return Ok(module),
+                Err(e) => refusals.push(format!("{image}: {e}")),
+            }
+        }
+        Err(Error::Device {
+            backend: "cuda".into(),
+            message: format!(
+                "no image of {} can be loaded: {}; a driver for CUDA 13 or an NVRTC library helps",
+                program.name,
+                refusals.join("; ")
+            ),
+        })
+    }
+
+    /// Makes the context that of the calling thread.
+    pub fn bind(&self) -> Result<()> {
+        // SAFETY: the context lives as long as `self`.
+        check("entering the context", unsafe {
+            result::ctx::set_current(self.raw)
+        })
+    }
+
+    /// Name of the card, architecture and index.
+    pub fn name(&self) -> String {
+        let (major, minor) = self.capability;
+        format!("{}, sm_{major}{minor}, card {}", self.name, self.index)
+    }
+
+    /// A kernel by its name.
+    pub fn function(&self, name: &str) -> Result<sys::CUfunction> {
+        let known = self
+            .functions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(name) {
+            return Ok(found.0);
+        }
+        drop(known);
+        let found = self.modules.iter().find_map(|&module| {
+            let name = CString::new(name).ok()?;
+            // SAFETY: the module is loaded until `drop`.
+            unsafe { result::module::get_function(module, name) }.ok()
+        });
+        let found = found.ok_or_else(|| Error::Device {
+            backend: "cuda".into(),
+            message: format!("no kernel is named {name}"),
+        })?;
+        let mut known = self
+            .functions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(name.to_owned(), Function(found));
+        Ok(found)
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.bind().is_ok() {
+            for &module in &self.modules {
+                // SAFETY: each module was loaded once, and no queue is left.
+                let _ = unsafe { result::module::unload(module) };
+            }
+        }
+        // SAFETY: retained once by `open`.
+        let _ = unsafe { result::primary_ctx::release(self.device) };
+    }
+}

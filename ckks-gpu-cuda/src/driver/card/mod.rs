@@ -1,0 +1,90 @@
+//! A card behind NVIDIA's driver.
+//!
+//! The driver's library is loaded at run time, and asked for first: `cudarc` panics where it is missing.
+//! No call is followed by an event of its own; order comes from streams and from the pool.
+
+mod context;
+mod stage;
+mod stream;
+
+use super::{Address, Driver, Queue};
+use ckks_math::{Error, Result};
+use context::{Context, check};
+use cudarc::driver::{result, sys};
+use std::sync::Arc;
+
+/// A card; clones share its context.
+pub struct Card {
+    context: Arc<Context>,
+}
+
+/// Starts the driver; fails where there is none.
+fn start() -> Result<()> {
+    // SAFETY: looks for the library and loads it, nothing more.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(Error::Unsupported {
+            backend: "cuda".into(),
+            what: "this machine: NVIDIA's driver library (libcuda.so.1) is not found".into(),
+            way_out: "install the NVIDIA driver, or use the cpu backend".into(),
+        });
+    }
+    result::init().map_err(|e| Error::Unsupported {
+        backend: "cuda".into(),
+        what: format!("this machine: the NVIDIA driver does not start ({e})"),
+        way_out: "check `nvidia-smi`, or use the cpu backend".into(),
+    })
+}
+
+/// Names of the cards that the driver sees.
+pub fn names() -> Result<Vec<String>> {
+    start()?;
+    let count = check("counting cards", result::device::get_count())?;
+    (0..count)
+        .map(|i| {
+            let device = check("finding a card", result::device::get(i))?;
+            check("naming a card", result::device::get_name(device))
+        })
+        .collect()
+}
+
+impl Card {
+    /// Opens a card and loads the kernels.
+    pub fn open(index: usize) -> Result<Self> {
+        start()?;
+        let context = Arc::new(Context::open(index)?);
+        Ok(Self { context })
+    }
+}
+
+impl Driver for Card {
+    fn name(&self) -> String {
+        self.context.name()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        self.context.bind()?;
+        // SAFETY: a context is current; the content is unspecified as the trait says.
+        match unsafe { result::malloc_sync(bytes) } {
+            Ok(address) => Ok(Address(address)),
+            Err(e) if e.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => Err(Error::OutOfMemory {
+                backend: "cuda".into(),
+                asked: bytes as u64,
+                free: result::mem_get_info().map_or(0, |(free, _)| free as u64),
+            }),
+            Err(e) => check("allocating", Err(e)),
+        }
+    }
+
+    fn release(&self, address: Address) {
+        if self.context.bind().is_ok() {
+            // A failure here is a late one of earlier work, and the context's end: the next call that
+            // waits reports it.
+            // SAFETY: the pool releases each allocation once.
+            let _ = unsafe { result::free_sync(address.0) };
+        }
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue>> {
+        Ok(Box::new(stream::Stream::open(self.context.clone())?))
+    }
+}

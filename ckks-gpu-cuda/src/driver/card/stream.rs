@@ -1,0 +1,171 @@
+//! A stream of a card as a queue.
+
+use super::context::{Context, check};
+use super::stage::Stage;
+use crate::driver::{Address, Event, Queue};
+use crate::launch::Launch;
+use ckks_math::{Error, Result};
+use cudarc::driver::{result, sys};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A stream with its way over the bus.
+pub struct Stream {
+    raw: sys::CUstream,
+    context: Arc<Context>,
+    stage: Mutex<Stage>,
+}
+
+/// A recorded event.
+pub struct CardEvent {
+    raw: sys::CUevent,
+    context: Arc<Context>,
+}
+
+// SAFETY: the driver's handles may be used from any thread; the context is made current first.
+unsafe impl Send for Stream {}
+// SAFETY: as above; what changes is behind a lock.
+unsafe impl Sync for Stream {}
+// SAFETY: as above.
+unsafe impl Send for CardEvent {}
+// SAFETY: as above.
+unsafe impl Sync for CardEvent {}
+
+impl Stream {
+    pub fn open(context: Arc<Context>) -> Result<Self> {
+        context.bind()?;
+        let stage = Mutex::new(Stage::new()?);
+        let kind = result::stream::StreamKind::NonBlocking;
+        Ok(Self {
+            raw: check("making a stream", result::stream::create(kind))?,
+            context,
+            stage,
+        })
+    }
+}
+
+impl CardEvent {
+    /// A new event behind what a stream was given so far; the context is current.
+    pub fn record(context: &Arc<Context>, stream: sys::CUstream) -> Result<Self> {
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
+        let raw = check("making an event", result::event::create(flags))?;
+        let event = Self {
+            raw,
+            context: context.clone(),
+        };
+        // SAFETY: both handles are alive.
+        check("recording an event", unsafe {
+            result::event::record(raw, stream)
+        })?;
+        Ok(event)
+    }
+
+    /// Waits for the event on the host.
+    pub fn wait(&self) -> Result<()> {
+        // SAFETY: the event is alive.
+        check("waiting for an event", unsafe {
+            result::event::synchronize(self.raw)
+        })
+    }
+}
+
+impl Drop for CardEvent {
+    fn drop(&mut self) {
+        if self.context.bind().is_ok() {
+            // SAFETY: destroyed once; the driver keeps it until it has happened.
+            let _ = unsafe { result::event::destroy(self.raw) };
+        }
+    }
+}
+
+impl Queue for Stream {
+    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        self.context.bind()?;
+        let function = self.context.function(launch.kernel)?;
+        let mut arguments: Vec<_> = launch
+            .arguments
+            .iter()
+            .map(|a| a.raw().0.cast_mut())
+            .collect();
+        let [x, y, z] = launch.grid.blocks;
+        // SAFETY: the executor has checked the number and the sizes of the arguments of every launch
+        // that the suite makes; addresses come from the pool, which keeps memory until it was used.
+        let outcome = unsafe {
+            result::launch_kernel(
+                function,
+                (x, y, z),
+                (launch.grid.threads, 1, 1),
+                launch.grid.shared,
+                self.raw,
+                &mut arguments,
+            )
+        };
+        check(launch.kernel, outcome)
+    }
+
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        self.context.bind()?;
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        stage.upload(&self.context, self.raw, to, bytes)
+    }
+
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        self.context.bind()?;
+        // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait is
+        // over.
+        check("downloading", unsafe {
+            result::memcpy_dtoh_async(bytes, from.0, self.raw)
+        })?;
+        self.synchronize()
+    }
+
+    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+        self.context.bind()?;
+        // SAFETY: both ranges are of the pool.
+        check("copying", unsafe {
+            result::memcpy_dtod_async(to.0, from.0, bytes, self.raw)
+        })
+    }
+
+    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+        self.context.bind()?;
+        // SAFETY: the range is of the pool.
+        check("filling", unsafe {
+            result::memset_d8_async(to.0, value, bytes, self.raw)
+        })
+    }
+
+    fn record(&self) -> Result<Event> {
+        self.context.bind()?;
+        Ok(Box::new(CardEvent::record(&self.context, self.raw)?))
+    }
+
+    fn wait(&self, event: &Event) -> Result<()> {
+        let event = event.downcast_ref::<CardEvent>().ok_or(Error::Device {
+            backend: "cuda".into(),
+            message: "an event of another kind of device".into(),
+        })?;
+        self.context.bind()?;
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: both handles are alive.
+        check("waiting for an event", unsafe {
+            result::stream::wait_event(self.raw, event.raw, flags)
+        })
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.context.bind()?;
+        // SAFETY: the stream is alive.
+        check("waiting for the queue", unsafe {
+            result::stream::synchronize(self.raw)
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Copies from pinned memory must be over before that goes.
+        let _ = self.synchronize();
+        // SAFETY: destroyed once.
+        let _ = unsafe { result::stream::destroy(self.raw) };
+    }
+}

@@ -1,0 +1,68 @@
+//! What the backend asks of a device, small enough to have two implementations: the driver of a card,
+//! and the executor that runs the same kernels on the CPU.
+
+pub mod card;
+#[cfg(feature = "executor")]
+pub mod executor;
+
+use crate::launch::Launch;
+use ckks_math::Result;
+use std::any::Any;
+
+/// An address in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// The address `bytes` further on.
+    pub const fn offset(self, bytes: usize) -> Self {
+        Self(self.0 + bytes as u64)
+    }
+}
+
+/// A point in a queue, for other queues to wait for.
+pub type Event = Box<dyn Any + Send + Sync>;
+
+/// A device: memory and queues.
+pub trait Driver: Send + Sync {
+    /// What the device calls itself.
+    fn name(&self) -> String;
+
+    /// Device memory of `bytes` bytes with unspecified content; fails with
+    /// [`ckks_math::Error::OutOfMemory`].
+    fn allocate(&self, bytes: usize) -> Result<Address>;
+
+    /// Gives memory back, after all work of the device.
+    fn release(&self, address: Address);
+
+    /// A queue that runs its work in the order of submission, next to the others.
+    fn queue(&self) -> Result<Box<dyn Queue>>;
+}
+
+/// A queue of a device. Addresses passed in lie in memory that the device allocated; the pool keeps it
+/// until the work that was submitted before its release is done.
+pub trait Queue: Send + Sync {
+    /// Submits a kernel.
+    fn launch(&self, launch: &Launch<'_>) -> Result<()>;
+
+    /// Submits a copy to the device; `bytes` may change when this returns.
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
+
+    /// Copies from the device, and waits.
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
+
+    /// Submits a copy on the device.
+    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()>;
+
+    /// Submits the filling of memory with a byte.
+    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()>;
+
+    /// The point behind all that was submitted so far.
+    fn record(&self) -> Result<Event>;
+
+    /// Work submitted later waits for an event of a queue of the same device.
+    fn wait(&self, event: &Event) -> Result<()>;
+
+    /// Waits for all that was submitted; a late failure surfaces here.
+    fn synchronize(&self) -> Result<()>;
+}

@@ -1,0 +1,169 @@
+//! The pool against a device that only takes notes: what is recycled, and what waits for what.
+
+use super::*;
+use crate::launch::Launch;
+
+/// Notes of a device with a limited memory.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Noted>>);
+
+#[derive(Default)]
+struct Noted {
+    allocated: BTreeMap<u64, usize>,
+    next: u64,
+    queues: usize,
+    /// Waiting queue and the queue that it waits for.
+    waits: Vec<(usize, usize)>,
+    filled: usize,
+}
+
+const MEMORY: usize = 1 << 20;
+
+struct NotedQueue(usize, Notes);
+
+impl Notes {
+    fn locked(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Driver for Notes {
+    fn name(&self) -> String {
+        "notes".into()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        let mut noted = self.locked();
+        let free = MEMORY - noted.allocated.values().sum::<usize>();
+        if bytes > free {
+            return Err(Error::OutOfMemory {
+                backend: "notes".into(),
+                asked: bytes as u64,
+                free: free as u64,
+            });
+        }
+        noted.next += 1;
+        let address = noted.next << 32;
+        noted.allocated.insert(address, bytes);
+        Ok(Address(address))
+    }
+
+    fn release(&self, address: Address) {
+        assert!(self.locked().allocated.remove(&address.0).is_some());
+    }
+
+    fn queue(&self) -> Result<Box<dyn Queue>> {
+        let mut noted = self.locked();
+        noted.queues += 1;
+        Ok(Box::new(NotedQueue(noted.queues, self.clone())))
+    }
+}
+
+impl Queue for NotedQueue {
+    fn launch(&self, _: &Launch<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn upload(&self, _: Address, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn download(&self, _: Address, _: &mut [u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn copy(&self, _: Address, _: Address, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn fill(&self, _: Address, bytes: usize, value: u8) -> Result<()> {
+        assert_eq!(value, POISON);
+        self.1.locked().filled += bytes;
+        Ok(())
+    }
+
+    fn record(&self) -> Result<Event> {
+        Ok(Box::new(self.0))
+    }
+
+    fn wait(&self, event: &Event) -> Result<()> {
+        let queue = *event.downcast_ref::<usize>().unwrap();
+        self.1.locked().waits.push((self.0, queue));
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn pool() -> (Notes, Pool, Arc<OpenQueue>) {
+    let notes = Notes::default();
+    let pool = Pool::new(Arc::new(notes.clone()));
+    let queue = pool.open_queue().unwrap();
+    (notes, pool, queue)
+}
+
+#[test]
+fn memory_is_recycled_and_counted() {
+    let (notes, pool, queue) = pool();
+    let first = pool.take(&queue, 5000).unwrap();
+    let address = first.address();
+    let live = pool.memory().live;
+    assert!((5000..=6144).contains(&live) && first.len() == 5000);
+    drop(first);
+    assert_eq!((pool.memory().live, pool.memory().pooled), (0, live));
+    let again = pool.take(&queue, 4999).unwrap();
+    assert_eq!(again.address(), address);
+    let other = pool.take(&queue, 4999).unwrap();
+    assert_ne!(other.address(), address);
+    assert_eq!(pool.memory().peak, 2 * live);
+    assert!(notes.locked().waits.is_empty());
+    drop((again, other, queue, pool));
+    assert!(notes.locked().allocated.is_empty());
+}
+
+/// With a second queue alive, memory freed meanwhile is taken only behind both.
+#[test]
+fn memory_freed_beside_another_queue_is_waited_for() {
+    let (notes, pool, queue) = pool();
+    let buffer = pool.take(&queue, 5000).unwrap();
+    let side = pool.open_queue().unwrap();
+    drop(buffer);
+    assert!(notes.locked().waits.is_empty());
+    let buffer = pool.take(&queue, 5000).unwrap();
+    assert_eq!(notes.locked().waits, [(1, 1), (1, 2)]);
+    // The queue that stays waits for one that ends: later frees carry no event of it.
+    drop(side);
+    assert_eq!(notes.locked().waits[2..], [(1, 2)]);
+    drop(buffer);
+    let _buffer = pool.take(&queue, 5000).unwrap();
+    assert_eq!(notes.locked().waits.len(), 3);
+}
+
+/// Free memory of other sizes is given back before an allocation fails.
+#[test]
+fn out_of_memory_gives_back_what_is_pooled_first() {
+    let (_, pool, queue) = pool();
+    let half = pool.take(&queue, MEMORY / 2).unwrap();
+    let quarter = pool.take(&queue, MEMORY / 4).unwrap();
+    drop(half);
+    let most = pool.take(&queue, 5 * MEMORY / 8).unwrap();
+    assert_eq!(pool.memory().pooled, 0);
+    match pool.take(&queue, MEMORY / 2) {
+        Err(Error::OutOfMemory { asked, free, .. }) => {
+            assert_eq!((asked, free), (MEMORY as u64 / 2, MEMORY as u64 / 8));
+        }
+        _ => panic!("memory beyond the device's"),
+    }
+    drop((most, quarter));
+}
+
+#[test]
+fn poison_fills_every_buffer() {
+    let (notes, pool, queue) = pool();
+    pool.poison();
+    drop(pool.take(&queue, 512).unwrap());
+    drop(pool.take(&queue, 512).unwrap());
+    assert_eq!(notes.locked().filled, 1024);
+}

@@ -1,0 +1,213 @@
+//! The constants of one ring on the device: what depends on a prime, and on a pair of bases.
+
+use crate::backend::CudaBackend;
+use crate::constants;
+use crate::driver::Address;
+use crate::launch::Limbs;
+use crate::pool::Buffer;
+use ckks_math::Result;
+use ckks_math::arith::Modulus;
+use ckks_math::backend::{Basis, RingKind, RingSpec};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The words in which the residues of a ring are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// 32 bits, for primes below `2^31`.
+    Short {
+        /// Whether all primes are below `2^30`, which lets transforms reduce later.
+        lazy: bool,
+    },
+    /// 64 bits.
+    Long,
+}
+
+impl Word {
+    fn of(ring: &RingSpec) -> Self {
+        let all = ring.q().iter().chain(ring.p());
+        match all.map(|m| m.bits()).max() {
+            Some(..=30) => Self::Short { lazy: true },
+            Some(31) => Self::Short { lazy: false },
+            _ => Self::Long,
+        }
+    }
+
+    /// Bytes of a word.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Short { .. } => 4,
+            Self::Long => 8,
+        }
+    }
+
+    /// How the names of kernels for these words end.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Short { .. } => "u32",
+            Self::Long => "u64",
+        }
+    }
+
+    /// How the names of transforms end: with the length of the longest primes.
+    pub const fn transform_suffix(self) -> &'static str {
+        match self {
+            Self::Short { lazy: true } => "30",
+            Self::Short { lazy: false } => "31",
+            Self::Long => "61",
+        }
+    }
+}
+
+/// Constants of base conversions on the device.
+pub struct Conversion {
+    pub sources: Buffer,
+    pub weights: Buffer,
+}
+
+/// Source basis, target basis and digit size of a conversion.
+type Route = (Basis, Basis, usize);
+
+/// The constants of one ring, with those of base conversions made on first use.
+pub struct Tables {
+    ring: RingSpec,
+    word: Word,
+    primes: Buffer,
+    forward: Buffer,
+    inverse: Buffer,
+    conversions: Mutex<HashMap<Route, Arc<Conversion>>>,
+    divisions: Mutex<HashMap<(Basis, Basis), Arc<Buffer>>>,
+}
+
+impl Tables {
+    pub(crate) fn new(backend: &CudaBackend, ring: &RingSpec) -> Result<Self> {
+        let word = Word::of(ring);
+        let count = ring.q().len() + ring.p().len();
+        let (mut primes, mut forward, mut inverse) = (Vec::new(), Vec::new(), Vec::new());
+        let n = ring.degree() as u64;
+        for i in 0..count {
+            let m = ring.prime(i);
+            let (root, inverse_root) = (ring.root(i), m.inv(ring.root(i)));
+            let (points, fold) = match ring.kind() {
+                RingKind::Standard => (n, 0),
+                RingKind::ConjugateInvariant => (2 * n, m.pow(inverse_root, n)),
+            };
+            primes.extend(word.prime(m, points, fold));
+            push_twiddles(&mut forward, word, ring, m, root);
+            push_twiddles(&mut inverse, word, ring, m, inverse_root);
+        }
+        let tables = Self {
+            ring: ring.clone(),
+            word,
+            primes: backend.stage_words(word, &primes)?,
+            forward: backend.stage_words(word, &forward)?,
+            inverse: backend.stage_words(word, &inverse)?,
+            conversions: Mutex::default(),
+            divisions: Mutex::default(),
+        };
+        // Tables serve every queue.
+        backend.queue.raw().synchronize()?;
+        Ok(tables)
+    }
+
+    /// The ring.
+    pub(crate) const fn ring(&self) -> &RingSpec {
+        &self.ring
+    }
+
+    /// Its words.
+    pub(crate) const fn word(&self) -> Word {
+        self.word
+    }
+
+    /// A basis as kernels read it.
+    pub(crate) fn limbs(&self, basis: Basis) -> Limbs {
+        Limbs::new(basis, self.ring.q().len())
+    }
+
+    /// The constants of all primes.
+    pub(crate) const fn primes(&self) -> Address {
+        self.primes.address()
+    }
+
+    /// Twiddle factors of all primes.
+    pub(crate) const fn twiddles(&self, inverse: bool) -> Address {
+        if inverse {
+            self.inverse.address()
+        } else {
+            self.forward.address()
+        }
+    }
+
+    /// The constants that lift each digit of `digit_size` limbs of `from` to `to`.
+    pub(crate) fn conversion(
+        &self,
+        backend: &CudaBackend,
+        from: Basis,
+        to: Basis,
+        digit_size: usize,
+    ) -> Result<Arc<Conversion>> {
+        remember(backend, &self.conversions, (from, to, digit_size), || {
+            let words = constants::conversion(self, from, to, digit_size);
+            Ok(Conversion {
+                sources: backend.stage_words(self.word, &words.sources)?,
+                weights: backend.stage_words(self.word, &words.weights)?,
+            })
+        })
+    }
+
+    /// The inverse of the product of `dropped` modulo each prime of `kept`.
+    pub(crate) fn division(
+        &self,
+        backend: &CudaBackend,
+        dropped: Basis,
+        kept: Basis,
+    ) -> Result<Arc<Buffer>> {
+        remember(backend, &self.divisions, (dropped, kept), || {
+            backend.stage_words(self.word, &constants::division(self, dropped, kept))
+        })
+    }
+}
+
+/// The value of a key, made on first use; its words have arrived when any queue reads them.
+fn remember<K: std::hash::Hash + Eq, V>(
+    backend: &CudaBackend,
+    known: &Mutex<HashMap<K, Arc<V>>>,
+    key: K,
+    make: impl FnOnce() -> Result<V>,
+) -> Result<Arc<V>> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known.get(&key) {
+        return Ok(found.clone());
+    }
+    let made = Arc::new(make()?);
+    backend.queue.raw().synchronize()?;
+    known.insert(key, made.clone());
+    Ok(made)
+}
+
+/// The twiddle factors of [Longa-Naehrig 2016] modulo one prime in the order of the butterflies: level
+/// `m` splits `X^(N/m) - s^2` of group `i` by `s = root^((c br(i) + 1) N / 2m)`, at position `m + i`,
+/// with `c` = 2 on the standard ring and 4 on the conjugate-invariant one. Entry 0 is unused.
+fn push_twiddles(out: &mut Vec<u64>, word: Word, ring: &RingSpec, m: Modulus, root: u64) {
+    let n = ring.degree();
+    let stride = match ring.kind() {
+        RingKind::Standard => 2,
+        RingKind::ConjugateInvariant => 4,
+    };
+    let step = m.shoup(root);
+    let mut powers = vec![1; stride * n / 2];
+    for i in 1..powers.len() {
+        powers[i] = m.mul_shoup(powers[i - 1], step);
+    }
+    out.extend(word.constant(m, 1));
+    for level in 0..n.trailing_zeros() {
+        let groups = 1_usize << level;
+        for i in 0..groups {
+            let shift = usize::BITS - level;
+            let reversed = i.reverse_bits().checked_shr(shift).unwrap_or(0);
+            let power = powers[(stride * reversed + 1) * (n / 2 / groups)];
+            out.extend(word.constant(m, power));
+        }
+    }
+}
