@@ -244,7 +244,7 @@ fn run() -> Result<()> {
     let plain = ring(RingKind::Standard, log_n, 29, limbs)?;
     let tables = backend.tables(&plain)?;
     let copied = backend.alloc(&tables, 32, Basis::q(limbs))?;
-    let bytes = 2.0 * (32 * limbs << log_n) as f64 * 4.0;
+    let bytes = 2.0 * ((32 * limbs) << log_n) as f64 * 4.0;
     let work = Work {
         bytes,
         operations: 0.0,

@@ -29,7 +29,12 @@ impl Coordinates {
     }
 
     /// CoeffsToSlots with `layers` butterfly layers on each level, times `constant`.
-    pub fn to_slots(self, slots: usize, layers: &[usize], constant: f64) -> Result<Vec<Diagonals>> {
+    pub fn coeffs_to_slots(
+        self,
+        slots: usize,
+        layers: &[usize],
+        constant: f64,
+    ) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::with_layers(slots, layers)?.scaled(constant)?;
         Ok(match self {
             Self::Complex => plan.coeffs_to_slots(),
@@ -37,8 +42,8 @@ impl Coordinates {
         })
     }
 
-    /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::to_slots`].
-    pub fn to_coordinates(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
+    /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::coeffs_to_slots`].
+    pub fn slots_to_coeffs(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::even(slots, levels)?;
         Ok(match self {
             Self::Complex => plan.slots_to_coeffs(),

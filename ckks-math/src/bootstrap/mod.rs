@@ -162,10 +162,10 @@ impl<B: Backend> Bootstrapper<B> {
         let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
         let order = grouping(slots, cts, options.keys, coordinates)?;
-        let matrices = coordinates.to_slots(slots, &order, constant)?;
+        let matrices = coordinates.coeffs_to_slots(slots, &order, constant)?;
         let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
-        let matrices = coordinates.to_coordinates(slots, stc)?;
+        let matrices = coordinates.slots_to_coeffs(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let scales = (params.scale_at(stc), bottom_scale);
         let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
