@@ -34,12 +34,11 @@ unsafe impl Sync for CardEvent {}
 impl Stream {
     pub fn open(context: Arc<Context>) -> Result<Self> {
         context.bind()?;
-        let stage = Mutex::new(Stage::new()?);
         let kind = result::stream::StreamKind::NonBlocking;
         Ok(Self {
             raw: check("making a stream", result::stream::create(kind))?,
+            stage: Mutex::default(),
             context,
-            stage,
         })
     }
 }
