@@ -1,9 +1,10 @@
 //! The backend as a device: opening, memory, transfers.
 
+use crate::failure::Failure;
 use crate::kernels::Kernels;
-use crate::options::{CpuOptions, KernelChoice};
+use crate::options::{CpuOptions, KernelChoice, available_kernels};
 use crate::pool::{Buffer, Pool};
-use crate::simd::Ifma;
+use crate::simd::Vector;
 use crate::tables::Tables;
 use ckks_math::arith::Modulus;
 use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
@@ -41,16 +42,20 @@ impl CpuBackend {
     /// Fails with [`Error::Unsupported`] when the chosen kernels cannot run on this machine, and
     /// with [`Error::Device`] when threads cannot be started.
     pub fn open(options: CpuOptions) -> Result<Self> {
-        let kernels = match (options.kernels, Ifma::detect()) {
-            (KernelChoice::Auto | KernelChoice::Avx512Ifma, Some(ifma)) => Kernels::Ifma(ifma),
-            (KernelChoice::Avx512Ifma, None) => {
+        let kernels = match (options.kernels, Vector::detect(options.kernels)) {
+            (_, Some(vector)) => Kernels::Vector(vector),
+            (KernelChoice::Auto | KernelChoice::Reference, None) => Kernels::Reference,
+            (asked, None) => {
+                let have = available_kernels().into_iter().map(KernelChoice::name);
                 return Err(Error::Unsupported {
                     backend: "cpu".into(),
-                    what: "AVX-512-IFMA kernels on this machine".into(),
-                    way_out: "choose the reference kernels or `auto`".into(),
+                    what: format!("{} kernels on this machine", asked.name()),
+                    way_out: format!(
+                        "choose `auto` or one of those it has: {}",
+                        have.collect::<Vec<_>>().join(", ")
+                    ),
                 });
             }
-            (KernelChoice::Auto | KernelChoice::Reference, _) => Kernels::Reference,
         };
         if options.threads == Some(0) {
             return Err(Error::InvalidParameters(
@@ -84,7 +89,7 @@ impl CpuBackend {
     pub const fn kernels(&self) -> KernelChoice {
         match self.kernels {
             Kernels::Reference => KernelChoice::Reference,
-            Kernels::Ifma(_) => KernelChoice::Avx512Ifma,
+            Kernels::Vector(vector) => vector.choice(),
         }
     }
 
@@ -106,6 +111,18 @@ impl CpuBackend {
             self.threads
                 .install(|| items.into_par_iter().with_max_len(1).for_each(task));
         }
+    }
+
+    /// [`CpuBackend::for_each`] of tasks that may fail, with the first failure if there are some.
+    pub(crate) fn try_for_each<T: Send>(
+        &self,
+        words: usize,
+        items: Vec<T>,
+        task: impl Fn(T) -> Result<()> + Send + Sync,
+    ) -> Result<()> {
+        let failure = Failure::default();
+        self.for_each(words, items, |item| failure.watch(|| task(item)));
+        failure.into_result()
     }
 
     /// A block with unspecified content.

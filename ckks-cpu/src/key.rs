@@ -21,7 +21,7 @@ const MADE: usize = 1024;
 
 /// A switching key in the order in which the kernels read it, limb after limb.
 ///
-/// A limb holds, for each run of [`LANES`] coefficients (of `N` on smaller rings), for each digit,
+/// A limb holds, for each run of 8 coefficients (of `N` on smaller rings), for each digit,
 /// the run of `b`, then that of `a`, each run [packed](ckks_math::backend::packed).
 pub struct SwitchKey {
     pub(crate) basis: Basis,

@@ -1,5 +1,5 @@
-//! The CPU backend of [`ckks_math`]: reference kernels in plain Rust, and AVX-512-IFMA kernels
-//! chosen at run time.
+//! The CPU backend of [`ckks_math`]: reference kernels in plain Rust, and kernels with AVX-512
+//! (with and without IFMA), AVX2 or NEON chosen at run time.
 //!
 //! | module | holds |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `pool`, `aligned` | recycled, cache-line aligned buffers |
 //! | `tables` | the constants of one ring |
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
-//! | `simd` | the same kernels with AVX-512-IFMA, fastest for primes below `2^50` |
+//! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
 //! | `key` | switching keys in memory |
 //! | `seeded`, `transfer` | what follows from seeds; packed transfers |

@@ -7,10 +7,11 @@
 //! meet memory once or twice. A few target limbs are worked on together, to read the digits of the
 //! conversion fewer times.
 //!
-//! Digits are kept in *column order*: as the transform reads its columns.
+//! Digits are kept in *column order*: as the transform reads its columns. The transform of the
+//! conjugate-invariant ring first folds coefficients (see [`Prime::fold`]); this linear map joins
+//! the conversion, for which digits are kept a second time in mirrored order.
 
-use crate::device::{Block, CpuBackend};
-use crate::failure::Failure;
+use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{Conversion, LANES, Prime, Target};
 use crate::key::SwitchKey;
 use crate::pool::Buffer;
@@ -18,11 +19,15 @@ use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
-use ckks_math::backend::Basis;
+use ckks_math::backend::{Basis, RingKind};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Target limbs worked on together.
 const TOGETHER: usize = 4;
+
+/// Slices of a few limbs, kept off the heap: they are gathered anew for every piece.
+type Slices<T> = SmallVec<[T; 16]>;
 
 /// How the transforms of a ring come apart.
 #[derive(Clone, Copy)]
@@ -35,9 +40,10 @@ pub struct Pieces {
 struct Lift {
     conversion: Arc<Conversion>,
     /// For each row, the digits of each source prime and the quotient, `N` words each, in column
-    /// order.
+    /// order; then all of these mirrored, where `mirrored`.
     words: Buffer,
     degree: usize,
+    mirrored: bool,
 }
 
 impl Pieces {
@@ -59,9 +65,14 @@ impl Pieces {
 }
 
 impl Lift {
+    /// Slices of `N` words of one row.
+    fn limbs(&self) -> usize {
+        (self.conversion.sources().len() + 1) * if self.mirrored { 2 } else { 1 }
+    }
+
     /// The part of all digits, and the quotient, of one row in one group of columns.
-    fn column(&self, row: usize, pieces: Pieces, group: usize) -> Vec<&[u64]> {
-        let limbs = self.conversion.sources().len() + 1;
+    fn column(&self, row: usize, pieces: Pieces, group: usize) -> Slices<&[u64]> {
+        let limbs = self.limbs();
         let row = &self.words[row * limbs * self.degree..][..limbs * self.degree];
         let slice = |limb| &row[limb * self.degree + group * pieces.column()..][..pieces.column()];
         (0..limbs).map(slice).collect()
@@ -78,15 +89,23 @@ impl Lift {
 
 impl CpuBackend {
     /// The digits and quotients that convert each of the bases `from` of `x` (evaluations) to `to`.
-    fn lifts(&self, t: &Tables, x: &Block, from: &[Basis], to: Basis) -> Result<Vec<Lift>> {
+    fn lifts(
+        &self,
+        t: &Tables,
+        pieces: Pieces,
+        x: &Block,
+        from: &[Basis],
+        to: Basis,
+    ) -> Result<Vec<Lift>> {
         let degree = x.shape.degree;
+        let mirrored = t.ring.kind() == RingKind::ConjugateInvariant;
         let lift = |&basis: &Basis| {
+            let limbs = (basis.limbs() + 1) * if mirrored { 2 } else { 1 };
             Ok(Lift {
                 conversion: t.conversion(basis, to),
-                words: self
-                    .pool
-                    .take(x.shape.rows * (basis.limbs() + 1) * degree)?,
+                words: self.pool.take(x.shape.rows * limbs * degree)?,
                 degree,
+                mirrored,
             })
         };
         let mut lifts = from.iter().map(lift).collect::<Result<Vec<_>>>()?;
@@ -94,34 +113,26 @@ impl CpuBackend {
         for (lift, &basis) in lifts.iter_mut().zip(from) {
             let at = positions(basis, x.shape.basis);
             let primes = t.primes(basis);
-            let sources = lift.conversion.sources();
-            for (row, words) in lift
-                .words
-                .chunks_exact_mut((at.len() + 1) * degree)
-                .enumerate()
-            {
+            let (sources, limbs) = (lift.conversion.sources(), lift.limbs());
+            for (row, words) in lift.words.chunks_exact_mut(limbs * degree).enumerate() {
                 for (i, out) in words.chunks_exact_mut(degree).take(at.len()).enumerate() {
                     inverses.push((primes[i], x.limb(row, at[i]), sources[i].inverse.value, out));
                 }
             }
         }
         let words = inverses.len() * degree;
-        let failure = Failure::default();
-        self.for_each(words, inverses, |(prime, x, factor, out)| {
-            failure.watch(|| {
-                let mut copy = self.pool.take(degree)?;
-                copy.copy_from_slice(x);
-                prime.intt_to_columns(&mut copy, factor, out);
-                Ok(())
-            });
-        });
-        failure.into_result()?;
+        self.try_for_each(words, inverses, |(prime, x, factor, out)| {
+            let mut copy = self.pool.take(degree)?;
+            copy.copy_from_slice(x);
+            prime.intt_to_columns(&mut copy, factor, out);
+            Ok(())
+        })?;
         let mut quotients = Vec::new();
         for lift in &mut lifts {
-            let sources = lift.conversion.sources().len();
-            for row in lift.words.chunks_exact_mut((sources + 1) * degree) {
+            let (sources, limbs) = (lift.conversion.sources().len(), lift.limbs());
+            for row in lift.words.chunks_exact_mut(limbs * degree) {
                 let (digits, quotient) = row.split_at_mut(sources * degree);
-                let digits: &[u64] = digits;
+                let (digits, quotient) = (&*digits, &mut quotient[..degree]);
                 let step = degree.min(4096);
                 for (i, out) in quotient.chunks_mut(step).enumerate() {
                     quotients.push((&lift.conversion, digits, i * step, out));
@@ -132,8 +143,20 @@ impl CpuBackend {
             let slices = digits
                 .chunks_exact(degree)
                 .map(|y| &y[start..start + out.len()]);
-            conversion.quotient(&slices.collect::<Vec<_>>(), out);
+            conversion.quotient(&slices.collect::<Slices<_>>(), out);
         });
+        if mirrored {
+            let mut mirrors = Vec::new();
+            for lift in &mut lifts {
+                let limbs = lift.limbs();
+                for row in lift.words.chunks_exact_mut(limbs * degree) {
+                    let (plain, mirrored) = row.split_at_mut(limbs / 2 * degree);
+                    let pairs = plain.chunks(degree).zip(mirrored.chunks_mut(degree));
+                    mirrors.extend(pairs);
+                }
+            }
+            self.for_each(light(words), mirrors, |(x, out)| mirror(pieces, x, out));
+        }
         Ok(lifts)
     }
 
@@ -147,7 +170,7 @@ impl CpuBackend {
         to: Basis,
     ) -> Result<Block> {
         let (rows, degree) = (x.shape.rows, x.shape.degree);
-        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), digit_size), to)?;
+        let lifts = self.lifts(t, pieces, x, &digit_bases(to.q_len(), digit_size), to)?;
         let primes = t.primes(to);
         let mut out = self.block(t, lifts.len() * rows, to)?;
         let words = out.words.len();
@@ -157,20 +180,23 @@ impl CpuBackend {
                 tasks.push((i / rows, i % rows, part * TOGETHER, limbs));
             }
         }
-        self.for_each(words, tasks, |(digit, row, first, limbs)| {
+        self.try_for_each(words, tasks, |(digit, row, first, limbs)| {
             let lift = &lifts[digit];
-            let mut targets: Vec<_> = limbs.chunks_exact_mut(degree).collect();
-            fill_columns(lift, pieces, row, &primes[first..], first, &mut targets);
+            let mut columns = self.pool.take(TOGETHER * pieces.column())?;
+            let mut targets: Slices<_> = limbs.chunks_exact_mut(degree).collect();
+            let (primes, target) = (&primes[first..], (first, &mut targets[..]));
+            fill_columns(lift, pieces, row, primes, target, &mut columns);
             for (limb, out) in (first..).zip(targets) {
                 if lift.weights(limb).is_none() {
                     out.copy_from_slice(x.limb(row, limb));
                     continue;
                 }
                 for (block, out) in out.chunks_exact_mut(pieces.words).enumerate() {
-                    primes[limb].ntt_block(block, out);
+                    primes[limb - first].ntt_block(block, out);
                 }
             }
-        });
+            Ok(())
+        })?;
         Ok(out)
     }
 
@@ -184,7 +210,7 @@ impl CpuBackend {
         kept: Basis,
     ) -> Result<Block> {
         let rows = x.shape.rows;
-        let lifts = self.lifts(t, x, &[dropped], kept)?;
+        let lifts = self.lifts(t, pieces, x, &[dropped], kept)?;
         let at = positions(kept, x.shape.basis);
         let primes = t.primes(kept);
         let inverse = |m: Modulus| {
@@ -195,21 +221,17 @@ impl CpuBackend {
         let mut out = self.block(t, rows, kept)?;
         let words = out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
-        self.for_each(
+        self.try_for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
+                let mut columns = self.pool.take(TOGETHER * pieces.column())?;
                 for row in 0..rows {
-                    let mut targets: Vec<_> =
+                    let mut targets: Slices<_> =
                         limbs.iter_mut().map(|outs| &mut *outs[row]).collect();
-                    fill_columns(
-                        &lifts[0],
-                        pieces,
-                        row,
-                        &primes[first..],
-                        first,
-                        &mut targets,
-                    );
+                    let target = (first, &mut targets[..]);
+                    let primes = &primes[first..];
+                    fill_columns(&lifts[0], pieces, row, primes, target, &mut columns);
                 }
                 for (limb, outs) in (first..).zip(&mut limbs) {
                     for block in 0..pieces.rows {
@@ -224,8 +246,9 @@ impl CpuBackend {
                         }
                     }
                 }
+                Ok(())
             },
-        );
+        )?;
         Ok(out)
     }
 
@@ -239,55 +262,53 @@ impl CpuBackend {
         to: Basis,
     ) -> Result<Block> {
         let (rows, degree) = (x.shape.rows, x.shape.degree);
-        let lifts = self.lifts(t, x, &digit_bases(to.q_len(), key.digit_size), to)?;
+        let lifts = self.lifts(t, pieces, x, &digit_bases(to.q_len(), key.digit_size), to)?;
         let primes = t.primes(to);
         let at = positions(to, key.basis);
         let mut out = self.block(t, 2 * rows, to)?;
         let words = lifts.len() * out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));
-        let (packer, failure) = (self.packer(), Failure::default());
-        self.for_each(
+        let packer = self.packer();
+        self.try_for_each(
             words,
             tasks,
             |(first, mut limbs): (usize, Vec<Vec<&mut [u64]>>)| {
-                failure.watch(|| {
-                    let polynomials = lifts.len() * rows;
-                    let mut memory = self.pool.take(limbs.len() * polynomials * degree)?;
-                    let mut halves = self.pool.take(2 * lifts.len() * pieces.words)?;
-                    let mut lifted: Vec<Vec<_>> = (memory.chunks_exact_mut(polynomials * degree))
-                        .map(|limb| limb.chunks_exact_mut(degree).collect())
-                        .collect();
-                    for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
-                        let mut targets: Vec<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
-                        let primes = &primes[first..];
-                        fill_columns(lift, pieces, i % rows, primes, first, &mut targets);
-                    }
-                    for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
-                        let prime = primes[limb];
-                        for block in 0..pieces.rows {
-                            let range = block * pieces.words..(block + 1) * pieces.words;
-                            let mut xs = Vec::with_capacity(polynomials);
-                            for (i, lifted) in lifted.iter_mut().enumerate() {
-                                if lifts[i / rows].weights(limb).is_some() {
-                                    prime.ntt_block(block, &mut lifted[range.clone()]);
-                                    xs.push(&lifted[range.clone()]);
-                                } else {
-                                    xs.push(&x.limb(i % rows, limb)[range.clone()]);
-                                }
+                let polynomials = lifts.len() * rows;
+                let mut memory = self.pool.take(limbs.len() * polynomials * degree)?;
+                let mut halves = self.pool.take(2 * lifts.len() * pieces.words)?;
+                let mut columns = self.pool.take(TOGETHER * pieces.column())?;
+                let mut lifted: Slices<Slices<_>> = (memory.chunks_exact_mut(polynomials * degree))
+                    .map(|limb| limb.chunks_exact_mut(degree).collect())
+                    .collect();
+                for (i, lift) in (0..polynomials).map(|i| (i, &lifts[i / rows])) {
+                    let mut targets: Slices<_> = lifted.iter_mut().map(|l| &mut *l[i]).collect();
+                    let (primes, target) = (&primes[first..], (first, &mut targets[..]));
+                    fill_columns(lift, pieces, i % rows, primes, target, &mut columns);
+                }
+                for ((limb, outs), lifted) in (first..).zip(&mut limbs).zip(&mut lifted) {
+                    let prime = primes[limb];
+                    for block in 0..pieces.rows {
+                        let range = block * pieces.words..(block + 1) * pieces.words;
+                        let mut xs = Slices::new();
+                        for (i, lifted) in lifted.iter_mut().enumerate() {
+                            if lifts[i / rows].weights(limb).is_some() {
+                                prime.ntt_block(block, &mut lifted[range.clone()]);
+                                xs.push(&lifted[range.clone()]);
+                            } else {
+                                xs.push(&x.limb(i % rows, limb)[range.clone()]);
                             }
-                            let mut outs: Vec<_> =
-                                outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
-                            let runs = range.start / LANES..range.end / LANES;
-                            let digits = lifts.len();
-                            let key = key.unpack(packer, at[limb], runs, digits, &mut halves);
-                            prime.dot(&mut outs, &xs, None, key);
                         }
+                        let mut outs: Slices<_> =
+                            outs.iter_mut().map(|out| &mut out[range.clone()]).collect();
+                        let runs = range.start / LANES..range.end / LANES;
+                        let digits = lifts.len();
+                        let key = key.unpack(packer, at[limb], runs, digits, &mut halves);
+                        prime.dot(&mut outs, &xs, None, key);
                     }
-                    Ok(())
-                });
+                }
+                Ok(())
             },
-        );
-        failure.into_result()?;
+        )?;
         Ok(out)
     }
 
@@ -303,17 +324,18 @@ impl CpuBackend {
     }
 }
 
-/// Converts one row to the target limbs from `first` on and does the first pass of their
-/// transforms. Limbs that the source has are left alone.
+/// Converts one row to the target limbs from `first` on, whose primes are `primes`, and does the first pass of their
+/// transforms. Limbs that the source has are left alone. `columns` has room for a group of columns
+/// of each target.
 fn fill_columns(
     lift: &Lift,
     pieces: Pieces,
     row: usize,
     primes: &[&Prime],
-    first: usize,
-    targets: &mut [&mut [u64]],
+    (first, targets): (usize, &mut [&mut [u64]]),
+    columns: &mut [u64],
 ) {
-    let (mut summed, mut weights, mut outs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut summed, mut weights, mut outs) = (Slices::new(), Slices::new(), Slices::new());
     for ((limb, out), prime) in (first..).zip(targets).zip(primes) {
         if let Some(w) = lift.weights(limb) {
             summed.push(*prime);
@@ -321,12 +343,12 @@ fn fill_columns(
             outs.push(out);
         }
     }
-    let mut columns = vec![0; summed.len() * pieces.column()];
+    let columns = &mut columns[..summed.len() * pieces.column()];
     for group in 0..pieces.columns() {
         Prime::linear_each(
             &summed,
             lift.conversion.wide(),
-            &mut columns,
+            columns,
             &lift.column(row, pieces, group),
             &weights,
         );
@@ -340,4 +362,21 @@ fn fill_columns(
 fn digit_bases(l: usize, digit_size: usize) -> Vec<Basis> {
     let digit = |lo| Basis::digit(lo, (lo + digit_size).min(l));
     (0..l).step_by(digit_size).map(digit).collect()
+}
+
+/// `out_0 <- 0` and `out_k <- x_(N-k)`, both in column order: seven words of a run come from one
+/// run, the first from the run before that.
+fn mirror(pieces: Pieces, x: &[u64], out: &mut [u64]) {
+    let (rows, columns) = (pieces.rows, pieces.columns());
+    let runs = x.as_chunks::<LANES>().0;
+    for (i, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let (group, row) = (i / rows, i % rows);
+        let first = match (group, row) {
+            (0, 0) => 0,
+            (0, row) => runs[rows - row][0],
+            (group, row) => runs[(columns - group) * rows + rows - 1 - row][0],
+        };
+        let [_, a, b, c, d, e, f, g] = runs[(columns - 1 - group) * rows + rows - 1 - row];
+        *out = [first, g, f, e, d, c, b, a];
+    }
 }

@@ -221,7 +221,10 @@ impl RingKernels for CpuBackend {
             {
                 match target {
                     Target::Copy(limb) => out.copy_from_slice(xs[*limb]),
-                    Target::Sum(weights) => prime.linear(conversion.wide(), out, &digits, weights),
+                    Target::Sum(weights) => {
+                        let weights = &weights[..digits.len()];
+                        prime.linear(conversion.wide(), out, &digits, weights);
+                    }
                 }
             }
         });

@@ -18,7 +18,7 @@ impl CpuBackend {
     fn chacha(&self) -> Option<ChaCha> {
         match self.kernels {
             Kernels::Reference => None,
-            Kernels::Ifma(_) => ChaCha::detect(),
+            Kernels::Vector(vector) => vector.chacha(),
         }
     }
 

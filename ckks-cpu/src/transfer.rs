@@ -93,7 +93,7 @@ impl CpuBackend {
     pub(crate) fn packer(&self) -> Packer {
         Packer(match self.kernels {
             Kernels::Reference => None,
-            Kernels::Ifma(_) => simd::Packer::detect(),
+            Kernels::Vector(vector) => vector.packer(),
         })
     }
 

@@ -2,7 +2,9 @@
 
 mod common;
 
-use ckks_cpu::{Block, CpuBackend, KernelChoice, Tables, available_kernels};
+use ckks_cpu::{Block, CpuBackend, CpuOptions, KernelChoice, Tables, available_kernels};
+use ckks_math::Error;
+use ckks_math::arith::is_prime;
 use ckks_math::backend::{
     Basis, Device, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData,
     derived,
@@ -199,23 +201,90 @@ fn kernels_and_threads_agree_bit_for_bit() {
 /// The larger transforms, for which the naive definition is too slow.
 #[test]
 fn transforms_of_all_sizes_agree() {
-    let mut rng = SplitMix(12);
     for kind in KINDS {
         for log_n in 1..=17 {
             let ring = ring(kind, log_n, &[log_n.max(20) + 10, 50, 61, 60], &[]);
-            let words = residues(&ring, 1, Basis::q(4), &mut rng);
-            let [wanted, got] = [KernelChoice::Reference, KernelChoice::Auto].map(|kernels| {
-                let backend = open(kernels, 2);
-                let t = backend.tables(&ring).expect("tables");
-                let mut x = backend.upload(&t, 1, Basis::q(4), &words).expect("upload");
-                backend.ntt(&t, &mut x).expect("ntt");
-                let values = backend.download(&t, &x).expect("download");
-                backend.intt(&t, &mut x).expect("intt");
-                assert!(backend.download(&t, &x).expect("download") == words);
-                values
-            });
-            assert!(wanted == got, "{kind:?} 2^{log_n}");
+            transforms_agree(&ring, Draw::Random);
         }
+    }
+}
+
+/// Primes where the room for lazy levels changes: just below and above `2^49`, `2^52 / 7` and, from
+/// below, `2^50`, on the extremes of residues.
+#[test]
+fn transforms_agree_where_the_arithmetic_changes() {
+    for (kind, order) in KINDS.into_iter().zip([1 << 12, 1 << 13]) {
+        let nearest = |bound: u64, up: bool| {
+            let first = bound / order * order + 1;
+            let mut candidates = (0..).map(|k| {
+                if up {
+                    first + k * order
+                } else {
+                    first - k * order
+                }
+            });
+            let fits = |&q: &u64| (q > bound) == up && is_prime(q);
+            candidates.find(fits).expect("primes are dense")
+        };
+        let primes: Vec<u64> = [1 << 49, (1 << 52) / 7]
+            .into_iter()
+            .flat_map(|bound| [nearest(bound, false), nearest(bound, true)])
+            .chain([nearest(1 << 50, false), nearest(1 << 51, true)])
+            .collect();
+        let ring = RingSpec::new(kind, 11, &primes, &[]).expect("a ring");
+        for how in [Draw::Random, Draw::Largest, Draw::Zero] {
+            transforms_agree(&ring, how);
+        }
+    }
+}
+
+/// Every kind of kernels gives the reference's values and finds back to the coefficients.
+fn transforms_agree(ring: &RingSpec, how: Draw) {
+    let (basis, mut rng) = (Basis::q(ring.q().len()), SplitMix(12));
+    let words = draw(ring, 1, basis, how, &mut rng);
+    let values = |kernels| {
+        let backend = open(kernels, 2);
+        let t = backend.tables(ring).expect("tables");
+        let mut x = backend.upload(&t, 1, basis, &words).expect("upload");
+        backend.ntt(&t, &mut x).expect("ntt");
+        let values = backend.download(&t, &x).expect("download");
+        backend.intt(&t, &mut x).expect("intt");
+        assert!(backend.download(&t, &x).expect("download") == words);
+        values
+    };
+    let wanted = values(KernelChoice::Reference);
+    for kernels in available_kernels() {
+        assert!(
+            wanted == values(kernels),
+            "{:?} 2^{}, {how:?}, {}",
+            ring.kind(),
+            ring.log_degree(),
+            kernels.name()
+        );
+    }
+}
+
+/// Kernels that the machine lacks are refused by name, with those that it has.
+#[test]
+fn absent_kernels_are_refused() {
+    let all = [
+        KernelChoice::Avx512Ifma,
+        KernelChoice::Avx512,
+        KernelChoice::Avx2,
+        KernelChoice::Neon,
+    ];
+    let have = available_kernels();
+    assert!(have.len() < all.len() + 1, "no machine has all of these");
+    for kernels in all.into_iter().filter(|k| !have.contains(k)) {
+        let options = CpuOptions {
+            threads: Some(1),
+            kernels,
+        };
+        let refused = CpuBackend::open(options).err().expect("a refusal");
+        let message = refused.to_string();
+        assert!(matches!(refused, Error::Unsupported { .. }));
+        assert!(message.contains(kernels.name()), "{message}");
+        assert!(have.iter().all(|k| message.contains(k.name())), "{message}");
     }
 }
 

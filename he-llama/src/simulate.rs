@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::calibrate::Calibration;
-use crate::encrypted::Plan;
 use crate::error::Result;
 use crate::metrics::Agreement;
 use crate::model::policy::Escape;
 use crate::model::{Circuit, Exact, NoiseModel, Simulated, Site, Twin};
+use crate::protocol::Setup;
 use crate::sampling::Sampler;
 use crate::source::Source;
 
@@ -73,18 +72,18 @@ pub struct Record {
 
 /// Generates up to `tokens` tokens behind `prompt`; `shown` sees each at once.
 ///
-/// Bootstraps are where `plan` has them. Stops at the model's end-of-text token. Fails when prompt and tokens exceed the positions that
-/// `calibration` holds for.
+/// Bootstraps are where the plan of `setup` has them. Stops at the model's end-of-text token. Fails when prompt and tokens exceed the positions that
+/// the calibration holds for.
 pub fn simulate(
     source: &Source,
-    calibration: &Calibration,
-    plan: &Plan,
+    setup: &Setup,
     prompt: &[u32],
     tokens: usize,
     sampler: &Sampler,
     noise: NoiseModel,
     shown: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<Run> {
+    let (calibration, plan) = (&setup.calibration, &setup.plan);
     calibration.check_length(prompt.len(), tokens)?;
     let llama = &source.llama;
     let circuit = Circuit::exact(&llama.config);

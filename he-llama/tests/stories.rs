@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use he_llama::Error;
 use he_llama::calibrate::{Calibration, Options, builtin_text, calibrate};
 use he_llama::metrics::Agreement;
-use he_llama::model::ledger::Ledger;
 use he_llama::model::{Circuit, Exact, NoiseModel, Policy, Simulated, Twin};
 use he_llama::sampling::argmax;
 use he_llama::source::Source;
@@ -110,11 +109,7 @@ fn the_simulated_twin_keeps_tokens_and_logits() {
         calibrate(&source, builtin_text(), &Options::default(), &mut |_| ()).expect("calibrates");
     assert!(summary.escapes.is_empty(), "{summary:?}");
     assert!(summary.max_logit_error < 0.01, "{summary:?}");
-    let levels = Ledger::of(&source.llama, &calibration.circuit);
-    println!(
-        "{summary:?}, levels {:?}",
-        levels.per_layer(&source.llama.config)
-    );
+    println!("{summary:?}");
     for bits in [20.0, 18.0] {
         for name in ["once", "sad_boy", "newline"] {
             let p = prompts

@@ -1,14 +1,15 @@
 //! All that a change must pass, in the order that fails soonest.
 
 use crate::workspace::{cargo, run as execute};
-use crate::{Outcome, budget, contracts, cuda_check};
+use crate::{Outcome, budget, contracts, cuda_check, neon};
 use std::time::Instant;
 
 /// The feature that runs CUDA kernels on the CPU, for lints and tests.
 const EXECUTOR: [&str; 2] = ["--features", "ckks-gpu-cuda/executor"];
 
-/// Formatting, contracts, budget, lints, CUDA kernels, documentation, one token of the default model under
-/// 128-bit secure parameters, tests. Stops at the first failure; the last output is the tests'.
+/// Formatting, contracts, budget, lints, kernels of other machines, documentation, one token of the
+/// default model under 128-bit secure parameters, tests. Stops at the first failure; the last output
+/// is the tests'.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
 pub fn run() -> Outcome {
@@ -27,6 +28,7 @@ pub fn run() -> Outcome {
         ];
         execute(cargo(&check).args(EXECUTOR).args(["--", "-D", "warnings"]))
     })?;
+    step("kernels of aarch64", neon::check)?;
     step("CUDA kernels", || cuda_check::run(false))?;
     step("documentation", || {
         let check = ["doc", "--release", "--workspace", "--no-deps", "--quiet"];
@@ -36,8 +38,12 @@ pub fn run() -> Outcome {
         let program = ["run", "--quiet", "--release", "--package", "he-llama", "--"];
         execute(cargo(&program).args(["generate", "--tokens", "1", "--quiet"]))
     })?;
+    step("CUDA kernels run on the CPU", || {
+        let tests = ["test", "--release", "--quiet", "--package", "ckks-gpu-cuda"];
+        execute(cargo(&tests).args(EXECUTOR))
+    })?;
     println!("== tests");
-    execute(cargo(&["test", "--release", "--workspace"]).args(EXECUTOR))
+    execute(&mut cargo(&["test", "--release", "--workspace"]))
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

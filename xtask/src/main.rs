@@ -6,6 +6,7 @@
 //! | `bench`, `precision` | the programs of he-bench |
 //! | `contracts` | every kernel states a contract and names a law that the suite runs |
 //! | `cuda-check` | compiles every CUDA kernel for every architecture: registers, spills, embedded PTX |
+//! | `neon-check` | the aarch64 kernels pass the type check, where that target is installed |
 //! | `gpu-pack` | a folder with stripped tests and benches and one script, for a GPU host without cargo |
 //! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
 
@@ -14,6 +15,7 @@ mod ci;
 mod contracts;
 mod cuda_check;
 mod gpu_pack;
+mod neon;
 mod rust_source;
 mod workspace;
 
@@ -50,6 +52,8 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Type-check the kernels of aarch64, where that target is installed.
+    NeonCheck,
     /// Fill a folder with stripped tests and benches and a script, for a GPU host without cargo.
     GpuPack {
         /// The folder.
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Task::Precision(passed) => workspace::he_bench("precision", &passed.options),
         Task::Contracts => contracts::run(),
         Task::CudaCheck { write } => cuda_check::run(write),
+        Task::NeonCheck => neon::check(),
         Task::GpuPack { folder } => gpu_pack::run(&folder),
         Task::Budget => budget::run(),
     };

@@ -2,7 +2,7 @@
 //! [`ckks_math::backend::RingKernels::base_convert`].
 
 use super::Prime;
-use crate::simd::Ifma;
+use crate::simd::Vector;
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::Basis;
 
@@ -15,7 +15,7 @@ pub struct Conversion {
     targets: Vec<Target>,
     /// Whether digits may be `2^50` or more.
     wide: bool,
-    ifma: Option<Ifma>,
+    vector: Option<Vector>,
 }
 
 /// One source prime `d`.
@@ -32,7 +32,9 @@ pub struct Source {
 pub enum Target {
     /// The source has it at this position.
     Copy(usize),
-    /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`.
+    /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`. Where
+    /// [`Prime::fold`] has a factor, the same times that follow, for digits and quotient in
+    /// mirrored order.
     Sum(Vec<u64>),
 }
 
@@ -52,8 +54,8 @@ impl Conversion {
                 ratio: ((1_u128 << (30 + m.bits())) / u128::from(m.value())) as u64,
             }
         };
-        let target = |prime: &&Prime| {
-            let m = prime.modulus();
+        let target = |target: &&Prime| {
+            let m = target.modulus();
             if let Some(shared) = sources.iter().position(|s| s.modulus() == m) {
                 return Target::Copy(shared);
             }
@@ -61,16 +63,22 @@ impl Conversion {
                 .map(|i| product_but(m, Some(i)))
                 .collect();
             weights.push(m.neg(product_but(m, None)));
+            if let Some(fold) = target.fold() {
+                weights.extend_from_within(..);
+                for w in &mut weights[sources.len() + 1..] {
+                    *w = m.mul(*w, fold);
+                }
+            }
             Target::Sum(weights)
         };
         Self {
             sources: sources.iter().enumerate().map(source).collect(),
             targets: targets.iter().map(target).collect(),
             wide: sources.iter().any(|p| p.wide()),
-            ifma: sources
+            vector: sources
                 .first()
-                .and_then(|p| p.ifma())
-                .map(|(ifma, _)| *ifma),
+                .and_then(|p| p.vector())
+                .map(|(vector, _)| *vector),
         }
     }
 
@@ -89,8 +97,8 @@ impl Conversion {
 
     /// Writes the quotient `v` that belongs to the digits `y_i`, one slice a source prime.
     pub fn quotient(&self, digits: &[&[u64]], out: &mut [u64]) {
-        if let Some(ifma) = self.ifma {
-            return ifma.quotient(&self.sources, digits, out);
+        if let Some(vector) = self.vector {
+            return vector.quotient(&self.sources, digits, out);
         }
         out.fill(1 << 27);
         for (source, digits) in self.sources.iter().zip(digits) {

@@ -15,14 +15,12 @@ mod products;
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;
 pub use ntt::{ReferenceNtt, Twiddles};
-#[cfg(target_arch = "x86_64")]
-pub use permute::PATTERN_BITS;
-pub use permute::Permutation;
+pub use permute::{PATTERN_BITS, Permutation};
 pub use prime::Prime;
 
-use crate::simd::Ifma;
+use crate::simd::Vector;
 
-/// Words that kernels may move together: one AVX-512 register, one cache line.
+/// Words that kernels may move together: one cache line.
 pub const LANES: usize = 8;
 
 /// The kernels of a backend.
@@ -30,6 +28,6 @@ pub const LANES: usize = 8;
 pub enum Kernels {
     /// Plain Rust for every ring.
     Reference,
-    /// AVX-512-IFMA where the degree allows.
-    Ifma(Ifma),
+    /// One of the instruction sets where the degree allows.
+    Vector(Vector),
 }

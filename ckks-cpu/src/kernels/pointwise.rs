@@ -78,7 +78,18 @@ pub fn integers(m: Modulus, out: &mut [u64], x: &[i64], bound: u64) {
 
 /// Each of the first `values` words fills its run: that many runs are all of `x`.
 pub fn spread(x: &mut [u64], values: usize) {
-    let run = x.len() / values;
+    match x.len() / values {
+        1 => {}
+        // Short copies are unrolled when their length is known.
+        2 => runs(2, x, values),
+        4 => runs(4, x, values),
+        8 => runs(8, x, values),
+        run => runs(run, x, values),
+    }
+}
+
+#[inline(always)]
+fn runs(run: usize, x: &mut [u64], values: usize) {
     // From the last, so that no value is overwritten before it is read.
     for i in (0..values).rev() {
         let value = x[i];

@@ -3,7 +3,7 @@
 use super::{
     Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise, products,
 };
-use crate::simd::{self, Constants, Ifma, IfmaNtt};
+use crate::simd::{self, Constants, Vector, VectorNtt};
 use ckks_math::arith::{Modulus, Shoup};
 use ckks_math::backend::{Pointwise, RingSpec};
 use std::sync::OnceLock;
@@ -14,19 +14,19 @@ pub struct Prime {
     transform: Transform,
     /// Transforms of the subrings of degree `2^i`, made on first use.
     subrings: Vec<OnceLock<Transform>>,
-    ifma: Option<(Ifma, Constants)>,
+    vector: Option<(Vector, Constants)>,
 }
 
 enum Transform {
     Reference(ReferenceNtt),
-    Ifma(Ifma, IfmaNtt),
+    Vector(Vector, VectorNtt),
 }
 
 impl Transform {
-    fn new(ifma: Option<Ifma>, modulus: Modulus, twiddles: &ntt::Twiddles) -> Self {
-        match ifma {
-            Some(ifma) if twiddles.forward.len() >= simd::MIN_DEGREE => {
-                Self::Ifma(ifma, ifma.transform(modulus, twiddles))
+    fn new(vector: Option<Vector>, modulus: Modulus, twiddles: &ntt::Twiddles) -> Self {
+        match vector {
+            Some(vector) if twiddles.forward.len() >= simd::MIN_DEGREE => {
+                Self::Vector(vector, vector.transform(modulus, twiddles))
             }
             _ => Self::Reference(ReferenceNtt::new(modulus, twiddles)),
         }
@@ -35,7 +35,7 @@ impl Transform {
     fn forward(&self, x: &mut [u64]) {
         match self {
             Self::Reference(t) => t.forward(x),
-            Self::Ifma(ifma, t) => ifma.ntt(t, x),
+            Self::Vector(vector, t) => vector.ntt(t, x),
         }
     }
 }
@@ -44,17 +44,17 @@ impl Prime {
     pub fn new(ring: &RingSpec, index: usize, kernels: Kernels) -> Self {
         let modulus = ring.prime(index);
         let twiddles = ntt::twiddles(ring, index, ring.degree());
-        let ifma = match kernels {
-            Kernels::Ifma(ifma) if ring.degree() >= simd::MIN_DEGREE => {
-                Some((ifma, ifma.constants(modulus)))
+        let vector = match kernels {
+            Kernels::Vector(vector) if ring.degree() >= simd::MIN_DEGREE => {
+                Some((vector, vector.constants(modulus)))
             }
-            Kernels::Ifma(_) | Kernels::Reference => None,
+            Kernels::Vector(_) | Kernels::Reference => None,
         };
         Self {
             modulus,
-            transform: Transform::new(ifma.map(|(ifma, _)| ifma), modulus, &twiddles),
+            transform: Transform::new(vector.map(|(vector, _)| vector), modulus, &twiddles),
             subrings: (0..ring.log_degree()).map(|_| OnceLock::new()).collect(),
-            ifma,
+            vector,
         }
     }
 
@@ -68,8 +68,8 @@ impl Prime {
     }
 
     /// Vector kernels and their constants, if this prime uses them.
-    pub const fn ifma(&self) -> Option<&(Ifma, Constants)> {
-        self.ifma.as_ref()
+    pub const fn vector(&self) -> Option<&(Vector, Constants)> {
+        self.vector.as_ref()
     }
 
     /// Coefficients to evaluations, in place.
@@ -90,10 +90,7 @@ impl Prime {
     ) {
         let m = coefficients.len();
         self.embed_compact(prime, &mut out[..m], coefficients, bound);
-        match &self.ifma {
-            Some((ifma, _)) if m >= LANES => ifma.spread(out, m),
-            _ => pointwise::spread(out, m),
-        }
+        pointwise::spread(out, m);
     }
 
     /// As [`Prime::embed`], each value once.
@@ -110,12 +107,12 @@ impl Prime {
             &self.transform,
             self.subrings.get(m.trailing_zeros() as usize),
         ) {
-            (Transform::Ifma(ifma, _), Some(subring)) => {
+            (Transform::Vector(vector, _), Some(subring)) => {
                 let make = || {
                     let both = ntt::twiddles(ring, index, m);
                     let inverse = Vec::new();
                     Transform::new(
-                        Some(*ifma),
+                        Some(*vector),
                         self.modulus,
                         &ntt::Twiddles { inverse, ..both },
                     )
@@ -128,9 +125,9 @@ impl Prime {
 
     /// The residues of signed integers of absolute value at most `bound`.
     fn integers(&self, out: &mut [u64], x: &[i64], bound: u64) {
-        match &self.ifma {
-            Some((ifma, constants)) if x.len().is_multiple_of(LANES) => {
-                ifma.integers(constants, out, x, bound < self.modulus.value());
+        match &self.vector {
+            Some((vector, constants)) if x.len().is_multiple_of(LANES) => {
+                vector.integers(constants, out, x, bound < self.modulus.value());
             }
             _ => pointwise::integers(self.modulus, out, x, bound),
         }
@@ -140,7 +137,7 @@ impl Prime {
     pub fn intt(&self, x: &mut [u64]) {
         match &self.transform {
             Transform::Reference(t) => t.inverse(x),
-            Transform::Ifma(ifma, t) => ifma.intt(t, x),
+            Transform::Vector(vector, t) => vector.intt(t, x),
         }
     }
 
@@ -148,54 +145,63 @@ impl Prime {
     /// [`Prime::ntt_column`].
     pub fn pieces(&self) -> Option<(usize, usize)> {
         match &self.transform {
-            Transform::Ifma(_, t) if t.fold().is_none() && t.split().0 > 1 => Some(t.split()),
+            Transform::Vector(_, t) if t.split().0 > 1 => Some(t.split()),
             _ => None,
+        }
+    }
+
+    /// `psi^-N` of a conjugate-invariant ring whose transform can be done in pieces: its
+    /// coefficients are to be folded before [`Prime::ntt_column`], see [`ntt`].
+    pub fn fold(&self) -> Option<u64> {
+        match &self.transform {
+            Transform::Vector(_, t) => t.fold().map(|w| w.value),
+            Transform::Reference(_) => None,
         }
     }
 
     /// Evaluations `x` to coefficients times `factor` in column order: the coefficients, as
     /// [`Prime::pieces`] rows of words, in groups of eight columns, rows inside. Overwrites `x`.
     pub fn intt_to_columns(&self, x: &mut [u64], factor: u64, out: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.intt_to_columns(t, x, factor, out);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.intt_to_columns(t, x, factor, out);
         }
     }
 
     /// The first pass of the transform for one group of eight columns, from `columns` (overwritten)
     /// to their places in `x`.
     pub fn ntt_column(&self, group: usize, columns: &mut [u64], x: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.ntt_column(t, group, columns, x);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.ntt_column(t, group, columns, x);
         }
     }
 
     /// The second pass of the transform for one row.
     pub fn ntt_block(&self, block: usize, x: &mut [u64]) {
-        if let Transform::Ifma(ifma, t) = &self.transform {
-            ifma.ntt_block(t, block, x);
+        if let Transform::Vector(vector, t) = &self.transform {
+            vector.ntt_block(t, block, x);
         }
     }
 
     /// `out <- x op y`.
     pub fn pointwise(&self, op: Pointwise, out: &mut [u64], x: &[u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.pointwise(constants, op, out, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.pointwise(constants, op, out, x, y),
             None => pointwise::binary(self.modulus, op, out, x, y),
         }
     }
 
     /// `x <- x op y`.
     pub fn pointwise_assign(&self, op: Pointwise, x: &mut [u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.pointwise_assign(constants, op, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.pointwise_assign(constants, op, x, y),
             None => pointwise::binary_assign(self.modulus, op, x, y),
         }
     }
 
     /// `acc <- acc + x y`.
     pub fn multiply_accumulate(&self, acc: &mut [u64], x: &[u64], y: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.multiply_accumulate(constants, acc, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.multiply_accumulate(constants, acc, x, y),
             None => pointwise::multiply_accumulate(self.modulus, acc, x, y),
         }
     }
@@ -204,9 +210,9 @@ impl Prime {
     /// for a run of positions.
     pub fn sum_products(&self, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
         let whole = |y: &[u64]| y.len().is_multiple_of(LANES) || y.len() * LANES <= out.len();
-        match &self.ifma {
-            Some((ifma, constants)) if pairs.iter().all(|(_, y)| whole(y)) => {
-                ifma.sum_products(constants, out, pairs);
+        match &self.vector {
+            Some((vector, constants)) if pairs.iter().all(|(_, y)| whole(y)) => {
+                vector.sum_products(constants, out, pairs);
             }
             _ => products::sum_products(self.modulus, out, pairs),
         }
@@ -214,8 +220,8 @@ impl Prime {
 
     /// `outs <- x0 y0, x0 y1 + x1 y0, x1 y1`.
     pub fn tensor(&self, outs: [&mut [u64]; 3], x: [&[u64]; 2], y: [&[u64]; 2]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.tensor(constants, outs, x, y),
+        match &self.vector {
+            Some((vector, constants)) => vector.tensor(constants, outs, x, y),
             None => pointwise::tensor(self.modulus, outs, x, y),
         }
     }
@@ -223,8 +229,8 @@ impl Prime {
     /// `x <- c x`.
     pub fn scale(&self, x: &mut [u64], c: u64) {
         let c = self.modulus.shoup(c);
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.scale(constants, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.scale(constants, x, c),
             None => pointwise::scale(self.modulus, x, c),
         }
     }
@@ -232,16 +238,16 @@ impl Prime {
     /// `out <- out + c x`.
     pub fn add_scaled(&self, out: &mut [u64], x: &[u64], c: u64) {
         let c = self.modulus.shoup(c);
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.add_scaled(constants, out, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.add_scaled(constants, out, x, c),
             None => pointwise::add_scaled(self.modulus, out, x, c),
         }
     }
 
     /// `out <- c x`.
     pub fn scale_into(&self, out: &mut [u64], x: &[u64], c: Shoup) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.scale_into(constants, out, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.scale_into(constants, out, x, c),
             None => {
                 out.copy_from_slice(x);
                 pointwise::scale(self.modulus, out, c);
@@ -251,16 +257,16 @@ impl Prime {
 
     /// `x <- x + c`.
     pub fn offset(&self, x: &mut [u64], c: u64) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.offset(constants, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.offset(constants, x, c),
             None => pointwise::offset(self.modulus, x, c),
         }
     }
 
     /// `out <- (x - out) c`.
     pub fn subtract_from_and_scale(&self, out: &mut [u64], x: &[u64], c: Shoup) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.subtract_from_and_scale(constants, out, x, c),
+        match &self.vector {
+            Some((vector, constants)) => vector.subtract_from_and_scale(constants, out, x, c),
             None => pointwise::subtract_from_and_scale(self.modulus, out, x, c),
         }
     }
@@ -268,16 +274,16 @@ impl Prime {
     /// `out <- sum_i weights[i] xs[i]`; the words of `xs` may belong to other primes, `wide` if
     /// some of those are beyond 50 bits.
     pub fn linear(&self, wide: bool, out: &mut [u64], xs: &[&[u64]], weights: &[u64]) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.linear(constants, wide, out, xs, weights),
+        match &self.vector {
+            Some((vector, constants)) => vector.linear(constants, wide, out, xs, weights),
             None => linear::linear(self.modulus, out, xs, weights),
         }
     }
 
     /// `outs[r] <- sum_i weights[r, i] xs[i]` of residues modulo this prime.
     pub fn gemm(&self, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
-        if let Some((ifma, constants)) = &self.ifma {
-            return ifma.gemm(constants, outs, xs, weights);
+        if let Some((vector, constants)) = &self.vector {
+            return vector.gemm(constants, outs, xs, weights);
         }
         for (out, weights) in outs.iter_mut().zip(weights.chunks_exact(xs.len())) {
             linear::linear(self.modulus, out, xs, weights);
@@ -299,11 +305,10 @@ impl Prime {
             .zip(weights.chunks(simd::TARGETS));
         for ((primes, weights), out) in groups.zip(out.chunks_mut(group.max(1))) {
             if let (&[a, b, c, d], &[u, v, w, x]) = (primes, weights)
-                && let (Some((ifma, a)), Some((_, b)), Some((_, c)), Some((_, d))) =
-                    (&a.ifma, &b.ifma, &c.ifma, &d.ifma)
-                && Ifma::takes_many(xs.len(), width)
+                && let (Some((vector, a)), Some((_, b)), Some((_, c)), Some((_, d))) =
+                    (&a.vector, &b.vector, &c.vector, &d.vector)
+                && vector.linear_many([a, b, c, d], wide, out, xs, [u, v, w, x])
             {
-                ifma.linear_many([a, b, c, d], wide, out, xs, [u, v, w, x]);
                 continue;
             }
             for ((prime, weights), out) in
@@ -316,8 +321,8 @@ impl Prime {
 
     /// The words of `x` permuted.
     pub fn permute(&self, permutation: &Permutation, out: &mut [u64], x: &[u64]) {
-        match &self.ifma {
-            Some((ifma, _)) => ifma.permute(permutation, out, x),
+        match &self.vector {
+            Some((vector, _)) => vector.permute(permutation, out, x),
             None => permutation.apply(out, x),
         }
     }
@@ -331,8 +336,8 @@ impl Prime {
         permutation: Option<&Permutation>,
         key: KeyLimb<'_>,
     ) {
-        match &self.ifma {
-            Some((ifma, constants)) => ifma.dot(constants, outs, xs, permutation, key),
+        match &self.vector {
+            Some((vector, constants)) => vector.dot(constants, outs, xs, permutation, key),
             None => dot::dot(self.modulus, outs, xs, permutation, key),
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! The stream and how residues follow from it are defined in [`ckks_math::sampling::uniform`].
 
-use super::arith::V;
 use ckks_math::arith::Modulus;
 use ckks_math::sampling::UniformStream;
 use std::arch::x86_64::*;
+
+/// Eight words.
+type V = __m512i;
 
 /// Words of 16 blocks.
 const WORDS: usize = 128;

@@ -1,4 +1,4 @@
-//! The transform with lazy butterflies [Harvey 2014], in few passes over memory.
+//! The transform, in few passes over memory.
 //!
 //! A limb of `N = R * B` words (`B` = 64, 128 or 256) is passed twice. The *column* pass treats it
 //! as `R` rows of `B` words and does the first `log2 R` levels on eight columns at a time, in a
@@ -6,10 +6,10 @@
 //! The *block* pass does the other levels in each row: down to 64 words by plain vectors, then
 //! three levels across and, after a transposition, three within the registers.
 
-use super::NARROW_BITS;
-use super::arith::{Constants, Q, V, shoup_pair, splat};
 use super::butterfly::Factors;
-use super::passes::{Rows, forward_block, forward_columns, inverse_block, inverse_columns};
+use super::passes::{Place, Rows, columns, forward_block, inverse_block};
+use super::residues::{Constants, Residues, V};
+use super::words::{RUN, Words};
 use crate::kernels::Twiddles;
 use ckks_math::arith::{Modulus, Shoup};
 
@@ -17,42 +17,34 @@ use ckks_math::arith::{Modulus, Shoup};
 const MAX_ROWS: usize = 512;
 
 /// The constants of the transform modulo one prime.
-pub struct IfmaNtt {
-    modulus: Modulus,
+pub struct VectorNtt {
+    constants: Constants,
     degree: usize,
-    wide: bool,
     forward: Factors,
     inverse: Factors,
-    scale: [u64; 2],
+    scale: Shoup,
     fold: Option<Shoup>,
 }
 
-impl IfmaNtt {
-    pub fn new(m: Modulus, t: &Twiddles) -> Self {
-        let wide = m.bits() > NARROW_BITS;
-        let (factors, scale): (fn(_, &[u64]) -> _, _) = if wide {
-            (Factors::new::<true>, shoup_pair::<true>(m.shoup(t.scale)))
-        } else {
-            (Factors::new::<false>, shoup_pair::<false>(m.shoup(t.scale)))
-        };
+impl VectorNtt {
+    pub fn new<R: Residues>(constants: Constants, t: &Twiddles) -> Self {
+        let m = constants.modulus;
         Self {
-            modulus: m,
+            constants,
             degree: t.forward.len(),
-            wide,
-            forward: factors(m, &t.forward),
-            inverse: factors(m, &t.inverse),
-            scale,
+            forward: Factors::new::<R>(m, &t.forward),
+            inverse: Factors::new::<R>(m, &t.inverse),
+            scale: m.shoup(t.scale),
             fold: t.fold.map(|w| m.shoup(w)),
         }
     }
 
-    pub const fn modulus(&self) -> Modulus {
-        self.modulus
+    pub const fn constants(&self) -> &Constants {
+        &self.constants
     }
 
-    /// Whether the prime is beyond 52-bit products.
-    pub const fn wide(&self) -> bool {
-        self.wide
+    pub const fn modulus(&self) -> Modulus {
+        self.constants.modulus
     }
 
     pub const fn fold(&self) -> Option<Shoup> {
@@ -64,117 +56,144 @@ impl IfmaNtt {
         let block = if self.degree < 256 { self.degree } else { 256 };
         (self.degree / block, block)
     }
+
+    const fn place(&self, index: usize) -> Place {
+        let (level, words) = self.split();
+        Place {
+            words,
+            level,
+            index,
+        }
+    }
 }
 
 /// Memory for eight columns.
 #[repr(align(64))]
-struct Columns([[u64; 8]; MAX_ROWS]);
+struct Columns([[u64; RUN]; MAX_ROWS]);
+
+/// The column pass, in place.
+#[inline(always)]
+fn column_pass<R: Residues, const INVERSE: bool>(
+    q: &R,
+    t: &VectorNtt,
+    x: &mut [u64],
+    scale: Option<[V<R>; 2]>,
+) {
+    let (rows, words) = t.split();
+    if rows == 1 {
+        return;
+    }
+    let factors = if INVERSE { &t.inverse } else { &t.forward };
+    let mut memory = Columns([[0; RUN]; MAX_ROWS]);
+    let buffer = Rows::packed(memory.0.as_flattened_mut());
+    for group in 0..words / RUN {
+        let place = Rows::columns(x, words, group);
+        let path = [place, buffer, place];
+        // SAFETY: `rows` rows of `words` words are all of `x`, and `rows <= MAX_ROWS`.
+        unsafe { columns::<R, INVERSE>(q, factors, path, rows, scale) };
+    }
+}
 
 /// Coefficients to evaluations, without the fold.
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward<const WIDE: bool>(t: &IfmaNtt, x: &mut [u64]) {
+#[inline(always)]
+pub fn forward<R: Residues>(s: R::S, t: &VectorNtt, x: &mut [u64]) {
     assert_eq!(x.len(), t.degree);
-    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
+    let q = R::new(s, &t.constants);
+    column_pass::<R, false>(&q, t, x, None);
     let (rows, words) = t.split();
-    if rows > 1 {
-        let mut memory = Columns([[0; 8]; MAX_ROWS]);
-        let buffer = Rows::packed(memory.0.as_flattened_mut());
-        for group in 0..words / 8 {
-            let columns = Rows::columns(x, words, group);
-            let path = [columns, buffer, columns];
-            // SAFETY: `rows` rows of `words` words are all of `x`, and `rows <= MAX_ROWS`.
-            unsafe { forward_columns(&q, &t.forward.head, path, rows) };
-        }
-    }
     for (block, x) in x.chunks_exact_mut(words).enumerate() {
-        // SAFETY: `x` has `words` words.
-        unsafe { forward_block(&q, &t.forward, x.as_mut_ptr(), words, rows, block) };
+        forward_block(&q, &t.forward, x, t.place(block), rows == 1);
     }
 }
 
 /// Evaluations to coefficients, without undoing the fold.
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn inverse<const WIDE: bool>(t: &IfmaNtt, x: &mut [u64]) {
+#[inline(always)]
+pub fn inverse<R: Residues>(s: R::S, t: &VectorNtt, x: &mut [u64]) {
     assert_eq!(x.len(), t.degree);
-    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
-    let (rows, words) = t.split();
-    let scale = t.scale.map(|w| splat(w));
-    inverse_blocks(t, &q, x, (rows == 1).then_some(scale));
-    if rows > 1 {
-        let mut memory = Columns([[0; 8]; MAX_ROWS]);
-        let buffer = Rows::packed(memory.0.as_flattened_mut());
-        for group in 0..words / 8 {
-            let columns = Rows::columns(x, words, group);
-            let path = [columns, buffer, columns];
-            // SAFETY: `rows` rows of `words` words are all of `x`, and `rows <= MAX_ROWS`.
-            unsafe { inverse_columns(&q, &t.inverse.head, path, rows, scale) };
-        }
-    }
+    let q = R::new(s, &t.constants);
+    let scale = Some(q.constant(t.modulus(), t.scale));
+    inverse_blocks(&q, t, x, if t.split().0 == 1 { scale } else { None });
+    column_pass::<R, true>(&q, t, x, scale);
 }
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-fn inverse_blocks<const WIDE: bool>(
-    t: &IfmaNtt,
-    q: &Q<WIDE>,
-    x: &mut [u64],
-    scale: Option<[V; 2]>,
-) {
-    let (rows, words) = t.split();
-    for (block, x) in x.chunks_exact_mut(words).enumerate() {
-        // SAFETY: `x` has `words` words.
-        unsafe { inverse_block(q, &t.inverse, x.as_mut_ptr(), words, rows, block, scale) };
+#[inline(always)]
+fn inverse_blocks<R: Residues>(q: &R, t: &VectorNtt, x: &mut [u64], scale: Option<[V<R>; 2]>) {
+    for (block, x) in x.chunks_exact_mut(t.split().1).enumerate() {
+        inverse_block(q, &t.inverse, x, t.place(block), scale);
     }
 }
 
 /// Evaluations `x` to coefficients times `factor`, in *column order*: groups of eight columns, one
 /// after the other, rows inside. `x` is overwritten.
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn inverse_to_columns<const WIDE: bool>(
-    t: &IfmaNtt,
+#[inline(always)]
+pub fn inverse_to_columns<R: Residues>(
+    s: R::S,
+    t: &VectorNtt,
     x: &mut [u64],
     factor: u64,
     out: &mut [u64],
 ) {
     assert_eq!((x.len(), out.len()), (t.degree, t.degree));
-    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
+    let q = R::new(s, &t.constants);
     let (rows, words) = t.split();
-    let scale = t.modulus.mul(t.scale[0], factor);
-    let scale = shoup_pair::<WIDE>(t.modulus.shoup(scale)).map(|w| splat(w));
-    inverse_blocks(t, &q, x, None);
-    for (group, out) in out.chunks_exact_mut(8 * rows).enumerate() {
-        let (columns, packed) = (Rows::columns(x, words, group), Rows::packed(out));
+    let m = t.modulus();
+    let scale = q.constant(m, m.shoup(m.mul(t.scale.value, factor)));
+    inverse_blocks(&q, t, x, None);
+    for (group, out) in out.chunks_exact_mut(RUN * rows).enumerate() {
+        let (from, packed) = (Rows::columns(x, words, group), Rows::packed(out));
+        let path = [from, packed, packed];
         // SAFETY: `rows` rows of `words` words are all of `x`, and of 8 words all of `out`.
-        unsafe { inverse_columns(&q, &t.inverse.head, [columns, packed, packed], rows, scale) };
+        unsafe { columns::<R, true>(&q, &t.inverse, path, rows, Some(scale)) };
     }
 }
 
-/// The first levels of group `group` of eight columns, given in `columns`, which is overwritten;
-/// the result goes to its place in `x`, to be finished by [`forward_one_block`].
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward_one_column<const WIDE: bool>(
-    t: &IfmaNtt,
+/// Residues `x` times `factor` in column order.
+#[inline(always)]
+pub fn scale_to_columns<R: Residues>(
+    s: R::S,
+    t: &VectorNtt,
+    x: &[u64],
+    factor: u64,
+    out: &mut [u64],
+) {
+    assert_eq!((x.len(), out.len()), (t.degree, t.degree));
+    let q = R::new(s, &t.constants);
+    let m = t.modulus();
+    let factor = q.constant(m, m.shoup(factor));
+    let (rows, words) = t.split();
+    for (i, out) in out.chunks_exact_mut(RUN).enumerate() {
+        let x = &x[i % rows * words + i / rows * RUN..][..RUN];
+        for lane in (0..RUN).step_by(R::S::LANES) {
+            let product = q.mul(s.load(&x[lane..]), factor);
+            s.store(&mut out[lane..], product);
+        }
+    }
+}
+
+/// The first levels of group `group` of eight columns, given in `column`, which is overwritten; the
+/// result, in inner form, goes to its place in `x`, to be finished by [`forward_one_block`].
+#[inline(always)]
+pub fn forward_one_column<R: Residues>(
+    s: R::S,
+    t: &VectorNtt,
     group: usize,
-    columns: &mut [u64],
+    column: &mut [u64],
     x: &mut [u64],
 ) {
     let (rows, words) = t.split();
-    assert_eq!((x.len(), columns.len()), (t.degree, 8 * rows));
-    assert!(8 * group < words);
-    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
-    let packed = Rows::packed(columns);
+    assert_eq!((x.len(), column.len()), (t.degree, RUN * rows));
+    assert!(RUN * group < words);
+    let q = R::new(s, &t.constants);
+    let packed = Rows::packed(column);
     let path = [packed, packed, Rows::columns(x, words, group)];
-    // SAFETY: `rows` rows of 8 words are all of `columns`, and of `words` words all of `x`.
-    unsafe { forward_columns(&q, &t.forward.head, path, rows) };
+    // SAFETY: `rows` rows of 8 words are all of `column`, and of `words` words all of `x`.
+    unsafe { columns::<R, false>(&q, &t.forward, path, rows, None) };
 }
 
-/// The last levels of block `block`.
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn forward_one_block<const WIDE: bool>(t: &IfmaNtt, block: usize, x: &mut [u64]) {
-    let (rows, words) = t.split();
-    assert_eq!(x.len(), words);
-    assert!(block < rows);
-    let q = Q::<WIDE>::new(&Constants::new(t.modulus));
-    // SAFETY: `x` has `words` words.
-    unsafe { forward_block(&q, &t.forward, x.as_mut_ptr(), words, rows, block) };
+/// The last levels of block `block`, from inner form.
+#[inline(always)]
+pub fn forward_one_block<R: Residues>(s: R::S, t: &VectorNtt, block: usize, x: &mut [u64]) {
+    assert!(block < t.split().0);
+    let q = R::new(s, &t.constants);
+    forward_block(&q, &t.forward, x, t.place(block), false);
 }

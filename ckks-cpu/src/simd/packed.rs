@@ -3,9 +3,10 @@
 //! The format is defined in [`ckks_math::backend::packed`]: eight residues of `b` bits take `b` bytes,
 //! one register.
 
-use super::arith::{V, load, store};
-use super::ifma::Ifma;
 use std::arch::x86_64::*;
+
+/// Eight words.
+type V = __m512i;
 
 /// Longest residue that eight bytes hold at any of the 8 bit offsets in a byte.
 const WHOLE: u32 = 57;
@@ -14,7 +15,7 @@ const WHOLE: u32 = 57;
 /// starts anew for each.
 const AHEAD: usize = 8192;
 
-/// Proof that [`Ifma`]'s instructions and AVX-512 BW exist on this machine.
+/// Proof that AVX-512 F, DQ, VL and BW exist on this machine.
 #[derive(Clone, Copy)]
 pub struct Packer {
     /// Whether AVX-512 VBMI exists too.
@@ -23,8 +24,11 @@ pub struct Packer {
 
 impl Packer {
     pub fn detect() -> Option<Self> {
-        Ifma::detect()?;
-        is_x86_feature_detected!("avx512bw").then_some(Self {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw");
+        found.then_some(Self {
             bytes: is_x86_feature_detected!("avx512vbmi"),
         })
     }
@@ -79,13 +83,27 @@ const fn mask(bits: u32) -> u64 {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
+#[target_feature(enable = "avx512f")]
+fn load(x: &[u64; 8]) -> V {
+    // SAFETY: reads the 64 bytes of `x`.
+    unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(x: &mut [u64; 8], v: V) {
+    // SAFETY: writes the 64 bytes of `x`.
+    unsafe { _mm512_storeu_si512(x.as_mut_ptr().cast(), v) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn table(entry: impl Fn(u64) -> u64) -> V {
     let entries: [u64; 8] = std::array::from_fn(|i| entry(i as u64));
     load(&entries)
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn pack<const TERMS: usize>(values: &[u64], bits: u32, out: &mut [u8]) {
     // Word `m` begins inside residue `first(m)`, `skipped` bits of which are before it.
     let wide = u64::from(bits);
@@ -111,7 +129,7 @@ fn pack<const TERMS: usize>(values: &[u64], bits: u32, out: &mut [u8]) {
 }
 
 /// Each residue lies in two neighbouring words.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn unpack_words(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]) {
     let wide = u64::from(bits);
     let (low, high) = (table(|k| k * wide / 64), table(|k| k * wide / 64 + 1));
@@ -125,7 +143,7 @@ fn unpack_words(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]
 }
 
 /// Each residue, of [`WHOLE`] bits at most, lies in eight neighbouring bytes.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 fn unpack_bytes(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]) {
     let wide = u64::from(bits);
     // Bytes `first .. first + 8` for lane `k`.
@@ -143,7 +161,7 @@ fn unpack_bytes(bytes: &[u8], bits: u32, groups: (usize, usize), out: &mut [u64]
 
 /// Calls `unpack` with each used group and its place.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512ifma,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn for_each_group(
     bytes: &[u8],
     bits: u32,

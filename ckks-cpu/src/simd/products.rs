@@ -1,44 +1,59 @@
 //! Sums of products with polynomials whose values fill runs.
 
-use super::arith::{Constants, Q, V, load, store};
-use std::arch::x86_64::*;
+use super::residues::{Constants, Residues, V};
+use super::words::{RUN, Words};
 
-/// The eight words of register `i` of a polynomial each of whose words fills `2^run` positions.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-fn spread(y: &[u64], run: u32, i: usize) -> V {
-    let first = (8 * i) >> run;
-    if run >= 3 {
-        return _mm512_set1_epi64(y[first] as i64);
+/// For runs of `2^r` positions, `r` = 0, 1, 2: which of the words of a run of eight each lane takes.
+const PATTERNS: [u64; 3] = [0o76543210, 0o33221100, 0o11110000];
+/// One in each lane of a pattern.
+const ONES: u64 = 0o11111111;
+
+/// Register `i` of a polynomial each of whose words fills `2^run` positions.
+#[inline(always)]
+fn spread<S: Words>(s: S, y: &[u64], run: u32, i: usize) -> S::V {
+    let first = (S::LANES * i) >> run;
+    if 1 << run >= S::LANES {
+        return s.splat(y[first]);
     }
-    let words = load(&y.as_chunks::<8>().0[first / 8]);
     if run == 0 {
-        return words;
+        return s.load(&y[first..]);
     }
-    // Lane `k` takes word `k >> run` of the few that this register needs.
-    let lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-    let lanes = _mm512_srl_epi64(lanes, _mm_cvtsi64_si128(i64::from(run)));
-    let lanes = _mm512_add_epi64(lanes, _mm512_set1_epi64((first % 8) as i64));
-    _mm512_permutexvar_epi64(lanes, words)
+    let words = &y.as_chunks::<RUN>().0[first / RUN];
+    s.arrange(words, PATTERNS[run as usize] + (first % RUN) as u64 * ONES)
 }
 
 /// See [`crate::kernels::Prime::sum_products`]; slices of `y` hold whole registers, or values of
 /// runs of at least eight.
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vl")]
-pub fn sum_products<const WIDE: bool>(n: &Constants, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
-    let q = Q::<WIDE>::new(n);
+#[inline(always)]
+pub fn sum_products<R: Residues>(
+    s: R::S,
+    n: &Constants,
+    out: &mut [u64],
+    pairs: &[(&[u64], &[u64])],
+) {
+    let q = R::new(s, n);
     let values = pairs.first().map_or(1, |(_, y)| y.len());
     let run = (out.len() / values).trailing_zeros();
-    for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let mut sum = q.start(_mm512_setzero_si512());
-        for (group, some) in pairs.chunks(n.lazy).enumerate() {
-            if group > 0 {
-                sum = q.start(q.finish(sum));
-            }
+    let lanes = R::S::LANES;
+    for (i, out) in out.chunks_exact_mut(lanes).enumerate() {
+        let mut sum = s.splat(0);
+        for some in pairs.chunks(R::LONG) {
+            let mut part = q.start(sum);
             for (x, y) in some {
-                sum = q.add_product(sum, load(&x.as_chunks::<8>().0[i]), spread(y, run, i));
+                part = q.add_product(part, s.load(&x[lanes * i..]), spread(s, y, run, i));
             }
+            sum = finished(&q, part, some.len());
         }
-        store(out, q.finish(sum));
+        s.store(out, sum);
+    }
+}
+
+/// The residue of a sum of some products.
+#[inline(always)]
+fn finished<R: Residues>(q: &R, sum: [V<R>; 3], products: usize) -> V<R> {
+    if products <= R::LAZY {
+        q.finish(sum)
+    } else {
+        q.finish_long(sum)
     }
 }

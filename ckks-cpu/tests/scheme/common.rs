@@ -38,6 +38,29 @@ pub fn literal(log_n: u32) -> ParamsLiteral {
     }
 }
 
+/// The levels of the preset `n16-ci-boot` on a small ring, with six levels of 40 bits to compute.
+pub fn real_literal(log_n: u32) -> ParamsLiteral {
+    let mut level_bits = vec![49, 34, 34, 34];
+    level_bits.extend([40; 6]);
+    level_bits.extend([48, 48, 49, 49, 48, 49, 55, 49]);
+    level_bits.extend([47, 48, 48]);
+    let standard = literal(log_n);
+    ParamsLiteral {
+        name: "small real".into(),
+        ring: RingKind::ConjugateInvariant,
+        level_bits,
+        word_bits: 55,
+        special_primes: 6,
+        bootstrap: standard.bootstrap.map(|b| BootstrapLiteral {
+            overflow_bound: 22,
+            cosine_degree: 58,
+            double_angles: 2,
+            ..b
+        }),
+        ..standard
+    }
+}
+
 pub struct Setup {
     pub context: Context<CpuBackend>,
     pub secret: SecretKey,

@@ -9,5 +9,6 @@ mod iterated;
 mod keys;
 mod polynomial;
 mod randomness;
+mod real_bootstrap;
 mod refusals;
 mod words;

@@ -28,8 +28,13 @@ impl Coordinates {
         }
     }
 
-    /// CoeffsToSlots on levels of so many butterfly layers each, times `constant`.
-    pub fn to_slots(self, slots: usize, layers: &[usize], constant: f64) -> Result<Vec<Diagonals>> {
+    /// CoeffsToSlots with `layers` butterfly layers on each level, times `constant`.
+    pub fn coeffs_to_slots(
+        self,
+        slots: usize,
+        layers: &[usize],
+        constant: f64,
+    ) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::with_layers(slots, layers)?.scaled(constant)?;
         Ok(match self {
             Self::Complex => plan.coeffs_to_slots(),
@@ -37,8 +42,8 @@ impl Coordinates {
         })
     }
 
-    /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::to_slots`].
-    pub fn from_slots(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
+    /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::coeffs_to_slots`].
+    pub fn slots_to_coeffs(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::even(slots, levels)?;
         Ok(match self {
             Self::Complex => plan.slots_to_coeffs(),
@@ -78,14 +83,6 @@ pub(super) fn native_from_odd(residues: &mut [u64], n: usize, moduli: &[Modulus]
             limb[m] = q.sub(limb[m], limb[m + 1]);
         }
     }
-}
-
-/// Butterfly layers of each level, split evenly, the larger levels applied first: a level of the
-/// largest blocks has `2^k` diagonals, the others of the conjugate-invariant ring nearly `2^(k+2)`.
-pub(super) fn largest_first(slots: usize, levels: usize) -> Result<Vec<usize>> {
-    let mut layers = DftPlan::even(slots, levels)?.layers().to_vec();
-    layers.reverse();
-    Ok(layers)
 }
 
 #[cfg(test)]

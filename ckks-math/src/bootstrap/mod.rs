@@ -161,14 +161,11 @@ impl<B: Backend> Bootstrapper<B> {
         let gap = (params.max_slots() / slots) as f64;
         let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
-        let order = match coordinates {
-            Coordinates::Complex => grouping(slots, cts, options.keys)?,
-            Coordinates::Real(_) => linear::largest_first(slots, cts)?,
-        };
-        let matrices = coordinates.to_slots(slots, &order, constant)?;
+        let order = grouping(slots, cts, options.keys, coordinates)?;
+        let matrices = coordinates.coeffs_to_slots(slots, &order, constant)?;
         let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
-        let matrices = coordinates.from_slots(slots, stc)?;
+        let matrices = coordinates.slots_to_coeffs(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let scales = (params.scale_at(stc), bottom_scale);
         let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
@@ -430,11 +427,28 @@ fn steps(diagonals: usize, keys: RotationKeys) -> (usize, usize) {
 
 /// Butterfly layers of each level of CtS, split evenly: the order of the cheapest steps.
 ///
-/// `k` layers have `2^k` diagonals where blocks are largest, and `2^(k+1) - 1` elsewhere.
-fn grouping(slots: usize, levels: usize, keys: RotationKeys) -> Result<Vec<usize>> {
+/// `k` layers have `2^k` diagonals where blocks are largest, and elsewhere `2^(k+1) - 1` or, where
+/// real and imaginary parts have slots of their own, `2^(k+2) - 1`.
+fn grouping(
+    slots: usize,
+    levels: usize,
+    keys: RotationKeys,
+    coordinates: Coordinates,
+) -> Result<Vec<usize>> {
+    let parts = if coordinates == Coordinates::Complex {
+        1
+    } else {
+        2
+    };
     let even = DftPlan::even(slots, levels)?.layers().to_vec();
     let cost = |order: &Vec<usize>| -> usize {
-        let diagonals = |(i, k): (usize, &usize)| if i == 0 { 1 << k } else { (2 << k) - 1 };
+        let diagonals = |(i, k): (usize, &usize)| {
+            if i == 0 {
+                1 << k
+            } else {
+                ((2 * parts) << k) - 1
+            }
+        };
         let each = order.iter().enumerate().map(diagonals);
         each.map(|diagonals| steps(diagonals, keys).1).sum()
     };

@@ -15,7 +15,8 @@ use crate::keys::KeyPurpose;
 
 impl<B: Backend> Bootstrapper<B> {
     /// From level 0 to the top: the coefficients become `m + q0 I` under the long-term secret, the
-    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots over `n`).
+    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots over `n`). Times
+    /// `2 + Y + Y^-1` in the odd basis.
     pub(super) fn mod_raise(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level != 0 {
             return Err(Error::LevelMismatch {
@@ -44,6 +45,13 @@ impl<B: Backend> Bootstrapper<B> {
             ..ev.wrap(raised, x)
         };
         let mut sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
+        if self.coordinates.are_odd() {
+            // 2 + Y + Y^-1, for CoeffsToSlots.
+            let mut square = vec![0.0; params.degree()];
+            square[..2].copy_from_slice(&[2.0, 1.0]);
+            let square = self.context.encode_coefficients(&square, self.top, 1.0)?;
+            sum = ev.multiply_plain(&sum, &square)?;
+        }
         let mut step = self.slots;
         while step < params.max_slots() {
             let turned = ev.rotate(&sum, step as i64)?;

@@ -211,7 +211,7 @@ impl Chebyshev {
 }
 
 /// sum_k c_k T_k(u) by Clenshaw's recurrence; 0 for no coefficients.
-pub(super) fn clenshaw(coefficients: &[f64], u: f64) -> f64 {
+pub fn clenshaw(coefficients: &[f64], u: f64) -> f64 {
     let Some((&first, rest)) = coefficients.split_first() else {
         return 0.0;
     };

@@ -48,7 +48,10 @@ mod tests {
         assert_eq!(admitted(None), IDS);
         assert_eq!(admitted(Some("rotate")), ["rotate"]);
         assert_eq!(admitted(Some("bootstrap")), ["bootstrap"]);
-        assert_eq!(admitted(Some("ntt")), ["ntt/forward", "ntt/inverse"]);
+        assert_eq!(
+            admitted(Some("ntt")),
+            ["ntt/forward", "ntt/inverse", "ntt/forward_batch"]
+        );
         assert!(matches!(
             Filter::new(Some("nt")),
             Err(Error::UnknownId { .. })

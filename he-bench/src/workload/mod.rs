@@ -3,6 +3,8 @@
 //! | id | one run |
 //! |---|---|
 //! | `ntt/forward`, `ntt/inverse` | one polynomial, one prime |
+//! | `ntt/forward_batch` | one polynomial, all primes of the top level |
+//! | `gemm/mod50`, `gemm/f64` | 256 x 256 x 4096 modulo a 50-bit prime, and in doubles (one thread) |
 //! | `key_switch` | one polynomial at the top level |
 //! | `multiply_relinearise_rescale` | one product of ciphertexts at the top level |
 //! | `rotate`, `rotate_hoisted_8` | one rotation; rotations by 1 to 8 that share a decomposition |
@@ -20,6 +22,7 @@
 
 mod bootstrap;
 mod filter;
+mod gemm;
 mod layer;
 mod scheme;
 
@@ -34,6 +37,9 @@ use ckks_math::backend::Backend;
 pub const IDS: &[&str] = &[
     "ntt/forward",
     "ntt/inverse",
+    "ntt/forward_batch",
+    "gemm/mod50",
+    "gemm/f64",
     "key_switch",
     "multiply_relinearise_rescale",
     "rotate",

@@ -1,6 +1,6 @@
 //! Kernels and operations of the scheme, at the top level with all slots.
 
-use super::{Group, Harness, ids_of, message};
+use super::{Group, Harness, gemm, ids_of, message};
 use crate::error::Result;
 use ckks_math::backend::{Backend, Basis};
 use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
@@ -21,6 +21,7 @@ pub(super) fn run<B: Backend>(
     }
     let context = Context::new(params.clone(), backend.clone())?;
     ntt(&context, harness)?;
+    gemm::run(backend, params, harness)?;
     let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32]))?;
     let generator = KeyGenerator::new(&context, &secret)?;
     key_switch(&context, &generator, harness)?;
@@ -29,7 +30,8 @@ pub(super) fn run<B: Backend>(
     keygen(&context, &generator, harness)
 }
 
-/// One limb there or back, in place: what is in the block does not matter to the time.
+/// One limb there or back, or all limbs there, in place: what is in the block does not matter to
+/// the time.
 fn ntt<B: Backend>(context: &Context<B>, harness: &mut impl Harness) -> Result<()> {
     let (backend, t) = (context.backend(), context.tables());
     let mut x = polynomial(context, Basis::q(1))?;
@@ -42,6 +44,14 @@ fn ntt<B: Backend>(context: &Context<B>, harness: &mut impl Harness) -> Result<(
     if harness.wants("ntt/inverse") {
         harness.time("ntt/inverse", context.params(), &mut || {
             backend.intt(t, &mut x)?;
+            Ok(backend.synchronize()?)
+        })?;
+    }
+    if harness.wants("ntt/forward_batch") {
+        let params = context.params();
+        let mut x = polynomial(context, params.basis_at(params.max_level()))?;
+        harness.time("ntt/forward_batch", params, &mut || {
+            backend.ntt(t, &mut x)?;
             Ok(backend.synchronize()?)
         })?;
     }

@@ -71,10 +71,9 @@ pub fn schedule(
     })
 }
 
-/// Degrees of a softmax: of the exponential, of each squaring's normalisation, of the last.
+/// Degrees of a softmax: of each squaring's normalisation, of the last.
 #[derive(Clone, Debug)]
 struct Plan {
-    exponential: usize,
     rounds: Vec<Option<usize>>,
     last: usize,
 }
@@ -172,11 +171,14 @@ impl Problem {
             .collect()
     }
 
-    fn exponential(&self, k: u32, degree: usize) -> Result<Function> {
-        let kind = Kind::Exponential {
-            divisor: f64::from(1 << k),
-        };
-        let fit = fit(kind, self.lo, self.hi, degree)?;
+    /// The exponential for `k` squarings, of least degree.
+    fn exponential(&self, k: u32) -> Result<Function> {
+        let power = f64::from(1u32 << k);
+        let kind = Kind::Exponential { divisor: power };
+        // The relative error of a row's largest entries grows by the power.
+        let smallest = ((self.lowest - self.slack) / power).exp();
+        let tolerance = self.accuracy.error * smallest / power;
+        let fit = fit_within(kind, self.lo, self.hi, tolerance, &EXPONENTIAL_DEGREES)?;
         Ok(Function {
             kind,
             fit: Some(fit),
@@ -184,31 +186,20 @@ impl Problem {
     }
 
     fn search(&self, rows: &[&[f64]], k: u32, limit: f64, best: &mut Option<(usize, Plan)>) {
-        let power = f64::from(1u32 << k);
-        let smallest = ((self.lowest - self.slack) / power).exp();
-        for degree in EXPONENTIAL_DEGREES {
-            let Ok(exponential) = self.exponential(k, degree) else {
-                continue;
-            };
-            let error = exponential.fit.as_ref().map_or(f64::INFINITY, |f| f.error);
-            // The relative error of a row's largest entries grows by the power.
-            if error * power > self.accuracy.error * smallest {
-                continue;
-            }
-            let y = start(rows, &exponential);
-            let plan = Plan {
-                exponential: degree,
-                rounds: Vec::new(),
-                last: 0,
-            };
-            let state = State {
-                y,
-                exponent: 1.0 / power,
-                sums: None,
-            };
-            self.descend(&state, plan, depth(degree), k - 1, limit, best);
-            break;
-        }
+        let Ok(exponential) = self.exponential(k) else {
+            return;
+        };
+        let levels = depth(exponential.degree().unwrap_or(0));
+        let plan = Plan {
+            rounds: Vec::new(),
+            last: 0,
+        };
+        let state = State {
+            y: start(rows, &exponential),
+            exponent: 1.0 / f64::from(1u32 << k),
+            sums: None,
+        };
+        self.descend(&state, plan, levels, k - 1, limit, best);
     }
 
     /// Tries all continuations of `plan`, which has used `levels` and has `left` squarings to go
@@ -300,7 +291,7 @@ impl Problem {
     /// The softmax of `plan`, with windows taken on all rows, and the rows that set them.
     fn build(&self, plan: &Plan) -> Result<(Softmax, Vec<usize>)> {
         let k = plan.rounds.len() as u32 + 1;
-        let exponential = self.exponential(k, plan.exponential)?;
+        let exponential = self.exponential(k)?;
         let exponent = 1.0 / f64::from(1u32 << k);
         let all: Vec<&[f64]> = self.rows.iter().map(Vec::as_slice).collect();
         let mut state = State {
@@ -324,7 +315,12 @@ impl Problem {
             };
             critical.extend(extremes(&sums));
             let window = self.window(&sums, &state);
-            let fit = fit(Kind::Reciprocal, window.0, window.1, degree)?;
+            let (lo, hi) = window;
+            let fit = match rounds.len() == plan.rounds.len() {
+                true => fit_within(Kind::Reciprocal, lo, hi, self.accuracy.error, &[degree])
+                    .or_else(|_| fit(Kind::Reciprocal, lo, hi, degree))?,
+                false => fit(Kind::Reciprocal, lo, hi, degree)?,
+            };
             state = normalised(squares, &sums, &fit);
             rounds.push(Round::Normalise(Function {
                 kind: Kind::Reciprocal,

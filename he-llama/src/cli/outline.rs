@@ -48,14 +48,9 @@ pub fn outline(
             directory.display()
         );
     } else {
-        let more = config.parameters() > FOLLOWED;
         println!(
-            "weights of {}, not read: {}",
-            size(weights),
-            match more {
-                true => format!("models of more than {FOLLOWED} parameters are outlined only"),
-                false => "see above".to_owned(),
-            }
+            "weights of {}, not read: models of more than {FOLLOWED} parameters are outlined only",
+            size(weights)
         );
     }
     println!(

@@ -49,8 +49,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     }
     let run = simulate(
         &source,
-        &calibration,
-        &setup.plan,
+        &setup,
         &ids,
         text.tokens,
         &sampler,

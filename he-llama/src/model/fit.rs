@@ -1,6 +1,6 @@
 //! Chebyshev fits of the model's functions.
 
-use std::f64::consts::PI;
+use ckks_math::polyval::Chebyshev;
 
 use crate::error::{Error, Result};
 use crate::model::function::{Fit, Kind};
@@ -35,44 +35,50 @@ pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {
     if pole {
         return Err(wrong("the function has a pole in it"));
     }
-    let to_x = |t: f64| 0.5 * ((hi - lo) * t + lo + hi);
-    if kind == Kind::Reciprocal {
+    let series = |f: &dyn Fn(f64) -> f64| -> Result<Chebyshev> {
+        let series = Chebyshev::interpolate(f, (lo, hi), degree);
+        Ok(series.map_err(ckks_math::Error::from)?)
+    };
+    let (series, error) = if kind == Kind::Reciprocal {
         // t(0) < -1; T_n there is (-1)^n cosh(n acosh|t(0)|).
         let n = degree + 1;
         let at_zero = (n as f64 * ((hi + lo) / (hi - lo)).acosh()).cosh();
         let sign = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
-        let coefficients = interpolate(degree, |t| {
-            let chebyshev = (n as f64 * t.clamp(-1.0, 1.0).acos()).cos();
-            (1.0 - sign * chebyshev / at_zero) / to_x(t)
-        });
-        return Ok(Fit {
-            lo,
-            hi,
-            coefficients,
-            error: 1.0 / at_zero,
-        });
-    }
-    let coefficients = interpolate(degree, |t| kind.exact(to_x(t)));
-    let mut fit = Fit {
+        let series = series(&|x| {
+            let t = ((2.0 * x - lo - hi) / (hi - lo)).clamp(-1.0, 1.0);
+            (1.0 - sign * (n as f64 * t.acos()).cos() / at_zero) / x
+        })?;
+        (series, 1.0 / at_zero)
+    } else {
+        let exact = |x| kind.exact(x);
+        let series = series(&exact)?;
+        let error = match kind.is_factor() {
+            true => series.max_relative_error(exact, GRID),
+            false => series.max_error(exact, GRID),
+        };
+        (series, error)
+    };
+    Ok(Fit {
         lo,
         hi,
-        coefficients,
-        error: 0.0,
-    };
-    fit.error = measured_error(kind, &fit);
-    Ok(fit)
+        coefficients: series.coefficients().to_vec(),
+        error,
+    })
 }
 
-/// The fit of the first of `degrees` whose error is at most `tolerance`.
+/// The fit of least degree among those of the first of `degrees`, ascending, whose error is at most
+/// `tolerance`: as many levels as that one, with fewer products.
 ///
 /// Fails with the best error when none reaches it.
 pub fn fit_within(kind: Kind, lo: f64, hi: f64, tolerance: f64, degrees: &[usize]) -> Result<Fit> {
     let mut best: Option<Fit> = None;
+    let mut below = 0;
     for &degree in degrees {
         let next = fit(kind, lo, hi, degree)?;
         if next.error <= tolerance {
-            return Ok(next);
+            return least(next, kind, tolerance, below);
         }
+        below = degree;
         if best.as_ref().is_none_or(|b| next.error < b.error) {
             best = Some(next);
         }
@@ -89,42 +95,17 @@ pub fn fit_within(kind: Kind, lo: f64, hi: f64, tolerance: f64, degrees: &[usize
     })
 }
 
-fn interpolate(degree: usize, f: impl Fn(f64) -> f64) -> Vec<f64> {
-    let n = degree + 1;
-    let angle = |j: usize| PI * (j as f64 + 0.5) / n as f64;
-    let values: Vec<f64> = (0..n).map(|j| f(angle(j).cos())).collect();
-    (0..n)
-        .map(|k| {
-            let sum: f64 = values
-                .iter()
-                .enumerate()
-                .map(|(j, v)| v * (k as f64 * angle(j)).cos())
-                .sum();
-            sum * if k == 0 { 1.0 } else { 2.0 } / n as f64
-        })
-        .collect()
-}
-
-fn measured_error(kind: Kind, fit: &Fit) -> f64 {
-    let mut worst = 0.0_f64;
-    for i in 0..=GRID {
-        // Chebyshev-spaced, dense at the ends, where the error of 1/x and 1/sqrt is largest.
-        let t = (PI * i as f64 / GRID as f64).cos();
-        let x = 0.5 * ((fit.hi - fit.lo) * t + fit.lo + fit.hi);
-        let exact = kind.exact(x);
-        let scale = if kind.is_factor() { exact.abs() } else { 1.0 };
-        worst = worst.max((clenshaw(&fit.coefficients, t) - exact).abs() / scale);
+/// The fit of least degree above `below` whose error is at most `tolerance`, as that of `enough` is.
+fn least(mut enough: Fit, kind: Kind, tolerance: f64, mut below: usize) -> Result<Fit> {
+    while below + 1 < enough.degree() {
+        let middle = fit(kind, enough.lo, enough.hi, (below + enough.degree()) / 2)?;
+        if middle.error <= tolerance {
+            enough = middle;
+        } else {
+            below = middle.degree();
+        }
     }
-    worst
-}
-
-/// `sum_n coefficients[n] T_n(t)` by Clenshaw's recurrence.
-pub fn clenshaw(coefficients: &[f64], t: f64) -> f64 {
-    let (mut b1, mut b2) = (0.0, 0.0);
-    for c in coefficients.iter().skip(1).rev() {
-        (b1, b2) = (c + 2.0 * t * b1 - b2, b1);
-    }
-    coefficients.first().copied().unwrap_or_default() + t * b1 - b2
+    Ok(enough)
 }
 
 #[cfg(test)]
@@ -138,7 +119,10 @@ mod tests {
             let f = fit(Kind::Reciprocal, 1.0, ratio, degree).expect("no pole");
             let want =
                 1.0 / ((degree as f64 + 1.0) * f64::acosh((ratio + 1.0) / (ratio - 1.0))).cosh();
-            let found = measured_error(Kind::Reciprocal, &f);
+            let series = Chebyshev::from_coefficients((f.lo, f.hi), f.coefficients.clone());
+            let found = series
+                .expect("finite")
+                .max_relative_error(|x| 1.0 / x, GRID);
             assert!(
                 (found / want - 1.0).abs() < 0.03,
                 "{ratio} {degree}: {found} {want}"

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use ckks_math::polyval::chebyshev::clenshaw;
 use serde::{Deserialize, Serialize};
-
-use crate::model::fit;
 
 /// A non-linear function of one real number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +78,7 @@ impl Fit {
 
     /// Value of the polynomial at `x`, also outside the interval, where it means nothing.
     pub fn value(&self, x: f64) -> f64 {
-        fit::clenshaw(
+        clenshaw(
             &self.coefficients,
             (2.0 * x - self.lo - self.hi) / (self.hi - self.lo),
         )

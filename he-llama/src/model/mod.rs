@@ -2,7 +2,7 @@
 //!
 //! `norm`, `attention`, `mlp`, `layer` and `llama` say what a Llama computes, in terms of
 //! [`Machine`] alone; [`clear`] runs it on plain numbers (exactly, or with the polynomials and the
-//! noise of the encrypted run), [`ledger`] counts its multiplicative levels.
+//! noise of the encrypted run).
 
 pub mod attention;
 pub mod clear;

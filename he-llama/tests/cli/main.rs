@@ -4,4 +4,5 @@ mod common;
 mod damage;
 mod files;
 mod generate;
+mod inspect;
 mod wrong;

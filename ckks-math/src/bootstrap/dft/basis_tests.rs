@@ -84,8 +84,8 @@ struct Spread {
     mean: f64,
 }
 
-/// All rows of the matrix of a random secret.
-fn spread(n: usize, seed: u64, to: Change, from: Change) -> Spread {
+/// All rows of the matrix of a random secret, sparse in the basis that `secret` takes to the native one.
+fn spread(n: usize, seed: u64, to: Change, from: Change, secret: Change) -> Spread {
     let mut state = seed;
     let mut next = || {
         state = state
@@ -93,12 +93,13 @@ fn spread(n: usize, seed: u64, to: Change, from: Change) -> Spread {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize
     };
-    let mut support = std::collections::BTreeMap::new();
-    while support.len() < WEIGHT {
+    let mut sparse = vec![0.0; n];
+    while sparse.iter().filter(|&&x| x != 0.0).count() < WEIGHT {
         let sign = if next() & 1 == 0 { 1.0 } else { -1.0 };
-        support.insert(next() % n, sign);
+        sparse[next() % n] = sign;
     }
-    let s: Vec<_> = support.into_iter().collect();
+    let native = secret(&sparse).into_iter().enumerate();
+    let s: Vec<_> = native.filter(|&(_, x)| x != 0.0).collect();
     let (mut sums, mut squares) = (vec![1.0; n], vec![1.0; n]);
     for column in 0..n {
         let mut unit = vec![0.0; n];
@@ -143,33 +144,41 @@ fn changes_are_inverse_to_each_other() {
 }
 
 /// Native and odd basis: at most 2 h + 1 = 65 terms, in the odd basis without the coordinate of doubled
-/// terms; the tower basis spreads further by its degree, and amplifies noise by its root.
+/// terms. The tower basis spreads further, even for a secret sparse in it, and amplifies noise by
+/// the root of the degree.
 #[test]
 fn native_and_odd_coordinates_spread_less_than_those_of_the_tower() {
     let identity: Change = <[f64]>::to_vec;
-    let n = 1 << 10;
     let terms = (2 * WEIGHT + 1) as f64;
+    let told = |name: &str, s: &Spread| {
+        println!(
+            "{name}: reach {:.1}, deviation at most {:.2}, {:.2} in the mean",
+            0.5 * s.reach,
+            s.worst,
+            s.mean
+        );
+    };
     for seed in 0..3 {
-        let native = spread(n, seed, identity, identity);
-        let odd = spread(n, seed, odd_from_native, native_from_odd);
-        let tower = spread(n, seed, tower_from_native, native_from_tower);
-        for (name, s) in [("native", &native), ("odd", &odd), ("tower", &tower)] {
-            println!(
-                "{name}: reach {:.0}, deviation at most {:.2}, {:.2} in the mean",
-                0.5 * s.reach,
-                s.worst,
-                s.mean
-            );
-        }
+        let n = 1 << 10;
+        let native = spread(n, seed, identity, identity, identity);
+        let odd = spread(n, seed, odd_from_native, native_from_odd, identity);
+        told("native", &native);
+        told("odd", &odd);
         assert!(native.reach <= terms && odd.reach <= terms);
         // Coefficient 0: every term twice (but s_0's, where there is one).
         let doubled = (4.0 * (WEIGHT as f64 - 1.0) / 12.0).sqrt();
         assert!(native.worst >= doubled);
         let single = (terms / 12.0).sqrt();
         assert!(odd.worst < 1.35 * single && odd.mean < 1.02 * single);
-        assert!(tower.worst > 2.0 * odd.worst && tower.reach > 3.0 * terms);
+
+        let tower = |secret| spread(1 << 8, seed, tower_from_native, native_from_tower, secret);
+        let (foreign, own) = (tower(identity), tower(native_from_tower));
+        told("tower, secret sparse in the native basis", &foreign);
+        told("tower, secret sparse in the tower basis", &own);
+        assert!(foreign.worst > own.worst && own.worst > 1.5 * odd.worst);
+        assert!(own.reach > 1.5 * terms);
     }
-    assert!((amplification(n, odd_from_native) - 2_f64.sqrt()).abs() < 1e-12);
+    assert!((amplification(1 << 10, odd_from_native) - 2_f64.sqrt()).abs() < 1e-12);
     let tower = [8, 10].map(|log_n| amplification(1 << log_n, tower_from_native));
     println!("noise of CoeffsToSlots: tower {tower:?} times the native");
     assert!(tower[1] > 16.0 && tower[1] > 1.9 * tower[0]);

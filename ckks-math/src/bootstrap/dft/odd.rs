@@ -1,10 +1,10 @@
 //! Layers for the odd basis of the conjugate-invariant ring.
 //!
 //! `o_j = 2 cos(phi_j) z_j`, `phi_j = pi 5^j / 4n`, is the value of `(Z + Z^-1) f` at slot `j`: an odd part of `n`
-//! values, so that one layer of turns is followed by butterflies alone. SlotsToCoeffs divides by
-//! the cosines at the end and CoeffsToSlots multiplies by them at the start, so that what small
-//! ones amplify is undone exactly; what is between them is a multiple of the base modulus away
-//! from a small element, and may wrap.
+//! values, so that one layer of turns is followed by butterflies alone. SlotsToCoeffs divides by the
+//! cosines at the end; CoeffsToSlots multiplies by their squares at the start, exactly, and divides by them
+//! too. What is between the two is a multiple of the base modulus away from a small element,
+//! and may wrap.
 
 use super::real::{Entry, butterflies, turns};
 use crate::encoding::complex::Complex64;

@@ -52,7 +52,10 @@ pub enum RealBasis {
 impl DftPlan {
     /// CtS on the conjugate-invariant ring: the matrices in order of application, one per level.
     ///
-    /// Slot `p` of the result is `scale` times coordinate [`real_order`]`(n, basis)[p]`.
+    /// Slot `p` of the result is `scale` times coordinate [`real_order`]`(n, basis)[p]` of `f`, from the slots of
+    /// `f` in the native basis and of `(2 + Y + Y^-1) f` in the odd one: `2 + Y + Y^-1 = (Z + Z^-1)^2` is multiplied
+    /// without error, which leaves slots below twice those of `(Z + Z^-1) f` to be divided by `Z + Z^-1`. Multiplied by
+    /// it, slots of `f`, large where it is small, would meet the rounding of the diagonals.
     #[must_use]
     pub fn real_coeffs_to_slots(&self, basis: RealBasis) -> Vec<Diagonals> {
         let n = self.slots();
@@ -99,7 +102,7 @@ pub fn real_order(n: usize, basis: RealBasis) -> Result<Vec<usize>, DftError> {
             (RealBasis::Native, 0) => [0, n / 2],
             (RealBasis::Native, _) => {
                 let b = p.ilog2();
-                let k = (4 * reverse(p - (1 << b), b) + 1) * (n / 4 >> b);
+                let k = (4 * reverse(p - (1 << b), b) + 1) * ((n / 4) >> b);
                 [k, n - k]
             }
         })
@@ -126,7 +129,8 @@ fn forward_layer(n: usize, half: usize, basis: RealBasis) -> Diagonals {
     diagonals(n, entries.iter().map(|&(r, c, x)| (r, c, x / divisor(r))))
 }
 
-/// The inverse of [`forward_layer`]: the transpose over the squared norms of the columns.
+/// The inverse of [`forward_layer`], the transpose over the squared norms of the columns; for an argument times
+/// the squares of what `forward_layer` divides by.
 fn inverse_layer(n: usize, half: usize, basis: RealBasis) -> Diagonals {
     let (entries, divisors) = layer(n, half, basis);
     let divisor = |row: usize| divisors.as_ref().map_or(1.0, |d| d[row]);
@@ -136,7 +140,7 @@ fn inverse_layer(n: usize, half: usize, basis: RealBasis) -> Diagonals {
     }
     let inverse = entries
         .iter()
-        .map(|&(r, c, x)| (c, r, x / squares[c] * divisor(r)));
+        .map(|&(r, c, x)| (c, r, x / squares[c] / divisor(r)));
     diagonals(n, inverse)
 }
 
