@@ -36,6 +36,12 @@ impl CudaBackend {
         )))
     }
 
+    /// 32-bit integer operations a second: 64 for each multiprocessor and clock, at the highest clock.
+    /// `None` where no card runs.
+    pub fn integer_rate(&self) -> Option<f64> {
+        self.queue.pool().integer_rate()
+    }
+
     fn on(driver: Arc<dyn Driver>) -> Result<Self> {
         let queue = Pool::new(driver).open_queue()?;
         Ok(Self { queue })

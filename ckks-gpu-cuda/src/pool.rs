@@ -71,6 +71,11 @@ impl Pool {
         self.0.driver.name()
     }
 
+    /// See [`Driver::integer_rate`].
+    pub fn integer_rate(&self) -> Option<f64> {
+        self.0.driver.integer_rate()
+    }
+
     /// A new queue of the device.
     pub fn open_queue(&self) -> Result<Arc<OpenQueue>> {
         let queue = Arc::new(OpenQueue {

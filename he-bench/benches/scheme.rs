@@ -32,7 +32,7 @@ impl Harness for UnderCriterion {
 
 fn main() -> Result<()> {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    let backend = select::open("cpu", None)?;
+    let backend = select::cpu(None)?;
     let mut harness = UnderCriterion {
         criterion: Criterion::default().sample_size(10).configure_from_args(),
         filter: Filter::new(filter.as_deref())?,

@@ -219,7 +219,7 @@ mod tests {
     /// may be a bit less.
     #[test]
     fn a_small_ring_refreshes_within_the_bounds_of_the_preset() {
-        let backend = select::open("cpu", None).unwrap();
+        let backend = select::cpu(None).unwrap();
         let cases = [
             ("n16-boot", false, 20.0, 17.0),
             ("n16-boot", true, 20.0, 17.0),
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn no_secrets_is_an_error() {
-        let backend = select::open("cpu", Some(1)).unwrap();
+        let backend = select::cpu(Some(1)).unwrap();
         let mut literal = sets::literal("n16-boot").unwrap();
         literal.log_n = 10;
         let params = literal.check_insecure_for_tests(backend.limits()).unwrap();

@@ -4,46 +4,81 @@ use crate::error::{Error, Result};
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_gpu_cuda::CudaBackend;
 use ckks_gpu_wgpu::WgpuBackend;
+use ckks_math::backend::Backend;
 
 /// Names of the backends, the default first.
 pub const BACKENDS: &[&str] = &["cpu", "cuda", "wgpu"];
 
-/// Opens the backend of a name: so far the CPU's is the only one that opens.
+/// What a program does with a backend, whichever it is.
+pub trait Visitor {
+    /// Works on a backend that runs on `threads` threads of the host.
+    fn visit<B: Backend>(&mut self, backend: &B, threads: usize) -> Result<()>;
+}
+
+/// Opens the backend of a name and hands it to the visitor; `cuda:1` is the second card.
 ///
 /// `threads` counts the calling one; `None` takes one for each core. Fails with
 /// [`Error::UnknownBackend`], or with the backend's own refusal.
-pub fn open(name: &str, threads: Option<usize>) -> Result<CpuBackend> {
-    match name {
-        "cpu" => Ok(CpuBackend::open(CpuOptions {
-            threads,
-            ..CpuOptions::default()
-        })?),
-        "cuda" => match CudaBackend::open(0)? {},
-        "wgpu" => match WgpuBackend::open(0)? {},
-        other => Err(Error::UnknownBackend {
-            name: other.into(),
-            known: BACKENDS,
-        }),
+pub fn visit(name: &str, threads: Option<usize>, visitor: &mut impl Visitor) -> Result<()> {
+    let unknown = || Error::UnknownBackend {
+        name: name.into(),
+        known: BACKENDS,
+    };
+    let (kind, index) = match name.split_once(':') {
+        Some((kind, index)) => (kind, index.parse().map_err(|_| unknown())?),
+        None => (name, 0),
+    };
+    match kind {
+        "cpu" if index == 0 => {
+            let backend = cpu(threads)?;
+            visitor.visit(&backend, backend.threads())
+        }
+        "cuda" => visitor.visit(&CudaBackend::open(index)?, 1),
+        "wgpu" => match WgpuBackend::open(index)? {},
+        _ => Err(unknown()),
     }
+}
+
+/// Opens the CPU; threads as in [`visit`].
+pub fn cpu(threads: Option<usize>) -> Result<CpuBackend> {
+    Ok(CpuBackend::open(CpuOptions {
+        threads,
+        ..CpuOptions::default()
+    })?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Names(Vec<(String, usize)>);
+
+    impl Visitor for Names {
+        fn visit<B: Backend>(&mut self, backend: &B, threads: usize) -> Result<()> {
+            self.0.push((backend.name(), threads));
+            Ok(())
+        }
+    }
+
     #[test]
     fn every_listed_backend_opens_or_says_why_not() {
-        assert_eq!(open("cpu", Some(1)).unwrap().threads(), 1);
-        for name in ["cuda", "wgpu"] {
-            let refusal = open(name, None).err().unwrap();
+        let mut names = Names(Vec::new());
+        visit("cpu", Some(1), &mut names).unwrap();
+        assert_eq!(names.0.len(), 1);
+        assert_eq!(names.0[0].1, 1);
+        for name in ["cuda", "cuda:99", "wgpu"] {
+            if let Err(refusal) = visit(name, None, &mut names) {
+                assert!(matches!(
+                    refusal,
+                    Error::Scheme(ckks_math::Error::Unsupported { .. })
+                ));
+            }
+        }
+        for name in ["tpu", "cuda:x", "cpu:1"] {
             assert!(matches!(
-                refusal,
-                Error::Scheme(ckks_math::Error::Unsupported { .. })
+                visit(name, None, &mut names),
+                Err(Error::UnknownBackend { .. })
             ));
         }
-        assert!(matches!(
-            open("tpu", None),
-            Err(Error::UnknownBackend { .. })
-        ));
     }
 }

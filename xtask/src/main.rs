@@ -7,18 +7,21 @@
 //! | `contracts` | every kernel states a contract and names a law that the suite runs |
 //! | `cuda-check` | compiles every CUDA kernel for every architecture: registers, spills, embedded PTX |
 //! | `neon-check` | the aarch64 kernels pass the type check, where that target is installed |
+//! | `gpu-pack` | a folder with stripped tests and benches and one script, for a GPU host without cargo |
 //! | `budget` | lengths of files, `where` clauses, required methods of the backend traits |
 
 mod budget;
 mod ci;
 mod contracts;
 mod cuda_check;
+mod gpu_pack;
 mod neon;
 mod rust_source;
 mod workspace;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What a task returns: an error in words.
@@ -51,6 +54,11 @@ enum Task {
     },
     /// Type-check the kernels of aarch64, where that target is installed.
     NeonCheck,
+    /// Fill a folder with stripped tests and benches and a script, for a GPU host without cargo.
+    GpuPack {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Check lengths of files, `where` clauses and required methods.
     Budget,
 }
@@ -70,6 +78,7 @@ fn main() -> ExitCode {
         Task::Contracts => contracts::run(),
         Task::CudaCheck { write } => cuda_check::run(write),
         Task::NeonCheck => neon::check(),
+        Task::GpuPack { folder } => gpu_pack::run(&folder),
         Task::Budget => budget::run(),
     };
     match outcome {

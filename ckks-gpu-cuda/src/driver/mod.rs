@@ -28,6 +28,11 @@ pub trait Driver: Send + Sync {
     /// What the device calls itself.
     fn name(&self) -> String;
 
+    /// 32-bit integer operations a second, if it is a card.
+    fn integer_rate(&self) -> Option<f64> {
+        None
+    }
+
     /// Device memory of `bytes` bytes with unspecified content; fails with
     /// [`ckks_math::Error::OutOfMemory`].
     fn allocate(&self, bytes: usize) -> Result<Address>;

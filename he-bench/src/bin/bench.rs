@@ -1,7 +1,7 @@
 //! Times every workload and writes records: `cargo xtask bench`.
 
 use ckks_math::Params;
-use ckks_math::backend::Device as _;
+use ckks_math::backend::{Backend, Limits};
 use clap::Parser;
 use he_bench::compare::{Comparison, duration, table};
 use he_bench::measure::{Budget, Samples};
@@ -106,53 +106,61 @@ fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let filter = Filter::new(arguments.filter.as_deref())?;
-    let backend = select::open(&arguments.backend, arguments.threads)?;
-    let plan = plan(arguments.params.as_deref(), &filter, &backend)?;
-    if !plan
-        .iter()
-        .any(|&(_, group)| workload::ids_of(group).any(|id| filter.admits(id)))
-    {
-        return Err(Error::NothingToRun {
-            filter: arguments.filter.clone().unwrap_or_default(),
-            params: arguments.params.clone().unwrap_or_default(),
-        });
+    let mut run = Run { arguments, filter };
+    select::visit(&arguments.backend, arguments.threads, &mut run)
+}
+
+/// A run of benchmarks on the backend that was asked for.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    filter: Filter,
+}
+
+impl select::Visitor for Run<'_> {
+    fn visit<B: Backend>(&mut self, backend: &B, threads: usize) -> Result<()> {
+        let (arguments, filter) = (self.arguments, self.filter.clone());
+        let plan = plan(arguments.params.as_deref(), &filter, backend.limits())?;
+        if !plan
+            .iter()
+            .any(|&(_, group)| workload::ids_of(group).any(|id| filter.admits(id)))
+        {
+            return Err(Error::NothingToRun {
+                filter: arguments.filter.clone().unwrap_or_default(),
+                params: arguments.params.clone().unwrap_or_default(),
+            });
+        }
+        let mut recorder = Recorder {
+            filter,
+            budget: if arguments.quick {
+                Budget::QUICK
+            } else {
+                Budget::FULL
+            },
+            threads,
+            backend: backend.name(),
+            origin: Origin::here(),
+            records: Vec::new(),
+        };
+        let file = arguments
+            .json
+            .as_deref()
+            .map(RecordFile::create)
+            .transpose()?;
+        println!(
+            "{}, {}, commit {}",
+            recorder.backend, recorder.origin.cpu, recorder.origin.commit
+        );
+        let outcome = plan
+            .iter()
+            .try_for_each(|(params, group)| workload::run(backend, params, *group, &mut recorder));
+        // What was measured before a failure is kept.
+        file.map_or(Ok(()), |file| file.write(&recorder.records))
+            .and(outcome)
     }
-    let mut recorder = Recorder {
-        filter,
-        budget: if arguments.quick {
-            Budget::QUICK
-        } else {
-            Budget::FULL
-        },
-        threads: backend.threads(),
-        backend: backend.name(),
-        origin: Origin::here(),
-        records: Vec::new(),
-    };
-    let file = arguments
-        .json
-        .as_deref()
-        .map(RecordFile::create)
-        .transpose()?;
-    println!(
-        "{}, {}, commit {}",
-        recorder.backend, recorder.origin.cpu, recorder.origin.commit
-    );
-    let outcome = plan
-        .iter()
-        .try_for_each(|(params, group)| workload::run(&backend, params, *group, &mut recorder));
-    // What was measured before a failure is kept.
-    file.map_or(Ok(()), |file| file.write(&recorder.records))
-        .and(outcome)
 }
 
 /// Parameter sets with what runs on them: the defaults, or all that one set admits.
-fn plan(
-    only: Option<&str>,
-    filter: &Filter,
-    backend: &ckks_cpu::CpuBackend,
-) -> Result<Vec<(Params, Group)>> {
-    let limits = backend.limits();
+fn plan(only: Option<&str>, filter: &Filter, limits: Limits) -> Result<Vec<(Params, Group)>> {
     let check = |name: &str| sets::parameters(name, limits);
     let mut plan = Vec::new();
     if let Some(name) = only {

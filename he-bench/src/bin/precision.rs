@@ -1,6 +1,6 @@
 //! Prints the precision of bootstrapping over many secrets: `cargo xtask precision`.
 
-use ckks_math::backend::Device as _;
+use ckks_math::backend::Backend;
 use ckks_math::bootstrap::RotationKeys;
 use clap::Parser;
 use he_bench::precision::{Question, Study, bits};
@@ -83,7 +83,23 @@ fn run(arguments: &Arguments) -> Result<()> {
             way_out: "give at least 1".into(),
         });
     }
-    let backend = select::open(&arguments.backend, arguments.threads)?;
+    let mut run = Run { arguments, secrets };
+    select::visit(&arguments.backend, arguments.threads, &mut run)
+}
+
+/// The study on the backend that was asked for.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    secrets: u64,
+}
+
+impl select::Visitor for Run<'_> {
+    fn visit<B: Backend>(&mut self, backend: &B, _: usize) -> Result<()> {
+        study(self.arguments, self.secrets, backend)
+    }
+}
+
+fn study<B: Backend>(arguments: &Arguments, secrets: u64, backend: &B) -> Result<()> {
     let params = sets::parameters(&arguments.preset, backend.limits())?;
     let all = params.max_slots();
     let slots = arguments
@@ -95,7 +111,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         resident: arguments.resident,
         keys: arguments.keys.into(),
     };
-    let study = Study::new(&params, &backend, question)?;
+    let study = Study::new(&params, backend, question)?;
     let json = |source| Error::File {
         action: "write",
         path: arguments.json.clone().unwrap_or_default(),

@@ -20,7 +20,7 @@ impl Harness for Roll {
 /// The default sets at a small degree run every id, in the order of the list.
 #[test]
 fn every_id_runs() {
-    let backend = select::open("cpu", Some(1)).unwrap();
+    let backend = select::cpu(Some(1)).unwrap();
     let mut roll = Roll::default();
     let mut run_on = |params: &Params, group| run(&backend, params, group, &mut roll).unwrap();
     for (name, group) in [
@@ -42,7 +42,7 @@ fn every_id_runs() {
 /// name as a session's but of another degree is refused before any key is made.
 #[test]
 fn the_layer_is_refused_on_sets_that_cannot_run_it() {
-    let backend = select::open("cpu", Some(1)).unwrap();
+    let backend = select::cpu(Some(1)).unwrap();
     let limits = backend.limits();
     for (name, runs) in [
         ("n16-boot", true),

@@ -10,6 +10,9 @@ use std::sync::{PoisonError, RwLock};
 /// Oldest compute capability that the kernels are compiled for.
 const OLDEST: (i32, i32) = (8, 0);
 
+/// 32-bit integer operations of a multiprocessor in one clock.
+const INTEGER_LANES: f64 = 64.0;
+
 /// A context with its modules.
 pub struct Context {
     raw: sys::CUcontext,
@@ -134,6 +137,20 @@ impl Context {
     pub fn name(&self) -> String {
         let (major, minor) = self.capability;
         format!("{}, sm_{major}{minor}, card {}", self.name, self.index)
+    }
+
+    /// Multiprocessors times their clock times the lanes that do integer arithmetic.
+    pub fn integer_rate(&self) -> Option<f64> {
+        use sys::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_CLOCK_RATE as KILOHERTZ,
+            CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as COUNT,
+        };
+        let attribute = |attribute| {
+            // SAFETY: the device comes from the driver.
+            unsafe { result::device::get_attribute(self.device, attribute) }.ok()
+        };
+        let (count, kilohertz) = (attribute(COUNT)?, attribute(KILOHERTZ)?);
+        Some(f64::from(count) * f64::from(kilohertz) * 1e3 * INTEGER_LANES)
     }
 
     /// A kernel by its name.

@@ -61,6 +61,10 @@ impl Driver for Card {
         self.context.name()
     }
 
+    fn integer_rate(&self) -> Option<f64> {
+        self.context.integer_rate()
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Address> {
         self.context.bind()?;
         // SAFETY: a context is current; the content is unspecified as the trait says.

@@ -17,9 +17,11 @@ const HALF: usize = 8 << 20;
 /// Uploads begin at multiples of it.
 const ALIGNMENT: usize = 64;
 
-/// Two halves of pinned memory, one of them being filled.
+/// Two halves of pinned memory, one of them being filled; pinned by the first upload, which takes
+/// milliseconds that a queue without uploads does not pay.
+#[derive(Default)]
 pub struct Stage {
-    memory: *mut c_void,
+    memory: Option<Pinned>,
     /// Which half, and how much of it is filled.
     half: usize,
     filled: usize,
@@ -27,22 +29,24 @@ pub struct Stage {
     events: [Option<CardEvent>; 2],
 }
 
-// SAFETY: the pinned memory belongs to this value and may be used from any thread.
-unsafe impl Send for Stage {}
+/// Pinned memory of both halves.
+struct Pinned(*mut c_void);
+
+// SAFETY: the memory belongs to this value and may be used from any thread.
+unsafe impl Send for Pinned {}
 
 impl Stage {
-    /// Pinned memory; a context is current.
-    pub fn new() -> Result<Self> {
+    /// Where both halves lie; a context is current.
+    fn memory(&mut self) -> Result<*mut u8> {
+        if let Some(pinned) = &self.memory {
+            return Ok(pinned.0.cast());
+        }
         // SAFETY: the memory is written before it is read.
-        let memory = check("pinning memory", unsafe {
+        let raw = check("pinning memory", unsafe {
             result::malloc_host(2 * HALF, 0)
         })?;
-        Ok(Self {
-            memory,
-            half: 0,
-            filled: 0,
-            events: [None, None],
-        })
+        self.memory = Some(Pinned(raw));
+        Ok(raw.cast())
     }
 
     /// Submits the copy of `bytes`, which may change when this returns; the context is current.
@@ -53,6 +57,7 @@ impl Stage {
         mut to: Address,
         mut bytes: &[u8],
     ) -> Result<()> {
+        let memory = self.memory()?;
         while !bytes.is_empty() {
             if self.filled == HALF {
                 self.events[self.half] = Some(CardEvent::record(context, stream)?);
@@ -65,7 +70,7 @@ impl Stage {
             let (piece, rest) = bytes.split_at(bytes.len().min(HALF - self.filled));
             // SAFETY: the piece fits into what is left of the half, which no copy reads any more.
             let pinned = unsafe {
-                let start = self.memory.cast::<u8>().add(self.half * HALF + self.filled);
+                let start = memory.add(self.half * HALF + self.filled);
                 start.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
                 std::slice::from_raw_parts(start, piece.len())
             };
@@ -81,9 +86,9 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Pinned {
     fn drop(&mut self) {
         // SAFETY: the stream was waited for; freed once.
-        let _ = unsafe { result::free_host(self.memory) };
+        let _ = unsafe { result::free_host(self.0) };
     }
 }

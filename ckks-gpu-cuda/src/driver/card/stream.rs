@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A stream with its way over the bus.
 pub struct Stream {
     raw: sys::CUstream,
-    context: Arc<Context>,
+    // Dropped before the context that its memory belongs to.
     stage: Mutex<Stage>,
+    context: Arc<Context>,
 }
 
 /// A recorded event.
@@ -33,12 +34,11 @@ unsafe impl Sync for CardEvent {}
 impl Stream {
     pub fn open(context: Arc<Context>) -> Result<Self> {
         context.bind()?;
-        let stage = Mutex::new(Stage::new()?);
         let kind = result::stream::StreamKind::NonBlocking;
         Ok(Self {
             raw: check("making a stream", result::stream::create(kind))?,
+            stage: Mutex::default(),
             context,
-            stage,
         })
     }
 }

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Checks and measures a card: needs an NVIDIA driver and the programs of `cargo xtask gpu-pack` beside it.
+#
+#   gpu-check.sh [OUT]    writes OUT (gpu-check.json): conformance, kernels, operations, bootstrapping
+#
+# The first failure ends it. NVRTC (libnvrtc.so.13 on LD_LIBRARY_PATH) compiles for the exact card; without
+# it the driver compiles the embedded PTX. QUICK=1 takes few samples.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=${1:-gpu-check.json}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export CKKS_REQUIRE_DEVICE=cuda
+for toolkit in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
+    if [[ -d $toolkit ]]; then
+        export LD_LIBRARY_PATH=$toolkit:${LD_LIBRARY_PATH:-}
+    fi
+done
+quick=()
+if [[ ${QUICK:-0} == 1 ]]; then quick=(--quick); fi
+
+echo "== conformance on the card"
+"$here/conformance" --test-threads 4 | tee "$work/conformance"
+passed=$(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' "$work/conformance")
+if grep -q SKIPPED "$work/conformance"; then
+    echo "a law was skipped" >&2
+    exit 1
+fi
+
+sanitizer='"not found"'
+if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck; do
+        echo "== compute-sanitizer $tool"
+        compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/conformance" \
+            --test-threads 1 plain::key_switch_equals plain::intt_inverts_ntt plain::gemm plain::packed
+    done
+    sanitizer='"clean"'
+fi
+
+echo "== kernels"
+"$here/kernels" --json "$work/kernels.json"
+
+echo "== operations"
+"$here/bench" --backend cuda --json "$work/bench.json" "${quick[@]}"
+
+echo "== bootstrapping"
+"$here/precision" --backend cuda --quick --json "$work/precision.json"
+
+echo "== the same ids as on the CPU"
+# Without the device's own name and times, which stand on lines of their own.
+ids() { "$here/he-llama" generate --tokens 4 --quiet --backend "$1"; }
+if [[ $(ids cuda) != "$(ids cpu)" ]]; then
+    echo "generate differs between cuda and cpu" >&2
+    exit 1
+fi
+
+{
+    printf '{"date": "%s",\n' "$(date -u +%FT%TZ)"
+    printf '"driver": "%s",\n' "$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -1)"
+    printf '"conformance_passed": %s,\n"sanitizer": %s,\n' "$passed" "$sanitizer"
+    printf '"kernels": %s,\n"bench": %s,\n"precision": %s}\n' \
+        "$(cat "$work/kernels.json")" "$(cat "$work/bench.json")" "$(cat "$work/precision.json")"
+} >"$out"
+echo "wrote $out"

@@ -1,0 +1,89 @@
+//! One folder for a bare GPU host, which has no cargo: stripped tests and benches, and a script.
+
+use crate::Outcome;
+use crate::workspace::{cargo, root, run as execute, target_directory};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Largest folder, in bytes.
+const MOST: u64 = 60 << 20;
+
+/// Builds the programs, strips them into `folder` and puts the script beside them.
+pub fn run(folder: &Path) -> Outcome {
+    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let release = target_directory()?.join("release");
+    let build = |arguments: &[&str]| execute(cargo(&["build", "--release"]).args(arguments));
+    build(&["-p", "ckks-gpu-cuda", "--example", "kernels"])?;
+    build(&["-p", "he-bench", "--bin", "bench", "--bin", "precision"])?;
+    build(&["-p", "he-llama", "--bin", "he-llama"])?;
+    let programs = [
+        (device_tests()?, "conformance"),
+        (release.join("examples/kernels"), "kernels"),
+        (release.join("bench"), "bench"),
+        (release.join("precision"), "precision"),
+        (release.join("he-llama"), "he-llama"),
+    ];
+    let mut total = 0;
+    for (program, name) in &programs {
+        total += stripped(program, &folder.join(name))?;
+    }
+    let script = folder.join("gpu-check.sh");
+    let from = root().join("ckks-gpu-cuda/gpu-check.sh");
+    // A copy keeps the permission to execute.
+    std::fs::copy(&from, &script).map_err(|e| format!("{}: {e}", from.display()))?;
+    println!("{}: {:.1} MB", folder.display(), total as f64 / 1e6);
+    if total > MOST {
+        return Err(format!("{total} bytes, {MOST} admitted"));
+    }
+    Ok(())
+}
+
+/// The test program that runs the conformance suite on a card.
+fn device_tests() -> Result<PathBuf, String> {
+    let arguments = [
+        "test",
+        "--release",
+        "-p",
+        "ckks-gpu-cuda",
+        "--test",
+        "device",
+    ];
+    let mut command = cargo(&arguments);
+    command.args(["--no-run", "--message-format", "json"]);
+    let output = command.stderr(std::process::Stdio::inherit()).output();
+    let output = output.map_err(|e| format!("cannot run {command:?}: {e}"))?;
+    executable(&String::from_utf8_lossy(&output.stdout), "device")
+        .ok_or_else(|| format!("{command:?} names no program"))
+}
+
+/// The program of a target in cargo's messages.
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+    let named = format!("\"name\":\"{target}\"");
+    let line = messages.lines().find(|l| {
+        l.contains("\"compiler-artifact\"") && l.contains(&named) && l.contains("\"executable\":\"")
+    })?;
+    let (_, rest) = line.split_once("\"executable\":\"")?;
+    Some(rest.split('"').next()?.into())
+}
+
+/// Copies a program without its symbols; returns its size.
+fn stripped(program: &Path, to: &Path) -> Result<u64, String> {
+    execute(Command::new("strip").arg("-o").arg(to).arg(program))?;
+    let metadata = std::fs::metadata(to).map_err(|e| format!("{}: {e}", to.display()))?;
+    Ok(metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_program_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"ckks_math"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"device"},"executable":"/t/release/deps/device-1"}
+{"reason":"build-finished","success":true}"#;
+        let found = executable(messages, "device");
+        assert_eq!(found, Some("/t/release/deps/device-1".into()));
+        assert_eq!(executable(messages, "ckks_math"), None);
+    }
+}
