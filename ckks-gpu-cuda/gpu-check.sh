@@ -47,7 +47,6 @@ echo "== bootstrapping"
 "$here/precision" --backend cuda --quick --json "$work/precision.json"
 
 echo "== the same ids as on the CPU"
-# Without the device's own name and times, which stand on lines of their own.
 ids() { "$here/he-llama" generate --tokens 4 --quiet --backend "$1"; }
 if [[ $(ids cuda) != "$(ids cpu)" ]]; then
     echo "generate differs between cuda and cpu" >&2

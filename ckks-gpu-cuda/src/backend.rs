@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct CudaBackend {
     pub(crate) queue: Arc<OpenQueue>,
+    /// Whether keys keep seeds in the place of uniform halves.
+    pub(crate) compressed: bool,
 }
 
 impl CudaBackend {
@@ -44,7 +46,20 @@ impl CudaBackend {
 
     fn on(driver: Arc<dyn Driver>) -> Result<Self> {
         let queue = Pool::new(driver).open_queue()?;
-        Ok(Self { queue })
+        Ok(Self {
+            queue,
+            compressed: false,
+        })
+    }
+
+    /// Keeps only the seeds of the uniform halves of keys loaded from now on: half the memory of keys,
+    /// for the time to make that half at each use. Products have the same bits.
+    #[must_use]
+    pub fn with_compressed_keys(self) -> Self {
+        Self {
+            compressed: true,
+            ..self
+        }
     }
 
     /// Fills every buffer with a pattern before a kernel writes it, from now on and for all clones

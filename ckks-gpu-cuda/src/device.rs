@@ -219,7 +219,10 @@ impl Device for CudaBackend {
     fn fork(&self) -> Result<Self> {
         let queue = self.queue.pool().open_queue()?;
         queue.wait_for(&self.queue)?;
-        Ok(Self { queue })
+        Ok(Self {
+            queue,
+            compressed: self.compressed,
+        })
     }
 
     fn join(&self, other: &Self) -> Result<()> {

@@ -9,17 +9,26 @@ use crate::ring::turn;
 use crate::tables::Tables;
 use crate::transform::{Division, Skip};
 use ckks_math::backend::{Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData};
+use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 
 /// Rows that share one reading of the key.
 const ROWS: usize = 4;
 
-/// A switching key on the device: both halves `[digits, limbs, N]` in stored form.
+/// A switching key on the device: halves `[digits, limbs, N]` in stored form.
 pub struct SwitchKey {
     basis: Basis,
     digit_size: usize,
     b: Buffer,
-    a: Buffer,
+    a: UniformHalf,
+}
+
+/// The uniform half of a key.
+enum UniformHalf {
+    /// In memory.
+    Kept(Buffer),
+    /// Made anew at each use, for the limbs and digits in use only.
+    Seeded(Seed),
 }
 
 impl CudaBackend {
@@ -28,6 +37,14 @@ impl CudaBackend {
         let used = basis.q_len().div_ceil(key.digit_size);
         let rows = digits.shape.rows / used.max(1);
         debug_assert_eq!(rows * used, digits.shape.rows);
+        let made;
+        let (a, a_basis) = match &key.a {
+            UniformHalf::Kept(a) => (a, key.basis),
+            UniformHalf::Seeded(seed) => {
+                made = self.uniform(t, seed, 0, used, basis)?.words;
+                (&made, basis)
+            }
+        };
         let out = self.block(t, 2 * rows, basis)?;
         let (name, group) = if rows > 1 {
             ("key_product_4", ROWS)
@@ -39,10 +56,11 @@ impl CudaBackend {
             out.address(),
             digits.address(),
             key.b.address(),
-            key.a.address(),
+            a.address(),
             t.primes(),
             digits.limbs(t),
             t.limbs(key.basis),
+            t.limbs(a_basis),
             used as u32,
             rows as u32,
             turn(t, galois),
@@ -89,17 +107,31 @@ impl SwitchKernels for CudaBackend {
             basis: key.basis,
             digit_size: key.digit_size,
             b: load(key.b)?,
-            a: load(key.a)?,
+            a: UniformHalf::Kept(load(key.a)?),
         })
     }
 
-    /// The uniform half is made on the card, the other one crosses the bus packed.
+    /// One half crosses the bus packed. The other is made on the card: now, or with
+    /// [`CudaBackend::with_compressed_keys`] and where memory is short, at each use.
     fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
         let digits = key.digits();
         let half = digits * key.basis.limbs() * t.ring().degree() * t.word().bytes();
-        let (b, a) = (self.buffer(half)?, self.buffer(half)?);
+        let b = self.buffer(half)?;
         self.unpack(t, b.address(), digits, key.basis, key.b)?;
-        self.fill_uniform(t, a.address(), key.seed, 0..digits, key.basis)?;
+        let kept = match self.compressed {
+            true => None,
+            false => match self.buffer(half) {
+                Err(Error::OutOfMemory { .. }) => None,
+                other => Some(other?),
+            },
+        };
+        let a = match kept {
+            Some(a) => {
+                self.fill_uniform(t, a.address(), key.seed, 0..digits, key.basis)?;
+                UniformHalf::Kept(a)
+            }
+            None => UniformHalf::Seeded(key.seed.clone()),
+        };
         Ok(SwitchKey {
             basis: key.basis,
             digit_size: key.digit_size,

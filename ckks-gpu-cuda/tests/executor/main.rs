@@ -2,6 +2,7 @@
 //! that must be found.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod compressed;
 mod conformance;
 mod faults;
 mod parity;
