@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::encrypted::machine::{PassPlan, argument_levels};
+use crate::encrypted::machine::PassPlan;
 use crate::encrypted::packing::Packing;
+use crate::encrypted::polynomial::argument_levels;
 use crate::encrypted::units::{Units, fit};
 use crate::error::{Error, Result};
 use crate::model::attention::{Anchor, Softmax};

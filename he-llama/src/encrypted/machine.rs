@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
-use ckks_math::polyval::{Chebyshev, Plan};
+use ckks_math::polyval::Plan;
 use ckks_math::{Ciphertext, Evaluator};
 use he_linalg::bsgs::CostModel;
 use he_linalg::reduce::{Spread, SumOptions};
@@ -13,60 +13,11 @@ use he_linalg::{Axis, Contraction, Layout, Packed, PreparedMap, ReducePlan};
 use crate::config::Config;
 use crate::encrypted::maps;
 use crate::encrypted::packing::{Packing, Shape};
+use crate::encrypted::tensor::Tensor;
 use crate::encrypted::units::{Units, fit};
 use crate::error::{Error, Result};
 use crate::model::attention::{Anchor, Softmax};
-use crate::model::{Cache, Fit, Function, Machine, Positions, Projection, Role, Site};
-
-/// Largest ratio, either way, of the scale of a polynomial's argument to the canonical one; the
-/// scales of its powers drift by the ratio to their index.
-const SCALE_DRIFT: f64 = 1.26;
-
-/// An encrypted tensor: ciphertexts of `value / unit`.
-pub struct Tensor<B: Backend> {
-    pub(crate) packed: Packed<B>,
-    pub(crate) unit: f64,
-    /// Its place along [`Axis::PART`], where others share its ciphertext.
-    pub(crate) part: Option<usize>,
-    /// For keys and values of a prompt, the pass that packed them.
-    pub(crate) prompt: Option<Shape>,
-}
-
-impl<B: Backend> Clone for Tensor<B> {
-    fn clone(&self) -> Self {
-        Self {
-            packed: self.packed.clone(),
-            ..*self
-        }
-    }
-}
-
-impl<B: Backend> Tensor<B> {
-    /// Ciphertexts that hold `value / unit`.
-    pub fn new(packed: Packed<B>, unit: f64) -> Self {
-        Self {
-            packed,
-            unit,
-            part: None,
-            prompt: None,
-        }
-    }
-
-    /// The ciphertexts.
-    pub fn packed(&self) -> &Packed<B> {
-        &self.packed
-    }
-
-    /// What a stored 1 stands for.
-    pub fn unit(&self) -> f64 {
-        self.unit
-    }
-
-    /// Level of its ciphertexts.
-    pub fn level(&self) -> usize {
-        self.packed.level()
-    }
-}
+use crate::model::{Cache, Function, Machine, Positions, Projection, Role, Site};
 
 /// Where bootstraps go in one kind of pass, and the level each leaves.
 pub type PassPlan = BTreeMap<Site, usize>;
@@ -100,16 +51,8 @@ pub struct Encrypted<'a, B: Backend> {
     pub report: &'a mut dyn FnMut(Event),
 }
 
-/// Levels that the map onto `[-1, 1]` costs for a tensor stored in `unit`: none when the argument
-/// is near a whole multiple of what is stored, since the rest goes into the scale.
-pub(crate) fn argument_levels(unit: f64, f: &Fit) -> usize {
-    let factor = 2.0 * unit / (f.hi - f.lo);
-    let drift = factor / factor.round().max(1.0);
-    usize::from(!(1.0 / SCALE_DRIFT..=SCALE_DRIFT).contains(&drift))
-}
-
 impl<B: Backend> Encrypted<'_, B> {
-    fn tensor(
+    pub(super) fn tensor(
         &mut self,
         layout: Layout,
         batch: &Ciphertext<B>,
@@ -126,64 +69,10 @@ impl<B: Backend> Encrypted<'_, B> {
         })
     }
 
-    /// The ciphertext of `x`, turned so that what lies in its part lies in the part `to`.
-    fn turned(&self, x: &Tensor<B>, to: Option<usize>) -> Result<Ciphertext<B>> {
-        let batch = x.packed.batch();
-        let (Some(from), Some(to)) = (x.part, to) else {
-            return Ok(batch.clone());
-        };
-        let layout = x.packed.layout();
-        let places = layout.fields().find(|f| f.axis == Axis::PART);
-        let places = places.map_or(1, |f| f.capacity());
-        let stride = (layout.period() / places) as i64;
-        Ok(self.ev.rotate(batch, (from as i64 - to as i64) * stride)?)
-    }
-
     /// The tensor in another unit: the ciphertext stays, its scale changes.
     fn in_unit(&self, x: &Tensor<B>, unit: f64) -> Ciphertext<B> {
         let batch = x.packed.batch();
         batch.with_scale(batch.scale() * unit / x.unit)
-    }
-
-    /// `(2 x - lo - hi) / (hi - lo)`, with `offset` in place of `(lo + hi) / (hi - lo)` left to the
-    /// caller: the scaled argument only, close to canonical scale.
-    fn scaled_argument(&self, x: &Tensor<B>, f: &Fit) -> Result<Ciphertext<B>> {
-        let factor = 2.0 * x.unit / (f.hi - f.lo);
-        let whole = factor.round().max(1.0);
-        let drift = factor / whole;
-        let batch = x.packed.batch();
-        let canonical = self.ev.context().params().scale_at(batch.level());
-        let scale = batch.scale() / drift;
-        let ratio = scale / canonical;
-        if ratio < SCALE_DRIFT && ratio > 1.0 / SCALE_DRIFT {
-            let multiple = if whole > 1.0 {
-                self.ev.mul_integer(batch, whole)?
-            } else {
-                batch.clone()
-            };
-            return Ok(multiple.with_scale(scale));
-        }
-        Ok(self.ev.mul_constant(batch, factor)?)
-    }
-
-    fn argument(&self, x: &Tensor<B>, f: &Fit) -> Result<Ciphertext<B>> {
-        let scaled = self.scaled_argument(x, f)?;
-        let offset = -(f.lo + f.hi) / (f.hi - f.lo);
-        let layout = x.packed.layout();
-        let Some(place) = layout.component(Axis::PART) else {
-            return Ok(self.ev.add_constant(&scaled, offset)?);
-        };
-        // Other parts stay where they are, in the interval.
-        let own = |index: &[usize]| f64::from(u8::from(Some(index[place]) == x.part)) * offset;
-        let offsets = layout.pack(own);
-        Ok(self.ev.add_values(&scaled, &offsets[0])?)
-    }
-
-    /// A fit's series on `[-1, 1]`, times a factor.
-    fn series(f: &Fit, factor: f64) -> Result<Chebyshev> {
-        let coefficients = f.coefficients.iter().map(|c| c * factor).collect();
-        let series = Chebyshev::from_coefficients((-1.0, 1.0), coefficients);
-        Ok(series.map_err(ckks_math::Error::from)?)
     }
 
     /// The layout that a projection writes to.
@@ -199,27 +88,6 @@ impl<B: Backend> Encrypted<'_, B> {
             }
             _ => self.packing.channels(p.outputs()),
         }
-    }
-
-    /// Canonical scale `levels` below `level`; too few levels is the scheme's error.
-    fn scale_below(&self, op: &'static str, level: usize, levels: usize) -> Result<f64> {
-        match level.checked_sub(levels) {
-            Some(out) => Ok(self.ev.context().params().scale_at(out)),
-            None => Err(ckks_math::Error::LevelExhausted {
-                op,
-                need: levels,
-                have: level,
-            }
-            .into()),
-        }
-    }
-
-    /// A batch of as many copies of the one ciphertext `x` as `count`.
-    fn copies(&self, x: &Ciphertext<B>, count: usize) -> Result<Ciphertext<B>> {
-        if x.count() == count {
-            return Ok(x.clone());
-        }
-        Ok(self.ev.join(&vec![x.clone(); count])?)
     }
 
     /// A prompt's keys or values at their places in the cache of a step.
@@ -262,29 +130,6 @@ impl<B: Backend> Encrypted<'_, B> {
         let parts = parts.map(|(part, values)| Ok(self.ev.add_values(part, values)?));
         let batch = self.ev.join(&parts.collect::<Result<Vec<_>>>()?)?;
         Ok(Packed::new(keys.layout().clone(), batch)?)
-    }
-
-    /// `f(u) * factor` for the argument `u` of the tensor `x`.
-    fn product(
-        &mut self,
-        x: &Tensor<B>,
-        u: &Ciphertext<B>,
-        f: &Fit,
-        factor: &Tensor<B>,
-        site: Site,
-    ) -> Result<Tensor<B>> {
-        let unit = self.units.of(site)?;
-        let batch = &self.turned(factor, x.part)?;
-        let late = u.level().saturating_sub(batch.level());
-        let plan = Plan::with_factor(&Self::series(f, factor.unit / unit)?, late as u32);
-        let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
-        let u = self.copies(u, batch.count())?;
-        let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
-        let product = self.tensor(factor.packed.layout().clone(), &y, unit, site)?;
-        Ok(Tensor {
-            part: x.part.or(factor.part),
-            ..product
-        })
     }
 
     /// The tensor after a bootstrap, at `level`.

@@ -5,7 +5,9 @@
 //! | `packing` | where tensors lie in the slots |
 //! | `units` | what a stored 1 stands for |
 //! | `maps` | plaintext matrices between packings |
+//! | `tensor` | ciphertexts and their unit |
 //! | `machine` | the operations of the model on ciphertexts |
+//! | `polynomial` | its polynomials: arguments, products |
 //! | `levels`, `plan` | the same operations on levels; where bootstraps go |
 
 pub mod levels;
@@ -13,9 +15,12 @@ pub mod machine;
 pub mod maps;
 pub mod packing;
 pub mod plan;
+mod polynomial;
+mod tensor;
 pub mod units;
 
-pub use machine::{Encrypted, Event, PassPlan, Tensor};
+pub use machine::{Encrypted, Event, PassPlan};
 pub use packing::{Packing, Shape};
 pub use plan::{Budget, Plan};
+pub use tensor::Tensor;
 pub use units::Units;

@@ -1,0 +1,52 @@
+//! Encrypted tensors.
+
+use ckks_math::backend::Backend;
+use he_linalg::Packed;
+
+use crate::encrypted::packing::Shape;
+
+/// An encrypted tensor: ciphertexts of `value / unit`.
+pub struct Tensor<B: Backend> {
+    pub(crate) packed: Packed<B>,
+    pub(crate) unit: f64,
+    /// Its place along [`Axis::PART`], where others share its ciphertext.
+    pub(crate) part: Option<usize>,
+    /// For keys and values of a prompt, the pass that packed them.
+    pub(crate) prompt: Option<Shape>,
+}
+
+impl<B: Backend> Clone for Tensor<B> {
+    fn clone(&self) -> Self {
+        Self {
+            packed: self.packed.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<B: Backend> Tensor<B> {
+    /// Ciphertexts that hold `value / unit`.
+    pub fn new(packed: Packed<B>, unit: f64) -> Self {
+        Self {
+            packed,
+            unit,
+            part: None,
+            prompt: None,
+        }
+    }
+
+    /// The ciphertexts.
+    pub fn packed(&self) -> &Packed<B> {
+        &self.packed
+    }
+
+    /// What a stored 1 stands for.
+    pub fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// Level of its ciphertexts.
+    pub fn level(&self) -> usize {
+        self.packed.level()
+    }
+}
