@@ -24,10 +24,13 @@ pub mod dft;
 mod eval_mod;
 mod linear;
 mod mod_raise;
+mod options;
 mod requests;
+mod steps;
 
 pub use cost::{RefreshCost, refresh_cost};
 pub use dft::{DftError, DftPlan, Diagonals, RealBasis, real_order};
+pub use options::{BootstrapOptions, RESIDENT_BYTES, RotationKeys};
 pub use requests::refresh_requests;
 
 use crate::backend::Backend;
@@ -35,59 +38,14 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator, TransformPlan, encoded_bytes};
+use crate::evaluator::{EncodedTransform, Evaluator};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
 use crate::polyval::overflow::overflow_failure_log2;
 use crate::polyval::overflow_real::real_overflow_failure_log2;
 use linear::Coordinates;
-
-/// Choices of a bootstrapper that do not change its keys' security.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BootstrapOptions {
-    /// Levels that CtS uses; `None` for all that the preset reserves. Fewer levels raise to a
-    /// lower top: each refresh is cheaper, with more diagonals a level.
-    pub coeffs_to_slots_levels: Option<usize>,
-    /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
-    /// circuit's.
-    pub slots_to_coeffs_levels: Option<usize>,
-    /// Keep all encoded diagonals on the device. Without, only those of matrices that take at most
-    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
-    /// shorter period than the slots); the others are embedded at each use.
-    pub resident: bool,
-    /// Rotation keys against time.
-    pub keys: RotationKeys,
-}
-
-/// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
-///
-/// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
-/// steps, which cost about three baby steps and share one key or two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RotationKeys {
-    /// As many as time gains by.
-    Many,
-    /// One more only where it saves the time of a baby step.
-    #[default]
-    Balanced,
-    /// About half of the balanced ones.
-    Few,
-}
-
-impl RotationKeys {
-    /// The price of a key, in baby steps.
-    const fn price(self) -> usize {
-        match self {
-            Self::Many => 0,
-            Self::Balanced => 1,
-            Self::Few => 8,
-        }
-    }
-}
-
-/// Encoded matrices up to this size stay on the device in any case.
-pub const RESIDENT_BYTES: u64 = 160 << 20;
+use steps::{encode, grouping};
 
 /// What a refresh is made of, for one parameter set and one number of slots.
 pub struct Bootstrapper<B: Backend> {
@@ -381,83 +339,6 @@ impl<B: Backend> Bootstrapper<B> {
         let p = self.context.encode_complex(&unit, x.level, 1.0)?;
         ev.multiply_plain(x, &p)
     }
-}
-
-/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`, by
-/// the same factor in each: rounding the diagonals then costs each the same.
-fn encode<B: Backend>(
-    context: &Context<B>,
-    matrices: &[Diagonals],
-    level: usize,
-    (from, to): (f64, f64),
-    options: BootstrapOptions,
-) -> Result<Vec<EncodedTransform<B>>> {
-    let params = context.params();
-    let each = (to / from).powf(1.0 / matrices.len() as f64);
-    matrices
-        .iter()
-        .enumerate()
-        .map(|(i, matrix)| {
-            let level = level - i;
-            let scale = each * params.group_modulus(level);
-            let (babies, _) = steps(matrix.map.len(), options.keys);
-            let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
-            let resident =
-                options.resident || encoded_bytes(params, &plan, level) <= RESIDENT_BYTES;
-            EncodedTransform::new(context, &plan, level, scale, resident)
-        })
-        .collect()
-}
-
-/// What a giant step costs, in baby steps: a decomposition and a division more.
-const GIANT: usize = 3;
-
-/// The number of baby steps, a power of two, that costs least for a matrix, and what it costs in
-/// baby steps.
-fn steps(diagonals: usize, keys: RotationKeys) -> (usize, usize) {
-    let cost = |babies: usize| {
-        let giants = diagonals.div_ceil(babies) - 1;
-        (babies - 1) * (1 + keys.price()) + GIANT * giants
-    };
-    (0..=diagonals.next_power_of_two().trailing_zeros())
-        .map(|bits| (1 << bits, cost(1 << bits)))
-        .min_by_key(|&(_, cost)| cost)
-        .unwrap_or((1, 0))
-}
-
-/// Butterfly layers of each level of CtS, split evenly: the order of the cheapest steps.
-///
-/// `k` layers have `2^k` diagonals where blocks are largest, and elsewhere `2^(k+1) - 1` or, where
-/// real and imaginary parts have slots of their own, `2^(k+2) - 1`.
-fn grouping(
-    slots: usize,
-    levels: usize,
-    keys: RotationKeys,
-    coordinates: Coordinates,
-) -> Result<Vec<usize>> {
-    let parts = if coordinates == Coordinates::Complex {
-        1
-    } else {
-        2
-    };
-    let even = DftPlan::even(slots, levels)?.layers().to_vec();
-    let cost = |order: &Vec<usize>| -> usize {
-        let diagonals = |(i, k): (usize, &usize)| {
-            if i == 0 {
-                1 << k
-            } else {
-                ((2 * parts) << k) - 1
-            }
-        };
-        let each = order.iter().enumerate().map(diagonals);
-        each.map(|diagonals| steps(diagonals, keys).1).sum()
-    };
-    let orders = (0..levels).map(|turn| {
-        let mut order = even.clone();
-        order.rotate_right(turn);
-        order
-    });
-    Ok(orders.min_by_key(cost).unwrap_or(even.clone()))
 }
 
 /// The scale at the bottom, `q0 / 2^message_ratio_bits`, that [`Bootstrapper::half_boot`] expects.

@@ -33,27 +33,35 @@ pub struct Calibration {
     pub circuit: Circuit,
 }
 
+/// What every version of the file starts with.
+#[derive(Deserialize)]
+struct Format {
+    version: u32,
+}
+
 impl Calibration {
     /// Parses the text of a calibration file and checks that it was made for `llama`; `path` is
     /// named in errors.
     pub fn parse(bytes: &[u8], path: &Path, llama: &Llama) -> Result<Self> {
-        let calibration: Self = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+        let damaged = |source| Error::Json {
             path: path.to_path_buf(),
             what: "calibration file",
             source,
-        })?;
+        };
         let stale = |expected, found| Error::StaleCalibration {
             path: path.to_path_buf(),
             expected,
             found,
         };
-        if calibration.version != VERSION {
-            let (expected, found) = (VERSION, calibration.version);
+        // First of all: the fields of another format are others.
+        let Format { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if version != VERSION {
             return Err(stale(
-                format!("format {expected}"),
-                format!("format {found}"),
+                format!("format {VERSION}"),
+                format!("format {version}"),
             ));
         }
+        let calibration: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         let expected = fingerprint(llama);
         if calibration.fingerprint != expected {
             let found = calibration.fingerprint;
@@ -153,7 +161,8 @@ fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
             .map(PathBuf::from)
     };
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let name = format!("{}.{FILE}", fingerprint(llama));
+    // Files of other versions in the cache are none of this program's.
+    let name = format!("{}.v{VERSION}.{FILE}", fingerprint(llama));
     let beside = directory.map(|d| d.join(FILE));
     beside
         .into_iter()

@@ -1,0 +1,47 @@
+//! Choices of a bootstrapper.
+
+/// Choices of a bootstrapper that do not change its keys' security.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BootstrapOptions {
+    /// Levels that CtS uses; `None` for all that the preset reserves. Fewer levels raise to a
+    /// lower top: each refresh is cheaper, with more diagonals a level.
+    pub coeffs_to_slots_levels: Option<usize>,
+    /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
+    /// circuit's.
+    pub slots_to_coeffs_levels: Option<usize>,
+    /// Keep all encoded diagonals on the device. Without, only those of matrices that take at most
+    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
+    /// shorter period than the slots); the others are embedded at each use.
+    pub resident: bool,
+    /// Rotation keys against time.
+    pub keys: RotationKeys,
+}
+
+/// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
+///
+/// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
+/// steps, which cost about three baby steps and share one key or two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RotationKeys {
+    /// As many as time gains by.
+    Many,
+    /// One more only where it saves the time of a baby step.
+    #[default]
+    Balanced,
+    /// About half of the balanced ones.
+    Few,
+}
+
+impl RotationKeys {
+    /// The price of a key, in baby steps.
+    pub(super) const fn price(self) -> usize {
+        match self {
+            Self::Many => 0,
+            Self::Balanced => 1,
+            Self::Few => 8,
+        }
+    }
+}
+
+/// Encoded matrices up to this size stay on the device in any case.
+pub const RESIDENT_BYTES: u64 = 160 << 20;
