@@ -13,12 +13,12 @@ pub fn run(folder: &Path) -> Outcome {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let release = target_directory()?.join("release");
     let build = |arguments: &[&str]| execute(cargo(&["build", "--release"]).args(arguments));
-    build(&["-p", "ckks-gpu-cuda", "--example", "kernels"])?;
+    build(&["-p", "ckks-gpu-cuda", "--example", "cuda_kernels"])?;
     build(&["-p", "he-bench", "--bin", "bench", "--bin", "precision"])?;
     build(&["-p", "he-llama", "--bin", "he-llama"])?;
     let programs = [
         (device_tests()?, "conformance"),
-        (release.join("examples/kernels"), "kernels"),
+        (release.join("examples/cuda_kernels"), "kernels"),
         (release.join("bench"), "bench"),
         (release.join("precision"), "precision"),
         (release.join("he-llama"), "he-llama"),
