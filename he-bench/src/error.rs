@@ -1,9 +1,18 @@
 //! What can go wrong around a measurement.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Result of the crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The exit status of a program; an error is printed before.
+pub fn exit_status(result: Result<()>) -> ExitCode {
+    if let Err(error) = &result {
+        eprintln!("error: {error}");
+    }
+    ExitCode::from(u8::from(result.is_err()))
+}
 
 /// Errors of measuring, of records and of their comparison.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,7 @@ pub mod select;
 pub mod sets;
 pub mod workload;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, exit_status};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

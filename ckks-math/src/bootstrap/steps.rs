@@ -82,5 +82,5 @@ pub(super) fn grouping(
         order.rotate_right(turn);
         order
     });
-    Ok(orders.min_by_key(cost).unwrap_or(even.clone()))
+    Ok(orders.min_by_key(cost).unwrap_or(even))
 }

@@ -21,7 +21,7 @@ pub fn preset_names() -> &'static [&'static str] {
 ///
 /// | name | N | log QP | secret | for |
 /// |---|---|---|---|---|
-/// | `n16-boot` | 2^16 | 1553 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
+/// | `n16-boot` | 2^16 | 1552 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
 /// | `n15-boot` | 2^15 | 765 | h = 192 | bootstrapping of small models at lower precision |
 /// | `n16-boot-w31` | 2^16 | 1678 | ternary | as `n16-boot` with primes of at most 31 bits |
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
@@ -36,12 +36,26 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             .collect()
     };
     let literal = match name {
+        // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of the last
+        // double angles, where noise counts least, give what it takes.
         "n16-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::Standard,
             log_n: 16,
-            level_bits: levels(&[(49, 1), (34, 3), (40, 13), (49, 8), (49, 3)]),
-            word_bits: 49,
+            level_bits: levels(&[
+                (49, 1),
+                (34, 3),
+                (40, 13),
+                (48, 2),
+                (49, 2),
+                (48, 1),
+                (49, 1),
+                (55, 1),
+                (49, 1),
+                (47, 1),
+                (48, 2),
+            ]),
+            word_bits: 55,
             special_primes: 7,
             special_bits: 49,
             digit_size: 7,
@@ -142,8 +156,7 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             bootstrap: None,
         },
         // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 22 at
-        // 2^-60, on as many levels, by a higher degree with fewer double angles. The level of T_4 is
-        // wide, see `bootstrap::eval_mod`; what it takes CoeffsToSlots gives.
+        // 2^-60, on as many levels as `n16-boot`, by a higher degree with fewer double angles.
         "n16-ci-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::ConjugateInvariant,

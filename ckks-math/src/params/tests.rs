@@ -86,6 +86,21 @@ fn ephemeral_secrets_keep_their_bound() {
     assert_eq!(found, 4);
 }
 
+/// SECURITY.md quotes every preset with the `log2 QP` that it has.
+#[test]
+fn the_documented_moduli_are_those_of_the_presets() {
+    let document = include_str!("../../../SECURITY.md");
+    for &name in preset_names() {
+        let params = preset(name).and_then(|l| l.check(LIMITS)).expect("secure");
+        let start = format!("| `{name}` |");
+        let row = document.lines().find(|line| line.starts_with(&start));
+        let quoted = row.and_then(|row| row.split('|').nth(3)).expect("a row");
+        let quoted: f64 = quoted.trim().parse().expect("a number");
+        let actual = params.log_qp();
+        assert!((quoted - actual).abs() < 1.0, "{name}: {quoted}, {actual}");
+    }
+}
+
 /// A base of two short primes needs two special primes towards the ephemeral secret, and both
 /// count: 28 + 28 + 30 + 30 bits exceed the bound of 84 at 2^15, which 42 + 42 keep.
 #[test]

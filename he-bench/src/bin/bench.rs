@@ -7,7 +7,7 @@ use he_bench::compare::{Comparison, duration, table};
 use he_bench::measure::{Budget, Samples};
 use he_bench::record::{self, Origin, Record, RecordFile};
 use he_bench::workload::{self, Body, Filter, Group, Harness};
-use he_bench::{Error, Result, select, sets};
+use he_bench::{Error, Result, exit_status, select, sets};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,13 +80,7 @@ impl Harness for Recorder {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_status(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -5,7 +5,7 @@ use ckks_math::backend::Device as _;
 use ckks_math::backend::dry_run::{DryRun, Kernel};
 use ckks_math::bootstrap::{BootstrapOptions, RotationKeys, refresh_cost};
 use clap::Parser;
-use he_bench::{Result, sets};
+use he_bench::{Result, exit_status, sets};
 use std::process::ExitCode;
 
 /// Key switches, transforms, products, keys and memory of a refresh for each variant.
@@ -26,13 +26,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_status(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -4,7 +4,7 @@ use ckks_math::backend::Backend;
 use ckks_math::bootstrap::RotationKeys;
 use clap::Parser;
 use he_bench::precision::{Question, Study, bits};
-use he_bench::{Error, Result, select, sets};
+use he_bench::{Error, Result, exit_status, select, sets};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -63,13 +63,7 @@ impl From<Keys> for RotationKeys {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_status(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
