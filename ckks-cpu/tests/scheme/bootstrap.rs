@@ -3,44 +3,30 @@
 //! The error of a refreshed value `z` in `[-1, 1]`, for `r = 2^11` (`message_ratio_bits`):
 //! * sine for argument: at most `c / 4`, `c = (2 pi / r)^2 / 6`: 2^-21.3;
 //! * cosine polynomial: `r / (2 pi)` times the fit's relative error (2^-29.8 near integers), 2^-21.5;
-//! * noise: a slot of a rescaling has deviation `d = sqrt(N) sqrt((h + 1) / 12)`, 2^6.5 for N = 2^9,
-//!   h = 192, at a scale of 2^49. That of CtS counts `17 r` times: 2^-27.4. That of EvalMod counts
-//!   `r prod 4 A^(1/2^i) = 2^3.7 r` times in the double angles, and before them with the derivative
-//!   of the cosine's polynomial, below `2 pi 17 / 8` of the argument's interval, at most 2^3.7 more:
-//!   2^-24.1 with all terms at once. StC is at scale 2^38 or more: 2^-31.
+//! * noise: a slot of a rescaling has deviation `sqrt(N) sqrt((h + 1) / 12)`, 2^6.5 for N = 2^9, h = 192. `T_2`, at
+//!   scale 2^52, counts `2 r K^2` at most (`bootstrap::eval_mod`), 2^-25.5, and `T_4`, at 2^49, a quarter, 2^-24.5;
+//!   both where an overflow count is 0. CtS counts `K r`, 2^-27.4; StC is at scale 2^38 or more, 2^-31.
 //!
-//! Five deviations of the noise (2^-21.8) and the two systematic parts: below 1e-6, 2^-19.9.
+//! Five deviations of the noise (2^-21.7) and the two systematic parts: about 1e-6, 2^-19.9.
 
-use crate::common::{Setup, literal, ramp, setup, with_secret, worst};
-use ckks_cpu::CpuBackend;
+use crate::common::{literal, ramp, setup, worst};
+use crate::refreshes::{
+    averages_copies, bootstrapper, mean_error_of_eight_secrets, restores_levels,
+};
 use ckks_math::bootstrap::{
     BootstrapOptions, Bootstrapper, RotationKeys, bottom_scale, refresh_cost, refresh_requests,
 };
 use ckks_math::encoding::Complex64;
-use ckks_math::keys::{KeyPurpose, KeyRequest, merge_demand};
+use ckks_math::keys::merge_demand;
 
 const WORST: f64 = 1e-6;
-
-fn bootstrapper(s: &Setup, slots: usize) -> Bootstrapper<CpuBackend> {
-    Bootstrapper::new(&s.context, slots, BootstrapOptions::default()).unwrap()
-}
 
 /// All sparse slot counts up to the full one; the level found is the one promised.
 #[test]
 fn refresh_restores_levels_at_every_number_of_slots() {
     let mut s = setup(literal(9), 9);
     for slots in [4, 8, 64, 128, 256] {
-        let boot = bootstrapper(&s, slots);
-        let ev = s.evaluator(s.refresh_keys(slots, false));
-        let x = ramp(slots);
-        let ct = s.encrypt(&x, boot.input_level());
-        let y = boot.refresh(&ev, &ct).unwrap();
-        assert_eq!((y.level(), y.slots()), (boot.output_level(), slots));
-        assert_eq!(y.level(), 9);
-        assert_eq!(y.scale(), s.context.params().scale_at(y.level()));
-        let error = worst(&s.read(&y), &x);
-        println!("{slots} slots: error 2^{:.1}", error.log2());
-        assert!(error < WORST, "{slots} slots: {error:e}");
+        restores_levels(&mut s, slots, WORST);
     }
 }
 
@@ -105,32 +91,7 @@ fn complex_slots_are_refreshed() {
 /// bounds, so that 2^-21 is left for all.
 #[test]
 fn several_secrets_keep_the_precision() {
-    let context = setup(literal(9), 0).context;
-    let slots = 256;
-    let boot = Bootstrapper::new(&context, slots, BootstrapOptions::default()).unwrap();
-    let (mut total, mut count) = (0.0, 0);
-    for seed in 20..28 {
-        let mut s = with_secret(&context, seed);
-        let ev = s.evaluator(s.refresh_keys(slots, false));
-        let x: Vec<f64> = (0..slots)
-            .map(|i| ((i * i + seed as usize) as f64).sin())
-            .collect();
-        let ct = s.encrypt(&x, boot.input_level());
-        let found = s.read(&boot.refresh(&ev, &ct).unwrap());
-        assert!(
-            worst(&found, &x) < WORST,
-            "secret {seed}: {:e}",
-            worst(&found, &x)
-        );
-        total += found
-            .iter()
-            .zip(&x)
-            .map(|(a, b)| (a - b).abs())
-            .sum::<f64>();
-        count += slots;
-    }
-    let mean = total / f64::from(count as u32);
-    println!("mean error 2^{:.1}", mean.log2());
+    let mean = mean_error_of_eight_secrets(literal(9), WORST);
     assert!(mean < 2_f64.powi(-21), "{mean:e}");
 }
 
@@ -174,31 +135,10 @@ fn the_halves_are_used_apart() {
     }
 }
 
-/// A vector of period 16 in a full ring: its copies are averaged, agree to the noise of a few
-/// rotations (each below 2^-28 at scale 2^40), and are no worse than one copy.
+/// The noise of a few rotations, each below 2^-28 at scale 2^40, is what copies differ by.
 #[test]
 fn periodic_vectors_are_averaged() {
-    let mut s = setup(literal(9), 15);
-    let boot = bootstrapper(&s, 256);
-    let ring = s.context.params().ring();
-    let level = boot.output_level();
-    let doublings = [16, 32, 64, 128].map(|step| KeyRequest {
-        purpose: KeyPurpose::Galois(ring.galois_rotation(step)),
-        level,
-    });
-    let mut requests = s.refresh_keys(256, false);
-    requests.extend(doublings);
-    let ev = s.evaluator(requests);
-    let x = ramp(16);
-    let ct = s.encrypt(&x, 3);
-    let y = boot.refresh_periodic(&ev, &ct).unwrap();
-    assert_eq!((y.level(), y.slots()), (level, 16));
-    assert_eq!(y.scale(), s.context.params().scale_at(level));
-    assert!(worst(&s.read(&y), &x) < WORST);
-    let copies = s.read(&y.with_slots(256).unwrap());
-    for copy in copies.chunks(16) {
-        assert!(worst(copy, &copies[..16]) < 2_f64.powi(-28));
-    }
+    averages_copies(literal(9), WORST, 2_f64.powi(-28));
 }
 
 /// `failure_log2` is the published bound: twice the corner of the cube beyond 16 of 33 uniform

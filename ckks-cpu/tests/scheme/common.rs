@@ -1,64 +1,33 @@
 //! A small set with a secret.
 
 use ckks_cpu::{CpuBackend, CpuOptions};
-use ckks_math::backend::{Device, RingKind};
+use ckks_math::backend::Device;
 use ckks_math::bootstrap::{BootstrapOptions, refresh_requests};
 use ckks_math::keys::{KeyGenerator, KeyRequest, SecretKey, merge_demand};
-use ckks_math::params::{BootstrapLiteral, ParamsLiteral, SecretDistribution};
+use ckks_math::params::{ParamsLiteral, preset};
 use ckks_math::sampling::Seed;
 use ckks_math::{Ciphertext, Context, Decryptor, Encryptor, Evaluator};
 use std::sync::Arc;
 
-/// The levels of the preset `n16-boot` on a small ring, with six levels of 40 bits to compute.
+/// The preset `n16-boot` on a small ring, with six levels of 40 bits to compute.
 pub fn literal(log_n: u32) -> ParamsLiteral {
-    let mut level_bits = vec![49, 34, 34, 34];
-    level_bits.extend([40; 6]);
-    level_bits.extend([49; 11]);
-    ParamsLiteral {
-        name: "small".into(),
-        ring: RingKind::Standard,
-        log_n,
-        level_bits,
-        word_bits: 49,
-        special_primes: 5,
-        special_bits: 49,
-        digit_size: 5,
-        log_scale: 40,
-        secret: SecretDistribution::SparseTernary { weight: 192 },
-        bootstrap: Some(BootstrapLiteral {
-            slots_to_coeffs_levels: 3,
-            coeffs_to_slots_levels: 3,
-            eval_mod_levels: 8,
-            ephemeral_weight: 32,
-            overflow_bound: 16,
-            cosine_degree: 30,
-            double_angles: 3,
-            message_ratio_bits: 11,
-        }),
-    }
+    small("n16-boot", log_n)
 }
 
-/// The levels of the preset `n16-ci-boot` on a small ring, with six levels of 40 bits to compute.
+/// The preset `n16-ci-boot` on a small ring, with six levels of 40 bits to compute.
 pub fn real_literal(log_n: u32) -> ParamsLiteral {
-    let mut level_bits = vec![49, 34, 34, 34];
-    level_bits.extend([40; 6]);
-    level_bits.extend([48, 48, 49, 49, 48, 49, 55, 49]);
-    level_bits.extend([47, 48, 48]);
-    let standard = literal(log_n);
-    ParamsLiteral {
-        name: "small real".into(),
-        ring: RingKind::ConjugateInvariant,
-        level_bits,
-        word_bits: 55,
-        special_primes: 6,
-        bootstrap: standard.bootstrap.map(|b| BootstrapLiteral {
-            overflow_bound: 22,
-            cosine_degree: 58,
-            double_angles: 2,
-            ..b
-        }),
-        ..standard
-    }
+    small("n16-ci-boot", log_n)
+}
+
+fn small(name: &str, log_n: u32) -> ParamsLiteral {
+    let mut literal = preset(name).unwrap();
+    let first = literal
+        .level_bits
+        .iter()
+        .position(|&bits| bits == 40)
+        .unwrap();
+    literal.level_bits.drain(first..first + 7);
+    ParamsLiteral { log_n, ..literal }
 }
 
 pub struct Setup {

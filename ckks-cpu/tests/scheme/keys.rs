@@ -59,13 +59,13 @@ fn keys_of_low_levels_are_small() {
     let bytes = |level| key(&s, KeyPurpose::Relinearization, level).bytes() as u64;
     let sizes: Vec<_> = (0..=20).map(bytes).collect();
     assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{sizes:?}");
-    // 1 modulus and 1 special prime in 1 digit, against 21 and 5 in 5 digits.
+    // 1 modulus and 1 special prime in 1 digit, against 21 and 7 in 3 digits.
     let rows = |count, basis| {
         let row = packed_row_len(s.context.params().ring(), basis);
         (32 + count * row) as u64
     };
     assert_eq!(sizes[0], rows(1, Basis::qp(1, 1)));
-    assert_eq!(sizes[20], rows(5, Basis::qp(21, 5)));
+    assert_eq!(sizes[20], rows(3, Basis::qp(21, 7)));
     for level in [0, 20] {
         let key = key(&s, KeyPurpose::ToEphemeral, level);
         assert_eq!(key.bytes() as u64, sizes[0]);

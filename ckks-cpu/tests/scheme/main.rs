@@ -10,5 +10,6 @@ mod keys;
 mod polynomial;
 mod randomness;
 mod real_bootstrap;
+mod refreshes;
 mod refusals;
 mod words;

@@ -6,45 +6,33 @@
 //! quarter, 2^-23.6; both where an overflow count is 0. Six deviations, 2^-20.5, and the systematic parts
 //! stay below 2e-6, 2^-18.9: a bit more than on the standard ring.
 
-use crate::common::{Setup, ramp, real_literal, setup, with_secret, worst};
-use ckks_cpu::CpuBackend;
-use ckks_math::bootstrap::{
-    BootstrapOptions, Bootstrapper, RealBasis, bottom_scale, real_order, refresh_requests,
+use crate::common::{ramp, real_literal, setup, worst};
+use crate::refreshes::{
+    averages_copies, bootstrapper, mean_error_of_eight_secrets, restores_levels,
 };
-use ckks_math::keys::{KeyPurpose, KeyRequest};
+use ckks_math::bootstrap::{
+    BootstrapOptions, RealBasis, bottom_scale, real_order, refresh_requests,
+};
+use ckks_math::keys::KeyPurpose;
 use ckks_math::polyval::overflow_real::real_overflow_failure_log2;
 
 const WORST: f64 = 2e-6;
 const ALL: usize = 512;
-
-fn bootstrapper(s: &Setup, slots: usize) -> Bootstrapper<CpuBackend> {
-    Bootstrapper::new(&s.context, slots, BootstrapOptions::default()).unwrap()
-}
 
 /// All numbers of slots; the level found is the one promised, the failure bound that of the basis.
 #[test]
 fn refresh_restores_levels_at_every_number_of_slots() {
     let mut s = setup(real_literal(9), 9);
     for slots in [4, 8, 64, 256, ALL] {
-        let boot = bootstrapper(&s, slots);
         let basis = if slots == ALL {
             RealBasis::Odd
         } else {
             RealBasis::Native
         };
         let bound = real_overflow_failure_log2(basis, 32, 22, ALL, slots as u64);
-        assert_eq!(boot.failure_log2(), bound);
+        assert_eq!(bootstrapper(&s, slots).failure_log2(), bound);
         assert!(bound < -37.0, "{bound}");
-        let ev = s.evaluator(s.refresh_keys(slots, false));
-        let x = ramp(slots);
-        let ct = s.encrypt(&x, boot.input_level());
-        let y = boot.refresh(&ev, &ct).unwrap();
-        assert_eq!((y.level(), y.slots()), (boot.output_level(), slots));
-        assert_eq!(y.level(), 9);
-        assert_eq!(y.scale(), s.context.params().scale_at(y.level()));
-        let error = worst(&s.read(&y), &x);
-        println!("{slots} slots: error 2^{:.1}", error.log2());
-        assert!(error < WORST, "{slots} slots: {error:e}");
+        restores_levels(&mut s, slots, WORST);
     }
 }
 
@@ -52,25 +40,7 @@ fn refresh_restores_levels_at_every_number_of_slots() {
 /// noise less.
 #[test]
 fn several_secrets_keep_the_precision() {
-    let context = setup(real_literal(9), 0).context;
-    let boot = Bootstrapper::new(&context, ALL, BootstrapOptions::default()).unwrap();
-    let (mut total, mut count) = (0.0, 0);
-    for seed in 20..28 {
-        let mut s = with_secret(&context, seed);
-        let ev = s.evaluator(s.refresh_keys(ALL, false));
-        let x: Vec<f64> = (0..ALL)
-            .map(|i| ((i * i + seed as usize) as f64).sin())
-            .collect();
-        let ct = s.encrypt(&x, boot.input_level());
-        let found = s.read(&boot.refresh(&ev, &ct).unwrap());
-        let error = worst(&found, &x);
-        assert!(error < WORST, "secret {seed}: {error:e}");
-        let errors = found.iter().zip(&x).map(|(a, b)| (a - b).abs());
-        total += errors.sum::<f64>();
-        count += ALL;
-    }
-    let mean = total / f64::from(count as u32);
-    println!("mean error 2^{:.1}", mean.log2());
+    let mean = mean_error_of_eight_secrets(real_literal(9), WORST);
     assert!(mean < 2_f64.powf(-20.5), "{mean:e}");
 }
 
@@ -134,29 +104,9 @@ fn the_halves_are_used_apart() {
     }
 }
 
-/// A vector of period 16: its copies are averaged and agree.
 #[test]
 fn periodic_vectors_are_averaged() {
-    let mut s = setup(real_literal(9), 15);
-    let boot = bootstrapper(&s, ALL);
-    let ring = s.context.params().ring();
-    let level = boot.output_level();
-    let doublings = [16, 32, 64, 128, 256].map(|step| KeyRequest {
-        purpose: KeyPurpose::Galois(ring.galois_rotation(step)),
-        level,
-    });
-    let mut requests = s.refresh_keys(ALL, false);
-    requests.extend(doublings);
-    let ev = s.evaluator(requests);
-    let x = ramp(16);
-    let ct = s.encrypt(&x, 3);
-    let y = boot.refresh_periodic(&ev, &ct).unwrap();
-    assert_eq!((y.level(), y.slots()), (level, 16));
-    assert!(worst(&s.read(&y), &x) < WORST);
-    let copies = s.read(&y.with_slots(ALL).unwrap());
-    for copy in copies.chunks(16) {
-        assert!(worst(copy, &copies[..16]) < 2_f64.powi(-27));
-    }
+    averages_copies(real_literal(9), WORST, 2_f64.powi(-27));
 }
 
 /// The keys found by a dry run are those that a refresh uses: with them it runs (above), and without
