@@ -13,6 +13,9 @@
 //! `r K^2` at `I = 0`, where most slots are, against `r K` for an error of `u` and a quarter (then a 16th, ..)
 //! for one of `T_4` (`T_8`, ..). So `T_2` deserves a larger scale than the rest: it gets one when the
 //! level that divides `T_2^2` is wider than the others, by half as many bits ([`argument_scale`]).
+//! `T_4` gets the scale of the modulus that divides its square. Where the levels below differ, the scales of
+//! `T_8`, `T_16`, .. run away from it by twice the difference at each step, and a larger scale of the last leaves the
+//! quotient that it multiplies a smaller one: those levels are equally wide, or lose a bit at most.
 
 use super::Bootstrapper;
 use crate::backend::Backend;

@@ -156,7 +156,8 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             bootstrap: None,
         },
         // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 22 at
-        // 2^-60, on as many levels as `n16-boot`, by a higher degree with fewer double angles.
+        // 2^-60, on as many levels as `n16-boot`, by a higher degree with fewer double angles. Noise and
+        // what it counts are a bit larger each, so that the levels that divide T_4^2 to T_32^2 are wide, too.
         "n16-ci-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::ConjugateInvariant,
@@ -165,14 +166,11 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
                 (49, 1),
                 (34, 3),
                 (40, 13),
-                (48, 2),
-                (49, 2),
-                (48, 1),
-                (49, 1),
+                (47, 2),
+                (51, 4),
                 (55, 1),
-                (49, 1),
-                (47, 1),
-                (48, 2),
+                (46, 3),
+                (48, 1),
             ]),
             word_bits: 55,
             special_primes: 7,
