@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `options` | what a caller may choose: threads, kernels |
 //! | `device` | [`CpuBackend`], its memory and transfers |
-//! | `pool`, `aligned` | recycled, cache-line aligned buffers |
+//! | `pool`, `regions`, `aligned` | recycled, cache-line aligned buffers |
+//! | `threads` | the caller and its helpers, which share the tasks of a kernel |
 //! | `tables` | the constants of one ring |
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
@@ -42,12 +43,14 @@ mod options;
 mod packed;
 mod pieces;
 mod pool;
+mod regions;
 mod ring;
 mod seeded;
 #[allow(unsafe_code)]
 mod simd;
 mod switch;
 mod tables;
+mod threads;
 mod transfer;
 
 pub use device::{Block, CpuBackend};

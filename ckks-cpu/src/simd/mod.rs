@@ -46,6 +46,7 @@ mod words;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use absent::{ChaCha, Packer};
+pub use gemm::SCRATCH as GEMM_SCRATCH;
 #[cfg(target_arch = "x86_64")]
 pub use {chacha::ChaCha, packed::Packer};
 pub use {linear::TARGETS, ntt::VectorNtt, path::Vector, residues::Constants};

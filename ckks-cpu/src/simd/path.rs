@@ -321,9 +321,17 @@ impl Vector {
         })
     }
 
-    pub fn gemm(self, n: &Constants, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
+    /// See [`gemm::gemm`].
+    pub fn gemm(
+        self,
+        n: &Constants,
+        outs: &mut [&mut [u64]],
+        xs: &[&[u64]],
+        weights: &[u64],
+        scratch: &mut [u64],
+    ) {
         on!(self, Class::of(n.modulus), |s: R| {
-            gemm::gemm::<R>(s, n, outs, xs, weights);
+            gemm::gemm::<R>(s, n, outs, xs, weights, scratch);
         });
     }
 
