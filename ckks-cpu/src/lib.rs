@@ -11,6 +11,7 @@
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
 //! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `compact` | polynomials of subrings, each value once, and products with them |
 //! | `key` | switching keys in memory |
 //! | `seeded`, `transfer` | what follows from seeds; packed transfers |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
@@ -34,13 +35,13 @@
 
 #[allow(unsafe_code)]
 mod aligned;
+mod compact;
 mod device;
 mod failure;
 mod gemm;
 mod kernels;
 mod key;
 mod options;
-mod packed;
 mod pieces;
 mod pool;
 mod regions;

@@ -262,7 +262,7 @@ impl RingKernels for CudaBackend {
         Ok(out)
     }
 
-    fn embed_packed(
+    fn embed_compact(
         &self,
         t: &Tables,
         basis: Basis,

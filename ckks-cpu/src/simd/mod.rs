@@ -8,7 +8,7 @@
 //! | `narrow`, `double`, `wide` | 52-bit products and doubles for primes below `2^50`; any prime |
 //! | `ntt`, `passes`, `butterfly`, `fold` | the transforms |
 //! | `elementwise`, `linear`, `dot`, `gemm` | the other kernels |
-//! | `products` | sums of products with packed polynomials |
+//! | `products` | sums of products with compact polynomials |
 //! | `chacha`, `packed` | uniform residues from seeds, residues as bit strings: AVX-512 alone |
 //! | `path` | the choice among all of these |
 //!

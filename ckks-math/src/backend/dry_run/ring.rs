@@ -3,7 +3,7 @@
 use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
-use crate::backend::{Basis, Pointwise, RingKernels, RingSpec, Shape, derived};
+use crate::backend::{Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, derived};
 use crate::error::{Error, Result};
 use std::ops::Range;
 
@@ -274,6 +274,14 @@ impl RingKernels for DryRun {
         Ok(())
     }
 
+    /// Counts an addition: the default body would count its transfers.
+    fn add_neighbours(&self, t: &RingSpec, x: &mut Block, _: Neighbour) -> Result<()> {
+        check::block_of_ring("add_neighbours", t, x)?;
+        check::domain("add_neighbours", x, Domain::Coefficients)?;
+        self.record_limbs(Kernel::Add, x.shape, 1, 1, 1);
+        Ok(())
+    }
+
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
         check::block_of_ring("tensor", t, x)?;
         check::domain("tensor", x, Domain::Evaluations)?;
@@ -308,8 +316,8 @@ impl RingKernels for DryRun {
         Ok(block)
     }
 
-    /// Counts short transforms: as many words as the packed rows, fewer butterflies for each.
-    fn embed_packed(
+    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
+    fn embed_compact(
         &self,
         t: &RingSpec,
         basis: Basis,
@@ -322,7 +330,7 @@ impl RingKernels for DryRun {
             || coefficients.is_empty()
         {
             return check::invalid(
-                "embed_packed",
+                "embed_compact",
                 format!(
                     "{} coefficients in polynomials of {m}, which is to be a power of two at most {}",
                     coefficients.len(),

@@ -109,7 +109,7 @@ impl<'a, B: Backend> InnerSums<'a, B> {
                     let some: Vec<_> = polynomials[first..][..terms.len()].iter().collect();
                     let context = self.ev.context();
                     let basis = self.ev.switching_basis(self.transform.level);
-                    let (block, words) = context.lift_packed(&some, basis)?;
+                    let (block, words) = context.lift_compact(&some, basis)?;
                     self.make(&[giant], &block, words, first)?;
                 }
             }
