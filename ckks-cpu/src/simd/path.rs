@@ -155,7 +155,7 @@ impl Vector {
             #[cfg(target_arch = "x86_64")]
             Self::Ifma(_) | Self::Avx512(_) => Packer::detect(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => None,
+            Self::Avx2(_) => Packer::detect_avx2(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => None,
         }

@@ -25,6 +25,34 @@ pub enum Neighbour {
     Previous,
 }
 
+/// Some rows of a block under an automorphism: `y(X^galois)`.
+#[derive(Clone, Debug)]
+pub struct Turned<'a, Block> {
+    /// Evaluations.
+    pub block: &'a Block,
+    /// The rows meant.
+    pub rows: Range<usize>,
+    /// Odd, below the order of the roots; 1 leaves them as they are.
+    pub galois: u64,
+}
+
+impl<'a, Block> Turned<'a, Block> {
+    /// Rows as they are.
+    pub const fn rows(block: &'a Block, rows: Range<usize>) -> Self {
+        Self {
+            block,
+            rows,
+            galois: 1,
+        }
+    }
+
+    /// The same rows under an automorphism.
+    #[must_use]
+    pub fn by(self, galois: u64) -> Self {
+        Self { galois, ..self }
+    }
+}
+
 /// Transforms, element-wise arithmetic, automorphisms and base conversion.
 ///
 /// Where an operation takes two blocks, the second may have fewer rows: row `i` of the first
@@ -167,18 +195,18 @@ pub trait RingKernels: Device {
         derived::add_rows(self, t, x, first, y)
     }
 
-    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows of `y`, on the limbs of `y`
-    /// only: with constants that hold the product of the special primes, a sum over `QP` takes in
-    /// rows over `Q`.
+    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows meant by `y`, on the limbs of
+    /// its block only: with constants that hold the product of the special primes, a sum over `QP`
+    /// takes in rows over `Q`. One pass, without a copy of the rows.
     ///
     /// # Contract
-    /// in: `y` fits into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
+    /// in: rows inside the block of `y` that fit into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
     fn add_scaled(
         &self,
         t: &Self::Tables,
         x: &mut Self::Block,
         first: usize,
-        y: &Self::Block,
+        y: &Turned<'_, Self::Block>,
         constants: &[u64],
     ) -> Result<()> {
         derived::add_scaled(self, t, x, first, y, constants)

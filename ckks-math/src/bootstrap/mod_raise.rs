@@ -7,7 +7,7 @@
 //! (2 + Y + Y^-1) f` with native coordinates `a_m + a_(m-1)`. Both are sums of neighbours.
 
 use super::Bootstrapper;
-use crate::backend::{Backend, Basis, Neighbour};
+use crate::backend::{Backend, Basis, Neighbour, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::evaluator::Evaluator;
@@ -74,8 +74,7 @@ impl<B: Backend> Bootstrapper<B> {
         let k = x.count;
         let linear = backend.restrict(t, &x.poly.block, k..2 * k, basis)?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        let constant = backend.restrict(t, &x.poly.block, 0..k, basis)?;
-        backend.add_rows(t, &mut block, 0, &constant)?;
+        ev.add_turned(&mut block, &Turned::rows(&x.poly.block, 0..k))?;
         Ok(ev.wrap(block, x))
     }
 }

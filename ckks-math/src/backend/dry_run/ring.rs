@@ -3,7 +3,7 @@
 use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
-use crate::backend::{Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, derived};
+use crate::backend::{Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, derived};
 use crate::error::{Error, Result};
 use std::ops::Range;
 
@@ -260,17 +260,24 @@ impl RingKernels for DryRun {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let op = "add_scaled";
+        let (op, from) = ("add_scaled", y.block);
         check::block_of_ring(op, t, x)?;
-        check::block_of_ring(op, t, y)?;
-        check::contains(op, x.shape.basis, y.shape.basis)?;
-        check::rows(op, x.shape, &(first..first + y.shape.rows))?;
-        check::constants(op, t, y.shape.basis, constants)?;
-        x.domain = check::common_domain(op, x.domain, y.domain)?;
-        self.record_binary(Kernel::MultiplyAccumulate, y.shape, y.shape.rows, 1);
+        check::block_of_ring(op, t, from)?;
+        check::contains(op, x.shape.basis, from.shape.basis)?;
+        check::rows(op, from.shape, &y.rows)?;
+        check::rows(op, x.shape, &(first..first + y.rows.len()))?;
+        check::constants(op, t, from.shape.basis, constants)?;
+        check::galois(op, t, y.galois)?;
+        if y.galois != 1 {
+            check::domain(op, from, Domain::Evaluations)?;
+        }
+        x.domain = check::common_domain(op, x.domain, from.domain)?;
+        let rows = y.rows.len();
+        let shape = Shape { rows, ..from.shape };
+        self.record_binary(Kernel::MultiplyAccumulate, shape, rows, 1);
         Ok(())
     }
 

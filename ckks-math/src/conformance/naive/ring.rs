@@ -3,7 +3,7 @@
 use super::{Block, Fault, Naive};
 use crate::arith::Modulus;
 use crate::backend::{
-    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, derived,
+    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, Turned, derived,
 };
 use crate::error::Result;
 use std::ops::Range;
@@ -326,7 +326,7 @@ impl RingKernels for Naive {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         let ones = vec![1; constants.len()];
