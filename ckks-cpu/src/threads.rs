@@ -4,9 +4,9 @@ use ckks_math::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Turns that a caller without tasks waits for the others before it sleeps: some 20 microseconds,
+/// Turns that a caller without tasks waits for the others before it sleeps: 20 to 30 microseconds,
 /// what waking it would take. The last tasks of a kernel mostly end within.
-const TURNS: usize = 1 << 10;
+const TURNS: usize = 1 << 9;
 
 /// The calling thread and those that help it; clones share them.
 ///
