@@ -6,11 +6,10 @@ use crate::options::{CpuOptions, KernelChoice, available_kernels};
 use crate::pool::{Buffer, Pool};
 use crate::simd::Vector;
 use crate::tables::Tables;
+use crate::threads::Threads;
 use ckks_math::arith::Modulus;
 use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
 use ckks_math::{Error, Result};
-use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Words below which a transform or a sum of products runs on the calling thread: at a nanosecond
 /// and more for a word it takes several times the 20 microseconds of waking others.
@@ -27,7 +26,7 @@ pub(crate) const fn light(words: usize) -> usize {
 pub struct CpuBackend {
     pub(crate) kernels: Kernels,
     pub(crate) pool: Pool,
-    threads: Arc<rayon::ThreadPool>,
+    threads: Threads,
 }
 
 /// Residues `[rows, limbs, N]` in memory, each below its modulus.
@@ -57,23 +56,10 @@ impl CpuBackend {
                 });
             }
         };
-        if options.threads == Some(0) {
-            return Err(Error::InvalidParameters(
-                "0 threads: give at least 1, or none for one a core".into(),
-            ));
-        }
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads.unwrap_or(0))
-            .thread_name(|i| format!("ckks-cpu-{i}"))
-            .build()
-            .map_err(|e| Error::Device {
-                backend: "cpu".into(),
-                message: e.to_string(),
-            })?;
         Ok(Self {
             kernels,
             pool: Pool::default(),
-            threads: Arc::new(threads),
+            threads: Threads::start(options.threads)?,
         })
     }
 
@@ -95,7 +81,7 @@ impl CpuBackend {
 
     /// Number of threads.
     pub fn threads(&self) -> usize {
-        self.threads.current_num_threads()
+        self.threads.count()
     }
 
     /// Runs `task` on each item, in parallel when the items hold enough words to pay for it.
@@ -105,11 +91,10 @@ impl CpuBackend {
         items: Vec<T>,
         task: impl Fn(T) + Send + Sync,
     ) {
-        if self.threads() == 1 || items.len() < 2 || words < PARALLEL_WORDS {
+        if words < PARALLEL_WORDS {
             items.into_iter().for_each(task);
         } else {
-            self.threads
-                .install(|| items.into_par_iter().with_max_len(1).for_each(task));
+            self.threads.for_each(items, task);
         }
     }
 
@@ -187,8 +172,12 @@ impl Device for CpuBackend {
 
     fn tables(&self, ring: &RingSpec) -> Result<Tables> {
         let count = ring.q().len() + ring.p().len();
-        let build = || Tables::new(ring.clone(), self.kernels, 0..count);
-        Ok(self.threads.install(build))
+        Ok(Tables::new(
+            ring.clone(),
+            self.kernels,
+            count,
+            &self.threads,
+        ))
     }
 
     fn ring<'t>(&self, t: &'t Tables) -> &'t RingSpec {

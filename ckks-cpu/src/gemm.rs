@@ -4,9 +4,13 @@ use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{CHUNK, Prime};
 use crate::pool::Buffer;
 use crate::ring::{by_limb, columns};
+use crate::simd::GEMM_SCRATCH;
 use crate::tables::Tables;
 use ckks_math::backend::{Basis, GemmKernels};
 use ckks_math::{Error, Result};
+
+/// A piece of a limb of all rows of the result: the limb, the first coefficient, the pieces.
+type Task<'a> = (usize, usize, Vec<&'a mut [u64]>);
 
 /// An integer matrix: its residues modulo every prime of the ring.
 pub struct PlainMatrix {
@@ -33,7 +37,7 @@ impl GemmKernels for CpuBackend {
             )));
         }
         let primes = t.primes(Basis::qp(t.ring.q().len(), t.ring.p().len()));
-        let mut residues = self.pool.take(primes.len() * entries.len())?;
+        let mut residues = self.pool.take_lasting(primes.len() * entries.len())?;
         let words = residues.len();
         let tasks = residues
             .chunks_exact_mut(entries.len())
@@ -69,14 +73,16 @@ impl GemmKernels for CpuBackend {
             })
             .collect();
         let words = w.outputs * x.words.len();
-        self.for_each(light(words), tasks, |(limb, start, mut outs)| {
+        self.try_for_each(light(words), tasks, |(limb, start, mut outs): Task<'_>| {
             let width = degree.min(CHUNK);
+            let mut scratch = self.pool.take(GEMM_SCRATCH * w.inputs)?;
             let piece = |row: usize| &x.limb(row, limb)[start..][..width];
             let xs: Vec<_> = (0..w.inputs).map(piece).collect();
             let size = w.outputs * w.inputs;
             let residues = &w.residues[indices[limb] * size..][..size];
-            primes[limb].gemm(&mut outs, &xs, residues);
-        });
+            primes[limb].gemm(&mut outs, &xs, residues, &mut scratch);
+            Ok(())
+        })?;
         Ok(out)
     }
 }

@@ -104,7 +104,7 @@ impl CpuBackend {
         for length in lengths {
             offsets.push(offsets[offsets.len() - 1] + length);
         }
-        let mut words = self.pool.take(offsets[bits.len()].div_ceil(8))?;
+        let mut words = self.pool.take_lasting(offsets[bits.len()].div_ceil(8))?;
         let mut pieces = Vec::new();
         let mut rest = words.bytes_mut();
         for (limb, &bits) in bits.iter().enumerate() {

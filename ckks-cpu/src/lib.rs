@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `options` | what a caller may choose: threads, kernels |
 //! | `device` | [`CpuBackend`], its memory and transfers |
-//! | `pool`, `aligned` | recycled, cache-line aligned buffers |
+//! | `pool`, `regions`, `aligned` | recycled, cache-line aligned buffers |
+//! | `threads` | the caller and its helpers, which share the tasks of a kernel |
 //! | `tables` | the constants of one ring |
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
-//! | `ring`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `ring`, `turned`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `compact` | polynomials of subrings, each value once, and products with them |
 //! | `key` | switching keys in memory |
 //! | `seeded`, `transfer` | what follows from seeds; packed transfers |
 //! | `pieces` | key switching with base conversion, transform and product fused in cache |
@@ -33,22 +35,25 @@
 
 #[allow(unsafe_code)]
 mod aligned;
+mod compact;
 mod device;
 mod failure;
 mod gemm;
 mod kernels;
 mod key;
 mod options;
-mod packed;
 mod pieces;
 mod pool;
+mod regions;
 mod ring;
 mod seeded;
 #[allow(unsafe_code)]
 mod simd;
 mod switch;
 mod tables;
+mod threads;
 mod transfer;
+mod turned;
 
 pub use device::{Block, CpuBackend};
 pub use gemm::PlainMatrix;

@@ -312,15 +312,23 @@ impl CpuBackend {
         Ok(out)
     }
 
-    /// Splits limbs into tasks of at most [`TOGETHER`], of fewer where there are many rows, and
-    /// small enough for each thread to get some. Each comes with its first limb.
+    /// Splits limbs into tasks of at most [`TOGETHER`], of fewer where there are many rows. Each comes
+    /// with its first limb. The last tasks are smaller, so that threads end together.
     fn groups_of_limbs<T>(&self, rows: usize, limbs: Vec<T>) -> Vec<(usize, Vec<T>)> {
-        let share = limbs.len().div_ceil(2 * self.threads());
-        let size = (4 * TOGETHER / rows.max(1)).min(share).clamp(1, TOGETHER);
-        let count = limbs.len();
-        let mut rest = limbs.into_iter();
-        let group = |first| (first, rest.by_ref().take(size).collect());
-        (0..count).step_by(size).map(group).collect()
+        let largest = (4 * TOGETHER / rows.max(1)).clamp(1, TOGETHER);
+        let (count, threads) = (limbs.len(), self.threads());
+        let mut limbs = limbs.into_iter();
+        let mut groups = Vec::with_capacity(count);
+        while limbs.len() > 0 {
+            let first = count - limbs.len();
+            let share = match threads {
+                1 => largest,
+                _ => limbs.len().div_ceil(2 * threads),
+            };
+            let group = limbs.by_ref().take(share.min(largest)).collect();
+            groups.push((first, group));
+        }
+        groups
     }
 }
 

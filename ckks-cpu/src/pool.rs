@@ -1,6 +1,7 @@
-//! Recycling of buffers: a large fresh buffer costs as much in page faults as a kernel over it.
+//! Recycling of buffers: a large fresh buffer costs as much in page faults as several kernels over it.
 
 use crate::aligned::AlignedBuf;
+use crate::regions::Regions;
 use ckks_math::backend::MemoryUse;
 use ckks_math::{Error, Result};
 use std::collections::VecDeque;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Free memory kept at least, and at most, whatever is live.
 const KEEP: std::ops::RangeInclusive<u64> = (256 << 20)..=(1 << 30);
-/// Free buffers kept at most.
+/// Free buffers of the same sizes kept at most.
 const KEEP_BUFFERS: usize = 256;
+/// Words from which buffers come from [`Regions`].
+const LARGE: usize = 1 << 17;
 /// A value that no residue has, to fill buffers whose content must not matter.
 const POISON: u64 = 0xa5a5_a5a5_a5a5_a5a5;
 
@@ -29,7 +32,20 @@ struct Shared {
 struct State {
     /// Oldest first, so that sizes out of use leave first.
     free: VecDeque<AlignedBuf>,
+    /// Bytes in `free`.
+    listed: u64,
+    regions: Regions,
     memory: MemoryUse,
+}
+
+/// Where a buffer comes from and returns to.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// The list of free buffers: small ones, which are still in cache when they are used again, and
+    /// those that stay for long.
+    List,
+    /// [`Regions`]: blocks and large scratch.
+    Regions,
 }
 
 /// A buffer of the pool, given back on drop. Its content is unspecified at first.
@@ -37,6 +53,7 @@ pub struct Buffer {
     /// `None` only while dropping.
     words: Option<AlignedBuf>,
     len: usize,
+    origin: Origin,
     pool: Pool,
 }
 
@@ -53,34 +70,45 @@ impl Pool {
 
     /// A buffer of `len` words with unspecified content.
     pub fn take(&self, len: usize) -> Result<Buffer> {
-        let recycled = self.state().take(size_class(len));
-        let words = match recycled {
-            Some(words) => words,
-            None => self.allocate(size_class(len))?,
-        };
+        if len < LARGE {
+            return self.take_lasting(len);
+        }
+        let words = self.state().take_part(len);
+        self.buffer(len, Origin::Regions, words)
+    }
+
+    /// As [`Pool::take`], for buffers that stay: a key among blocks would keep their memory apart.
+    pub fn take_lasting(&self, len: usize) -> Result<Buffer> {
+        let class = size_class(len);
+        let recycled = self.state().take(class);
+        // Outside of the lock: small ones are cleared.
+        let words = recycled.or_else(|| {
+            let fresh = AlignedBuf::zeroed(class).or_else(|| {
+                self.state().trim(0);
+                AlignedBuf::zeroed(class)
+            })?;
+            self.state().account(bytes(&fresh), 0);
+            Some(fresh)
+        });
+        self.buffer(len, Origin::List, words)
+    }
+
+    fn buffer(&self, len: usize, origin: Origin, words: Option<AlignedBuf>) -> Result<Buffer> {
+        let words = words.ok_or_else(|| Error::OutOfMemory {
+            backend: "cpu".into(),
+            asked: (len as u64).saturating_mul(8),
+            free: 0,
+        })?;
         let mut buffer = Buffer {
             words: Some(words),
             len,
+            origin,
             pool: self.clone(),
         };
         if self.0.poison.load(Ordering::Relaxed) {
             buffer.fill(POISON);
         }
         Ok(buffer)
-    }
-
-    fn allocate(&self, len: usize) -> Result<AlignedBuf> {
-        let fresh = AlignedBuf::zeroed(len).or_else(|| {
-            self.state().trim(0);
-            AlignedBuf::zeroed(len)
-        });
-        let words = fresh.ok_or_else(|| Error::OutOfMemory {
-            backend: "cpu".into(),
-            asked: (len as u64).saturating_mul(8),
-            free: 0,
-        })?;
-        self.state().account(bytes(&words), 0);
-        Ok(words)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,15 +125,35 @@ impl State {
             .filter(|(_, words)| fits.contains(&words.len()))
             .min_by_key(|(_, words)| words.len())?;
         let words = self.free.remove(index)?;
+        self.listed -= bytes(&words);
         self.memory.pooled -= bytes(&words);
         self.account(bytes(&words), 0);
         Some(words)
     }
 
-    fn give(&mut self, words: AlignedBuf) {
+    /// A buffer of `len` words of a region.
+    fn take_part(&mut self, len: usize) -> Option<AlignedBuf> {
+        // Allocations grow with what is in use.
+        let wanted = usize::try_from(self.memory.live / 8).unwrap_or(usize::MAX);
+        let (words, reused) = self.regions.take(len, wanted).or_else(|| {
+            self.trim(0);
+            self.regions.take(len, 0)
+        })?;
+        self.memory.pooled -= 8 * reused as u64;
+        self.account(bytes(&words), 0);
+        Some(words)
+    }
+
+    fn give(&mut self, words: AlignedBuf, origin: Origin) {
         self.memory.live -= bytes(&words);
         self.account(0, bytes(&words));
-        self.free.push_back(words);
+        match origin {
+            Origin::List => {
+                self.listed += bytes(&words);
+                self.free.push_back(words);
+            }
+            Origin::Regions => self.regions.give(words),
+        }
         self.trim(self.memory.live.clamp(*KEEP.start(), *KEEP.end()));
     }
 
@@ -115,13 +163,20 @@ impl State {
         self.memory.peak = (self.memory.peak).max(self.memory.live + self.memory.pooled);
     }
 
-    /// Frees the oldest buffers until at most `keep` bytes are pooled.
+    /// Frees the oldest buffers of the list until it holds at most `keep` bytes, then regions out of
+    /// use until at most `keep` bytes are pooled.
     fn trim(&mut self, keep: u64) {
-        while self.memory.pooled > keep || self.free.len() > KEEP_BUFFERS {
+        while self.listed > keep || self.free.len() > KEEP_BUFFERS {
             let Some(words) = self.free.pop_front() else {
                 break;
             };
+            self.listed -= bytes(&words);
             self.memory.pooled -= bytes(&words);
+        }
+        while self.memory.pooled > keep
+            && let Some(words) = self.regions.release()
+        {
+            self.memory.pooled -= 8 * words as u64;
         }
     }
 }
@@ -153,7 +208,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(words) = self.words.take() {
-            self.pool.state().give(words);
+            self.pool.state().give(words, self.origin);
         }
     }
 }
@@ -206,9 +261,25 @@ mod tests {
             .collect();
         drop(buffers);
         assert!(pool.state().free.len() <= KEEP_BUFFERS);
-        let big = pool.take(*KEEP.start() as usize / 8 + 1).expect("memory");
-        drop(big);
+        let beyond = *KEEP.start() as usize / 8 + 1;
+        for big in [pool.take(beyond), pool.take_lasting(beyond)] {
+            drop(big.expect("memory"));
+        }
         assert_eq!(pool.memory().pooled, 0);
+    }
+
+    #[test]
+    fn large_buffers_of_other_sizes_are_recycled() {
+        let pool = Pool::default();
+        let three = [2, 3, 4].map(|n| pool.take(n * LARGE).expect("memory"));
+        let first = three[0].as_ptr();
+        drop(three);
+        let held = 9 * 8 * LARGE as u64;
+        let again = pool.take(8 * LARGE).expect("memory");
+        assert_eq!(again.as_ptr(), first);
+        drop(again);
+        let memory = pool.memory();
+        assert_eq!((memory.live, memory.pooled, memory.peak), (0, held, held));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Ring kernels over blocks: each limb (or piece of all limbs) of each row is one task.
 
 use crate::device::{Block, CpuBackend, light};
-use crate::kernels::{CHUNK, Prime, Target};
+use crate::kernels::{self, CHUNK, Prime, Target};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels};
+use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned};
 use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 use std::ops::Range;
@@ -251,8 +251,8 @@ impl RingKernels for CpuBackend {
         Ok(out)
     }
 
-    fn embed_packed(&self, t: &Tables, basis: Basis, c: &[i64], m: usize) -> Result<Block> {
-        self.embed_packed_limbs(t, basis, c, m)
+    fn embed_compact(&self, t: &Tables, basis: Basis, c: &[i64], m: usize) -> Result<Block> {
+        self.embed_compact_limbs(t, basis, c, m)
     }
 
     fn sum_products(
@@ -291,25 +291,15 @@ impl RingKernels for CpuBackend {
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let rows = first..first + y.shape.rows;
-        if rows.end > x.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_scaled",
-                left: x.shape,
-                right: y.shape,
-            });
-        }
-        let at = positions(y.shape.basis, x.shape.basis);
-        let mut chosen = tasks(t, x);
-        chosen.retain(|task| rows.contains(&task.row) && at.contains(&task.limb));
-        self.for_each(light(y.words.len()), chosen, |task| {
-            if let Some(limb) = at.iter().position(|&limb| limb == task.limb) {
-                let y = y.limb(task.row - first, limb);
-                task.prime.add_scaled(task.out, y, constants[limb]);
-            }
+        self.add_scaled_rows(t, x, first, y, constants)
+    }
+
+    fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        self.for_each(x.words.len(), tasks(t, x), |task| {
+            kernels::add_neighbours(task.prime.modulus(), task.out, neighbour);
         });
         Ok(())
     }

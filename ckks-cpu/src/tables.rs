@@ -1,10 +1,9 @@
 //! The constants of one ring: what depends on a prime, on a pair of bases, on an automorphism.
 
 use crate::kernels::{Conversion, Kernels, Permutation, Prime};
+use crate::threads::Threads;
 use ckks_math::backend::{Basis, RingSpec};
-use rayon::prelude::*;
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Automorphisms remembered: 64 KiB each at `N = 2^16`.
@@ -20,11 +19,13 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn new(ring: RingSpec, kernels: Kernels, primes: Range<usize>) -> Self {
-        let primes = primes
-            .into_par_iter()
-            .map(|i| Prime::new(&ring, i, kernels))
-            .collect();
+    /// The constants of a ring of `count` primes.
+    pub(crate) fn new(ring: RingSpec, kernels: Kernels, count: usize, threads: &Threads) -> Self {
+        let mut primes: Vec<_> = (0..count).map(|_| None).collect();
+        threads.for_each(primes.iter_mut().enumerate().collect(), |(i, prime)| {
+            *prime = Some(Prime::new(&ring, i, kernels));
+        });
+        let primes = primes.into_iter().flatten().collect();
         Self {
             ring,
             primes,

@@ -32,7 +32,7 @@ pub(crate) struct Packer(Option<simd::Packer>);
 impl Packer {
     pub fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
         match self.0 {
-            Some(packer) if simd::Packer::takes(values.len(), bits) => {
+            Some(packer) if packer.takes(values.len(), bits) => {
                 packer.pack(values, bits, out);
             }
             _ => packed::pack(values, bits, out),
@@ -41,7 +41,7 @@ impl Packer {
 
     pub fn unpack(self, bytes: &[u8], bits: u32, out: &mut [u64]) {
         match self.0 {
-            Some(packer) if simd::Packer::takes(out.len(), bits) => {
+            Some(packer) if packer.takes(out.len(), bits) => {
                 packer.unpack(bytes, bits, out);
             }
             _ => packed::unpack(bytes, bits, out),
@@ -73,7 +73,7 @@ impl Packer {
     /// Unpacks the used ones of the groups that [`Packer::pack_groups`] packed.
     pub fn unpack_groups(self, bytes: &[u8], bits: u32, groups: Groups, out: &mut [u64]) {
         match self.0 {
-            Some(packer) if simd::Packer::takes(groups.width, bits) => {
+            Some(packer) if packer.takes(groups.width, bits) => {
                 packer.unpack_groups(bytes, bits, (groups.used, groups.stored), out);
             }
             _ => {

@@ -68,7 +68,7 @@ impl CudaBackend {
         Ok(out)
     }
 
-    /// See [`ckks_math::backend::RingKernels::embed_packed`]: a row is a line of transforms of `m`.
+    /// See [`ckks_math::backend::RingKernels::embed_compact`]: a row is a line of transforms of `m`.
     pub(crate) fn embed_side_by_side(
         &self,
         t: &Tables,
@@ -79,13 +79,13 @@ impl CudaBackend {
         let n = t.ring().degree();
         if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
             return Err(Error::InvalidParameters(format!(
-                "embed_packed: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
+                "embed_compact: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
                 coefficients.len()
             )));
         }
         let mut out = self.embed_coefficients(t, basis, coefficients, n)?;
         if m > 1 {
-            self.ntt_packed(t, &mut out, m.trailing_zeros())?;
+            self.ntt_compact(t, &mut out, m.trailing_zeros())?;
         }
         Ok(out)
     }

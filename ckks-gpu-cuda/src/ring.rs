@@ -8,7 +8,7 @@ use crate::launch::{Argument, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
 use crate::transform::Skip;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, RingKind};
+use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, RingKind, Turned};
 use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 use std::ops::Range;
@@ -262,7 +262,7 @@ impl RingKernels for CudaBackend {
         Ok(out)
     }
 
-    fn embed_packed(
+    fn embed_compact(
         &self,
         t: &Tables,
         basis: Basis,
@@ -288,20 +288,34 @@ impl RingKernels for CudaBackend {
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        if first + y.shape.rows > x.shape.rows {
+        let (rows, galois, y) = (y.rows.clone(), y.galois, y.block);
+        if first + rows.len() > x.shape.rows || rows.end > y.shape.rows {
             return Err(Error::ShapeMismatch {
                 op: "add_scaled",
                 left: x.shape,
                 right: y.shape,
             });
         }
+        if galois != 1 {
+            let basis = y.shape.basis;
+            let turned =
+                self.automorphism(t, &self.restrict(t, y, rows.clone(), basis)?, galois)?;
+            return self.add_scaled(
+                t,
+                x,
+                first,
+                &Turned::rows(&turned, 0..rows.len()),
+                constants,
+            );
+        }
         let constants = self.limb_constants(t, y.shape.basis, [constants].into_iter())?;
+        let row_bytes = y.shape.basis.limbs() * y.shape.degree * t.word().bytes();
         let arguments = arguments![
             x.address(),
-            y.address(),
+            y.address().offset(rows.start * row_bytes),
             constants.address(),
             t.primes(),
             x.limbs(t),
@@ -309,7 +323,8 @@ impl RingKernels for CudaBackend {
             x.log_n(),
             first as u32,
         ];
-        self.launch_elements(t, "add_scaled", extent(y), &arguments)
+        let extent = (rows.len(), y.shape.basis.limbs());
+        self.launch_elements(t, "add_scaled", extent, &arguments)
     }
 
     fn uniform(

@@ -6,7 +6,7 @@ use crate::driver::Address;
 use crate::launch::{Grid, arguments};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels};
+use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, Turned};
 use ckks_math::sampling::{Seed, UniformStream};
 use std::ops::Range;
 
@@ -69,7 +69,7 @@ impl CudaBackend {
         self.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
         for (row, message) in masks.messages.iter().enumerate() {
             let ones = vec![1; message.shape.basis.limbs()];
-            self.add_scaled(t, &mut out, row, message, &ones)?;
+            self.add_scaled(t, &mut out, row, &Turned::rows(*message, 0..1), &ones)?;
         }
         Ok(out)
     }

@@ -103,8 +103,8 @@ impl CudaBackend {
         self.transform(t, x, true, 0, Skip::default(), None)
     }
 
-    /// The transforms of packed polynomials of `2^log_m > 1` coefficients.
-    pub(crate) fn ntt_packed(&self, t: &Tables, x: &mut Block, log_m: u32) -> Result<()> {
+    /// The transforms of compact polynomials of `2^log_m > 1` coefficients.
+    pub(crate) fn ntt_compact(&self, t: &Tables, x: &mut Block, log_m: u32) -> Result<()> {
         let log_parts = x.log_n() - log_m;
         self.transform(t, x, false, log_parts, Skip::default(), None)
     }

@@ -164,9 +164,9 @@ impl<B: Backend> Context<B> {
         }
     }
 
-    /// Polynomials with a power-of-two number of coefficients of a subring, packed evaluations over
-    /// any basis ([`crate::backend::RingKernels::embed_packed`]), and the words of each.
-    pub(crate) fn lift_packed(
+    /// Polynomials with a power-of-two number of coefficients of a subring, compact evaluations over
+    /// any basis ([`crate::backend::RingKernels::embed_compact`]), and the words of each.
+    pub(crate) fn lift_compact(
         &self,
         polynomials: &[&IntegerCoeffs],
         basis: Basis,
@@ -181,7 +181,7 @@ impl<B: Backend> Context<B> {
             }
         }
         if small.len() == words * polynomials.len() {
-            return Ok((backend.embed_packed(t, basis, &small, words)?, words));
+            return Ok((backend.embed_compact(t, basis, &small, words)?, words));
         }
         let ring = self.params().ring();
         let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();

@@ -6,6 +6,7 @@
 mod convert;
 mod dot;
 mod linear;
+mod neighbours;
 mod ntt;
 mod permute;
 mod pointwise;
@@ -14,6 +15,7 @@ mod products;
 
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;
+pub use neighbours::add_neighbours;
 pub use ntt::{ReferenceNtt, Twiddles};
 pub use permute::{PATTERN_BITS, Permutation};
 pub use prime::Prime;

@@ -280,10 +280,17 @@ impl Prime {
         }
     }
 
-    /// `outs[r] <- sum_i weights[r, i] xs[i]` of residues modulo this prime.
-    pub fn gemm(&self, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
+    /// `outs[r] <- sum_i weights[r, i] xs[i]` of residues modulo this prime, with
+    /// [`simd::GEMM_SCRATCH`] words of scratch for each of `xs`.
+    pub fn gemm(
+        &self,
+        outs: &mut [&mut [u64]],
+        xs: &[&[u64]],
+        weights: &[u64],
+        scratch: &mut [u64],
+    ) {
         if let Some((vector, constants)) = &self.vector {
-            return vector.gemm(constants, outs, xs, weights);
+            return vector.gemm(constants, outs, xs, weights, scratch);
         }
         for (out, weights) in outs.iter_mut().zip(weights.chunks_exact(xs.len())) {
             linear::linear(self.modulus, out, xs, weights);

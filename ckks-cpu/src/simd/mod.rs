@@ -8,8 +8,9 @@
 //! | `narrow`, `double`, `wide` | 52-bit products and doubles for primes below `2^50`; any prime |
 //! | `ntt`, `passes`, `butterfly`, `fold` | the transforms |
 //! | `elementwise`, `linear`, `dot`, `gemm` | the other kernels |
-//! | `products` | sums of products with packed polynomials |
-//! | `chacha`, `packed` | uniform residues from seeds, residues as bit strings: AVX-512 alone |
+//! | `products` | sums of products with compact polynomials |
+//! | `chacha` | uniform residues from seeds: AVX-512 alone |
+//! | `packed`, `gather` | residues as bit strings: AVX-512, and unpacking with AVX2 |
 //! | `path` | the choice among all of these |
 //!
 //! [`Vector`] is the proof that instructions exist: it is only made by detection, and every kernel
@@ -28,6 +29,8 @@ mod dot;
 mod double;
 mod elementwise;
 mod fold;
+#[cfg(target_arch = "x86_64")]
+mod gather;
 mod gemm;
 mod linear;
 #[cfg(target_arch = "x86_64")]
@@ -46,6 +49,7 @@ mod words;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub use absent::{ChaCha, Packer};
+pub use gemm::SCRATCH as GEMM_SCRATCH;
 #[cfg(target_arch = "x86_64")]
 pub use {chacha::ChaCha, packed::Packer};
 pub use {linear::TARGETS, ntt::VectorNtt, path::Vector, residues::Constants};

@@ -3,6 +3,8 @@
 //! The format is defined in [`ckks_math::backend::packed`]: eight residues of `b` bits take `b` bytes,
 //! one register.
 
+use super::gather;
+use ckks_math::backend::packed;
 use std::arch::x86_64::*;
 
 /// Eight words.
@@ -15,33 +17,55 @@ const WHOLE: u32 = 57;
 /// starts anew for each.
 const AHEAD: usize = 8192;
 
-/// Proof that AVX-512 F, DQ, VL and BW exist on this machine.
+/// Proof that the instructions exist on this machine.
 #[derive(Clone, Copy)]
-pub struct Packer {
-    /// Whether AVX-512 VBMI exists too.
-    bytes: bool,
+pub struct Packer(Instructions);
+
+#[derive(Clone, Copy, Debug)]
+enum Instructions {
+    /// AVX2.
+    Gather,
+    /// AVX-512 F, DQ, VL and BW.
+    Words,
+    /// These and AVX-512 VBMI.
+    Bytes,
 }
 
 impl Packer {
+    /// With AVX-512.
     pub fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512bw");
-        found.then_some(Self {
-            bytes: is_x86_feature_detected!("avx512vbmi"),
-        })
+        let instructions = match is_x86_feature_detected!("avx512vbmi") {
+            true => Instructions::Bytes,
+            false => Instructions::Words,
+        };
+        found.then_some(Self(instructions))
+    }
+
+    /// With AVX2 alone.
+    pub fn detect_avx2() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(Instructions::Gather))
     }
 
     /// Whether the methods take limbs of `n` residues of `bits` bits.
-    pub const fn takes(n: usize, bits: u32) -> bool {
-        n.is_multiple_of(8) && bits >= 16 && bits <= 61
+    pub const fn takes(self, n: usize, bits: u32) -> bool {
+        let longest = match self.0 {
+            Instructions::Gather => WHOLE,
+            Instructions::Words | Instructions::Bytes => 61,
+        };
+        n.is_multiple_of(8) && bits >= 16 && bits <= longest
     }
 
     /// See [`ckks_math::backend::packed::pack`].
     pub fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
-        debug_assert!(Self::takes(values.len(), bits));
-        // SAFETY: `Self` is only made by `detect`, after the features were found.
+        debug_assert!(self.takes(values.len(), bits));
+        if let Instructions::Gather = self.0 {
+            return packed::pack(values, bits, out);
+        }
+        // SAFETY: `Words` and `Bytes` are only made by `detect`, after the features were found.
         unsafe {
             // A word of packed bits touches `64 / bits + 2` residues at most.
             match bits {
@@ -53,7 +77,7 @@ impl Packer {
 
     /// See [`ckks_math::backend::packed::unpack`].
     pub fn unpack(self, bytes: &[u8], bits: u32, out: &mut [u64]) {
-        debug_assert!(Self::takes(out.len(), bits));
+        debug_assert!(self.takes(out.len(), bits));
         self.unpack_groups(bytes, bits, (1, 1), out);
     }
 
@@ -65,13 +89,15 @@ impl Packer {
         (used, stored): (usize, usize),
         out: &mut [u64],
     ) {
-        debug_assert!(Self::takes(out.len(), bits) && used <= stored);
-        // SAFETY: as in `pack`; `bytes` says that the instruction for bytes exists.
+        debug_assert!(self.takes(out.len(), bits) && used <= stored);
+        // SAFETY: as in `pack`; `Gather` is only made by `detect_avx2`.
         unsafe {
-            if self.bytes && bits <= WHOLE {
-                unpack_bytes(bytes, bits, (used, stored), out);
-            } else {
-                unpack_words(bytes, bits, (used, stored), out);
+            match self.0 {
+                Instructions::Gather => gather::unpack(bytes, bits, (used, stored), out),
+                Instructions::Bytes if bits <= WHOLE => {
+                    unpack_bytes(bytes, bits, (used, stored), out);
+                }
+                _ => unpack_words(bytes, bits, (used, stored), out),
             }
         }
     }
@@ -186,14 +212,18 @@ fn for_each_group(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ckks_math::backend::packed;
 
     #[test]
     fn every_width_is_packed_as_defined_and_comes_back() {
-        let Some(packer) = Packer::detect() else {
-            println!("SKIPPED (no AVX-512)");
-            return;
-        };
+        let mut packers: Vec<_> = (Packer::detect().into_iter())
+            .chain(Packer::detect_avx2())
+            .collect();
+        if let Some(Packer(Instructions::Bytes)) = packers.first() {
+            packers.push(Packer(Instructions::Words));
+        }
+        if packers.is_empty() {
+            println!("SKIPPED (neither AVX-512 nor AVX2)");
+        }
         let mut state = 3_u64;
         for bits in 16..=61 {
             let values: Vec<u64> = (0..64)
@@ -208,11 +238,10 @@ mod tests {
                 .collect();
             let mut expected = vec![0; packed::packed_len(64, bits)];
             packed::pack(&values, bits, &mut expected);
-            let mut found = vec![0xa5; expected.len()];
-            packer.pack(&values, bits, &mut found);
-            assert_eq!(found, expected, "{bits} bits");
-            for bytes in [false, packer.bytes] {
-                let packer = Packer { bytes };
+            for packer in packers.iter().filter(|packer| packer.takes(64, bits)) {
+                let mut found = vec![0xa5; expected.len()];
+                packer.pack(&values, bits, &mut found);
+                assert_eq!(found, expected, "{bits} bits");
                 let mut back = vec![0; 64];
                 packer.unpack(&found, bits, &mut back);
                 assert_eq!(back, values, "{bits} bits");

@@ -155,7 +155,7 @@ impl Vector {
             #[cfg(target_arch = "x86_64")]
             Self::Ifma(_) | Self::Avx512(_) => Packer::detect(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => None,
+            Self::Avx2(_) => Packer::detect_avx2(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => None,
         }
@@ -321,9 +321,17 @@ impl Vector {
         })
     }
 
-    pub fn gemm(self, n: &Constants, outs: &mut [&mut [u64]], xs: &[&[u64]], weights: &[u64]) {
+    /// See [`gemm::gemm`].
+    pub fn gemm(
+        self,
+        n: &Constants,
+        outs: &mut [&mut [u64]],
+        xs: &[&[u64]],
+        weights: &[u64],
+        scratch: &mut [u64],
+    ) {
         on!(self, Class::of(n.modulus), |s: R| {
-            gemm::gemm::<R>(s, n, outs, xs, weights);
+            gemm::gemm::<R>(s, n, outs, xs, weights, scratch);
         });
     }
 

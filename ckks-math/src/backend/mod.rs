@@ -30,7 +30,7 @@ mod switch_kernels;
 
 pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
-pub use ring_kernels::{Pointwise, RingKernels};
+pub use ring_kernels::{Neighbour, Pointwise, RingKernels, Turned};
 pub use ring_spec::{RingKind, RingSpec};
 pub use seeded::{Masks, SeededKeyData};
 pub use shape::{Basis, Shape};

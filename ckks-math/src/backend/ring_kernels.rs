@@ -16,6 +16,43 @@ pub enum Pointwise {
     Mul,
 }
 
+/// A neighbour of a coefficient, for [`RingKernels::add_neighbours`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Neighbour {
+    /// The coefficient behind; 0 behind the last.
+    Next,
+    /// The coefficient before; the first is its own.
+    Previous,
+}
+
+/// Some rows of a block under an automorphism: `y(X^galois)`.
+#[derive(Clone, Debug)]
+pub struct Turned<'a, Block> {
+    /// Evaluations.
+    pub block: &'a Block,
+    /// The rows meant.
+    pub rows: Range<usize>,
+    /// Odd, below the order of the roots; 1 leaves them as they are.
+    pub galois: u64,
+}
+
+impl<'a, Block> Turned<'a, Block> {
+    /// Rows as they are.
+    pub const fn rows(block: &'a Block, rows: Range<usize>) -> Self {
+        Self {
+            block,
+            rows,
+            galois: 1,
+        }
+    }
+
+    /// The same rows under an automorphism.
+    #[must_use]
+    pub fn by(self, galois: u64) -> Self {
+        Self { galois, ..self }
+    }
+}
+
 /// Transforms, element-wise arithmetic, automorphisms and base conversion.
 ///
 /// Where an operation takes two blocks, the second may have fewer rows: row `i` of the first
@@ -158,21 +195,38 @@ pub trait RingKernels: Device {
         derived::add_rows(self, t, x, first, y)
     }
 
-    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows of `y`, on the limbs of `y`
-    /// only: with constants that hold the product of the special primes, a sum over `QP` takes in
-    /// rows over `Q`.
+    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows meant by `y`, on the limbs of
+    /// its block only: with constants that hold the product of the special primes, a sum over `QP`
+    /// takes in rows over `Q`. One pass, without a copy of the rows.
     ///
     /// # Contract
-    /// in: `y` fits into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
+    /// in: rows inside the block of `y` that fit into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
     fn add_scaled(
         &self,
         t: &Self::Tables,
         x: &mut Self::Block,
         first: usize,
-        y: &Self::Block,
+        y: &Turned<'_, Self::Block>,
         constants: &[u64],
     ) -> Result<()> {
         derived::add_scaled(self, t, x, first, y, constants)
+    }
+
+    /// Adds to each coefficient its neighbour: `x_k + x_(k+1)` with `x_N = 0`, or `x_k + x_(k-1)` with
+    /// `x_(-1) = x_0`.
+    ///
+    /// On the conjugate-invariant ring, in the basis `Z^m + Z^-m` with `Y = Z^2`, these are the products
+    /// with `Z + Z^-1`, from even to odd `m` and from odd to even.
+    ///
+    /// # Contract
+    /// in: any rows, any basis, coefficients · exact · in place · law: `neighbours_are_added`
+    fn add_neighbours(
+        &self,
+        t: &Self::Tables,
+        x: &mut Self::Block,
+        neighbour: Neighbour,
+    ) -> Result<()> {
+        derived::add_neighbours(self, t, x, neighbour)
     }
 
     /// Products of linear polynomials in the secret: rows `x0 y0`, `x0 y1 + x1 y0`, `x1 y1`.
@@ -261,31 +315,31 @@ pub trait RingKernels: Device {
         derived::is_zero(self, t, x)
     }
 
-    /// Polynomials as those of [`RingKernels::embed`], **packed**: in evaluation order each value
+    /// Polynomials as those of [`RingKernels::embed`], **compact**: in evaluation order each value
     /// of such a polynomial fills a run of `N / m` positions, and is stored once.
     ///
     /// With `c = N / m` polynomials to a row, polynomial `k` holds the words
     /// `(k mod c) m .. (k mod c + 1) m` of row `k / c`; words past the last polynomial are zero.
     ///
     /// # Contract
-    /// in: `coefficients` of `k m` integers, `k > 0`, `m` a power of two at most `N` · out: `ceil(k m / N)` rows, packed evaluations over `basis` · exact · law: `packed_polynomials_multiply_as_embedded_ones`
-    fn embed_packed(
+    /// in: `coefficients` of `k m` integers, `k > 0`, `m` a power of two at most `N` · out: `ceil(k m / N)` rows, compact evaluations over `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    fn embed_compact(
         &self,
         t: &Self::Tables,
         basis: Basis,
         coefficients: &[i64],
         m: usize,
     ) -> Result<Self::Block> {
-        derived::embed_packed(self, t, basis, coefficients, m)
+        derived::embed_compact(self, t, basis, coefficients, m)
     }
 
     /// For each list of `sums` the sum of products `xs[i] * y_j` over its pairs `(i, j)`, where
-    /// `y_j` is polynomial `j` of `ys`, packed in runs of `N / m` ([`RingKernels::embed_packed`]).
+    /// `y_j` is polynomial `j` of `ys`, compact in runs of `N / m` ([`RingKernels::embed_compact`]).
     ///
     /// One pass: each of `xs` is read once for all sums.
     ///
     /// # Contract
-    /// in: `xs` at least one, all R rows and basis B; `ys` packed, one row for each polynomial if `m` is `N`, basis containing B; pairs inside both · out: for each list R rows, B, zeros for an empty one · exact · law: `packed_polynomials_multiply_as_embedded_ones`
+    /// in: `xs` at least one, all R rows and basis B; `ys` compact, one row for each polynomial if `m` is `N`, basis containing B; pairs inside both · out: for each list R rows, B, zeros for an empty one · exact · law: `compact_polynomials_multiply_as_embedded_ones`
     fn sum_products(
         &self,
         t: &Self::Tables,

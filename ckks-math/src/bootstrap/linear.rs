@@ -1,7 +1,6 @@
 //! The two linear maps of a refresh on either ring, and the basis they read.
 
 use super::dft::{DftPlan, Diagonals, RealBasis};
-use crate::arith::Modulus;
 use crate::backend::RingKind;
 use crate::error::Result;
 use crate::params::Params;
@@ -63,42 +62,5 @@ impl Coordinates {
     /// Whether ModRaise lifts other coordinates than the coefficients.
     pub fn are_odd(self) -> bool {
         self == Self::Real(RealBasis::Odd)
-    }
-}
-
-/// Odd coordinates of rows of `n` native coefficients modulo `moduli` in turn, in place:
-/// `a_m = b_m + b_{m+1}`, `b_n = 0`.
-pub(super) fn odd_from_native(residues: &mut [u64], n: usize, moduli: &[Modulus]) {
-    for (limb, q) in residues.chunks_exact_mut(n).zip(moduli.iter().cycle()) {
-        for m in 0..n - 1 {
-            limb[m] = q.add(limb[m], limb[m + 1]);
-        }
-    }
-}
-
-/// The inverse of [`odd_from_native`].
-pub(super) fn native_from_odd(residues: &mut [u64], n: usize, moduli: &[Modulus]) {
-    for (limb, q) in residues.chunks_exact_mut(n).zip(moduli.iter().cycle()) {
-        for m in (0..n - 1).rev() {
-            limb[m] = q.sub(limb[m], limb[m + 1]);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_of_basis_are_inverse_modulo_every_prime() {
-        let moduli = [97, 193].map(|q| Modulus::new(q).unwrap());
-        let native: Vec<u64> = (0..32).map(|i| (i * i * 7 + 3) % 97).collect();
-        let mut odd = native.clone();
-        odd_from_native(&mut odd, 8, &moduli);
-        assert_eq!(odd[0], (native[0] + native[1]) % 97);
-        assert_eq!(odd[8 + 2], (native[10] + native[11]) % 193);
-        assert_eq!(odd[7], native[7]);
-        native_from_odd(&mut odd, 8, &moduli);
-        assert_eq!(odd, native);
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! Any basis of the ring over the integers can be lifted in: what is added is a multiple of `q0`, and
 //! small in the coordinates that were lifted. All slots of the conjugate-invariant ring are lifted in the
-//! odd basis ([`super::RealBasis::Odd`]).
+//! odd basis ([`super::RealBasis::Odd`]): an element `f = sum b_m (Z^2m + Z^-2m)`, `Y = Z^2`, becomes
+//! `(Z + Z^-1) f` with coordinates `a_m = b_m + b_(m+1)`, and what CoeffsToSlots reads is `(Z + Z^-1)^2 f =
+//! (2 + Y + Y^-1) f` with native coordinates `a_m + a_(m-1)`. Both are sums of neighbours.
 
 use super::Bootstrapper;
-use super::linear::{native_from_odd, odd_from_native};
-use crate::arith::Modulus;
-use crate::backend::{Backend, Basis};
+use crate::backend::{Backend, Basis, Neighbour, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::evaluator::Evaluator;
@@ -31,12 +31,14 @@ impl<B: Backend> Bootstrapper<B> {
         let mut block = backend.duplicate(t, &sparse.poly.block)?;
         backend.intt(t, &mut block)?;
         let top: Basis = params.basis_at(self.top);
-        let mut raised = if self.coordinates.are_odd() {
-            let odd = self.change(&block, odd_from_native)?;
-            self.change(&backend.base_convert(t, &odd, top)?, native_from_odd)?
-        } else {
-            backend.base_convert(t, &block, top)?
-        };
+        let odd = self.coordinates.are_odd();
+        if odd {
+            backend.add_neighbours(t, &mut block, Neighbour::Next)?;
+        }
+        let mut raised = backend.base_convert(t, &block, top)?;
+        if odd {
+            backend.add_neighbours(t, &mut raised, Neighbour::Previous)?;
+        }
         backend.ntt(t, &mut raised)?;
         let raised = Ciphertext {
             level: self.top,
@@ -45,13 +47,6 @@ impl<B: Backend> Bootstrapper<B> {
             ..ev.wrap(raised, x)
         };
         let mut sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
-        if self.coordinates.are_odd() {
-            // 2 + Y + Y^-1, for CoeffsToSlots.
-            let mut square = vec![0.0; params.degree()];
-            square[..2].copy_from_slice(&[2.0, 1.0]);
-            let square = self.context.encode_coefficients(&square, self.top, 1.0)?;
-            sum = ev.multiply_plain(&sum, &square)?;
-        }
         let mut step = self.slots;
         while step < params.max_slots() {
             let turned = ev.rotate(&sum, step as i64)?;
@@ -62,20 +57,6 @@ impl<B: Backend> Bootstrapper<B> {
             slots: self.slots,
             ..sum
         })
-    }
-
-    /// Applies a change of basis to the coefficients of every row and prime, on the host.
-    fn change(
-        &self,
-        block: &B::Block,
-        change: fn(&mut [u64], usize, &[Modulus]),
-    ) -> Result<B::Block> {
-        let (backend, t) = (self.context.backend(), self.context.tables());
-        let shape = backend.shape(block);
-        let moduli: Vec<Modulus> = self.context.params().ring().moduli(shape.basis).collect();
-        let mut residues = backend.download(t, block)?;
-        change(&mut residues, shape.degree, &moduli);
-        backend.upload(t, shape.rows, shape.basis, &residues)
     }
 
     /// Changes the secret.
@@ -93,8 +74,7 @@ impl<B: Backend> Bootstrapper<B> {
         let k = x.count;
         let linear = backend.restrict(t, &x.poly.block, k..2 * k, basis)?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        let constant = backend.restrict(t, &x.poly.block, 0..k, basis)?;
-        backend.add_rows(t, &mut block, 0, &constant)?;
+        ev.add_turned(&mut block, &Turned::rows(&x.poly.block, 0..k))?;
         Ok(ev.wrap(block, x))
     }
 }

@@ -53,12 +53,14 @@ pub(super) enum Fault {
     AddRowsOverride,
     /// Overridden scaled sum that leaves the constants out.
     AddScaledOverride,
+    /// Overridden sum of neighbours that takes those on the other side.
+    NeighboursOverride,
     /// Overridden tensor product without the second cross term.
     TensorOverride,
     /// Overridden embedding with coefficients side by side.
     EmbedOverride,
-    /// Overridden packed embedding that turns the order of the polynomials around.
-    EmbedPackedOverride,
+    /// Overridden compact embedding that turns the order of the polynomials around.
+    EmbedCompactOverride,
     /// Overridden sum of products without the last one.
     SumProductsOverride,
     /// Overridden decomposition whose digits are not centred.

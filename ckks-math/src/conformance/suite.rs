@@ -111,12 +111,13 @@ macro_rules! __conformance_laws {
             kernels::gemm_matches_integers
             kernels::rows_add_and_tensor
             kernels::scaled_rows_add_on_their_limbs
+            kernels::neighbours_are_added
             kernels::embedding_equals_upload_and_ntt
             kernels::seeded_polynomials_follow_their_definition
             kernels::packed_rows_come_back
             kernels::zeros_are_told_from_others
             kernels::seeded_keys_are_those_of_both_halves
-            kernels::packed_polynomials_multiply_as_embedded_ones
+            kernels::compact_polynomials_multiply_as_embedded_ones
             derived::decompose_equals_its_default_body
             derived::mod_down_equals_its_default_body
             derived::rescale_equals_its_default_body

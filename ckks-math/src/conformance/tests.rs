@@ -60,14 +60,15 @@ fn planted_faults_are_caught() {
         (Fault::GemmTransposed, "gemm_matches_integers"),
         (Fault::AddRowsOverride, "rows_add_and_tensor"),
         (Fault::TensorOverride, "rows_add_and_tensor"),
+        (Fault::NeighboursOverride, "neighbours_are_added"),
         (Fault::EmbedOverride, "embedding_equals_upload_and_ntt"),
         (
-            Fault::EmbedPackedOverride,
-            "packed_polynomials_multiply_as_embedded_ones",
+            Fault::EmbedCompactOverride,
+            "compact_polynomials_multiply_as_embedded_ones",
         ),
         (
             Fault::SumProductsOverride,
-            "packed_polynomials_multiply_as_embedded_ones",
+            "compact_polynomials_multiply_as_embedded_ones",
         ),
         (
             Fault::DecomposeOverride,
@@ -139,12 +140,12 @@ fn defaults_only_hides_overrides() {
         (Fault::TensorOverride, "rows_add_and_tensor"),
         (Fault::EmbedOverride, "embedding_equals_upload_and_ntt"),
         (
-            Fault::EmbedPackedOverride,
-            "packed_polynomials_multiply_as_embedded_ones",
+            Fault::EmbedCompactOverride,
+            "compact_polynomials_multiply_as_embedded_ones",
         ),
         (
             Fault::SumProductsOverride,
-            "packed_polynomials_multiply_as_embedded_ones",
+            "compact_polynomials_multiply_as_embedded_ones",
         ),
         (Fault::DecomposeOverride, "digits_lift_their_limbs"),
         (Fault::ModDownOverride, "mod_down_divides_by_p"),

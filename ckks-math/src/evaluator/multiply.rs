@@ -1,7 +1,7 @@
 //! Products of ciphertexts.
 
 use super::Evaluator;
-use crate::backend::Backend;
+use crate::backend::{Backend, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 
@@ -66,8 +66,7 @@ impl<B: Backend> Evaluator<B> {
         let k = x.count;
         let quadratic = backend.restrict(t, &x.poly.block, 2 * k..3 * k, basis)?;
         let mut block = backend.key_switch(t, &quadratic, &key)?;
-        let rest = backend.restrict(t, &x.poly.block, 0..2 * k, basis)?;
-        backend.add_rows(t, &mut block, 0, &rest)?;
+        self.add_turned(&mut block, &Turned::rows(&x.poly.block, 0..2 * k))?;
         Ok(Ciphertext {
             components: 2,
             ..self.wrap(block, x)

@@ -6,7 +6,7 @@
 //! joins the sum times `P`.
 
 use super::Evaluator;
-use crate::backend::{Backend, Basis};
+use crate::backend::{Backend, Basis, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 
@@ -37,8 +37,8 @@ impl<B: Backend> Evaluator<B> {
                 ..x.clone()
             },
         };
-        let rest = backend.restrict(t, &x.poly.block, 0..2 * k, basis)?;
-        self.add_raised(&mut raised.block, 0, &rest, factor)?;
+        let rest = Turned::rows(&x.poly.block, 0..2 * k);
+        self.add_raised(&mut raised.block, &rest, factor)?;
         Ok(raised)
     }
 
@@ -51,7 +51,8 @@ impl<B: Backend> Evaluator<B> {
         factor: f64,
     ) -> Result<()> {
         x.like.slots = x.like.slots.max(y.slots);
-        self.add_raised(&mut x.block, 0, &y.poly.block, factor)
+        let rows = 0..y.count * y.components;
+        self.add_raised(&mut x.block, &Turned::rows(&y.poly.block, rows), factor)
     }
 
     /// `x + c` in every slot.
@@ -86,18 +87,24 @@ impl<B: Backend> Evaluator<B> {
         })
     }
 
-    /// `rows <- rows + factor * P * y` from row `first` on, on the limbs over `Q`.
+    /// `x <- x + factor * P * y` on the first rows, on the limbs over `Q`.
     pub(crate) fn add_raised(
         &self,
-        rows: &mut B::Block,
-        first: usize,
-        y: &B::Block,
+        x: &mut B::Block,
+        y: &Turned<'_, B::Block>,
         factor: f64,
     ) -> Result<()> {
         let (backend, t) = (self.backend(), self.tables());
-        let basis = backend.shape(rows).basis;
+        let basis = backend.shape(x).basis;
         let constants = self.times_special("add", basis, factor)?;
-        backend.add_scaled(t, rows, first, y, &constants)
+        backend.add_scaled(t, x, 0, y, &constants)
+    }
+
+    /// `x <- x + y` on the first rows.
+    pub(crate) fn add_turned(&self, x: &mut B::Block, y: &Turned<'_, B::Block>) -> Result<()> {
+        let (backend, t) = (self.backend(), self.tables());
+        let ones = vec![1; backend.shape(y.block).basis.limbs()];
+        backend.add_scaled(t, x, 0, y, &ones)
     }
 
     /// `c * P` modulo each `q` of a basis `q[0..l] p[0..k]`, `P` the product of its `p`.

@@ -1,7 +1,7 @@
 //! Rotations and what is made of them.
 
 use super::Evaluator;
-use crate::backend::{Backend, RingKind};
+use crate::backend::{Backend, RingKind, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use std::cell::RefCell;
@@ -64,11 +64,11 @@ impl<B: Backend> Evaluator<B> {
         let (backend, t) = (self.backend(), self.tables());
         let key = self.keys.galois(&self.context, op, galois, x.level)?;
         let basis = x.poly.shape(backend).basis;
-        let turned = backend.automorphism(t, &x.poly.block, galois)?;
-        let linear = backend.restrict(t, &turned, x.count..2 * x.count, basis)?;
+        let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
+        let linear = backend.automorphism(t, &linear, galois)?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        let constant = backend.restrict(t, &turned, 0..x.count, basis)?;
-        backend.add_rows(t, &mut block, 0, &constant)?;
+        let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois);
+        self.add_turned(&mut block, &constant)?;
         Ok(self.wrap(block, x))
     }
 
@@ -105,10 +105,8 @@ impl<B: Backend> Evaluator<B> {
             .galois(&self.context, "rotate_hoisted", galois, source.level)?;
         let product = self.turn_hoisted(x, galois, &key)?;
         let mut block = backend.mod_down(t, &product)?;
-        let basis = source.poly.shape(backend).basis;
-        let constant = backend.restrict(t, &source.poly.block, 0..source.count, basis)?;
-        let turned = backend.automorphism(t, &constant, galois)?;
-        backend.add_rows(t, &mut block, 0, &turned)?;
+        let constant = Turned::rows(&source.poly.block, 0..source.count).by(galois);
+        self.add_turned(&mut block, &constant)?;
         Ok(self.wrap(block, source))
     }
 

@@ -1,6 +1,6 @@
 //! Row-wise operations from required kernels.
 
-use crate::backend::{Basis, Pointwise, RingKernels};
+use crate::backend::{Basis, Pointwise, RingKernels, Turned};
 use crate::error::{Error, Result};
 
 /// See [`RingKernels::add_rows`].
@@ -40,12 +40,15 @@ pub fn add_scaled<B: RingKernels>(
     t: &B::Tables,
     x: &mut B::Block,
     first: usize,
-    y: &B::Block,
+    y: &Turned<'_, B::Block>,
     constants: &[u64],
 ) -> Result<()> {
-    let (to, from) = (backend.shape(x).basis, backend.shape(y).basis);
+    let (to, from) = (backend.shape(x).basis, backend.shape(y.block).basis);
+    let mut lifted = backend.restrict(t, y.block, y.rows.clone(), from)?;
+    if y.galois != 1 {
+        lifted = backend.automorphism(t, &lifted, y.galois)?;
+    }
     // The conversion copies the limbs of `y`; what it makes of the others is multiplied by zero.
-    let mut lifted = backend.duplicate(t, y)?;
     backend.intt(t, &mut lifted)?;
     let mut lifted = backend.base_convert(t, &lifted, to)?;
     backend.ntt(t, &mut lifted)?;

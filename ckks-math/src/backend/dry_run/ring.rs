@@ -3,7 +3,7 @@
 use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
-use crate::backend::{Basis, Pointwise, RingKernels, RingSpec, Shape, derived};
+use crate::backend::{Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, derived};
 use crate::error::{Error, Result};
 use std::ops::Range;
 
@@ -260,17 +260,32 @@ impl RingKernels for DryRun {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let op = "add_scaled";
+        let (op, from) = ("add_scaled", y.block);
         check::block_of_ring(op, t, x)?;
-        check::block_of_ring(op, t, y)?;
-        check::contains(op, x.shape.basis, y.shape.basis)?;
-        check::rows(op, x.shape, &(first..first + y.shape.rows))?;
-        check::constants(op, t, y.shape.basis, constants)?;
-        x.domain = check::common_domain(op, x.domain, y.domain)?;
-        self.record_binary(Kernel::MultiplyAccumulate, y.shape, y.shape.rows, 1);
+        check::block_of_ring(op, t, from)?;
+        check::contains(op, x.shape.basis, from.shape.basis)?;
+        check::rows(op, from.shape, &y.rows)?;
+        check::rows(op, x.shape, &(first..first + y.rows.len()))?;
+        check::constants(op, t, from.shape.basis, constants)?;
+        check::galois(op, t, y.galois)?;
+        if y.galois != 1 {
+            check::domain(op, from, Domain::Evaluations)?;
+        }
+        x.domain = check::common_domain(op, x.domain, from.domain)?;
+        let rows = y.rows.len();
+        let shape = Shape { rows, ..from.shape };
+        self.record_binary(Kernel::MultiplyAccumulate, shape, rows, 1);
+        Ok(())
+    }
+
+    /// Counts an addition: the default body would count its transfers.
+    fn add_neighbours(&self, t: &RingSpec, x: &mut Block, _: Neighbour) -> Result<()> {
+        check::block_of_ring("add_neighbours", t, x)?;
+        check::domain("add_neighbours", x, Domain::Coefficients)?;
+        self.record_limbs(Kernel::Add, x.shape, 1, 1, 1);
         Ok(())
     }
 
@@ -308,8 +323,8 @@ impl RingKernels for DryRun {
         Ok(block)
     }
 
-    /// Counts short transforms: as many words as the packed rows, fewer butterflies for each.
-    fn embed_packed(
+    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
+    fn embed_compact(
         &self,
         t: &RingSpec,
         basis: Basis,
@@ -322,7 +337,7 @@ impl RingKernels for DryRun {
             || coefficients.is_empty()
         {
             return check::invalid(
-                "embed_packed",
+                "embed_compact",
                 format!(
                     "{} coefficients in polynomials of {m}, which is to be a power of two at most {}",
                     coefficients.len(),

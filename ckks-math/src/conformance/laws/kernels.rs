@@ -1,7 +1,8 @@
 //! Every required kernel against naive integers.
 
 mod arithmetic;
-mod packed;
+mod compact;
+mod neighbours;
 mod rows;
 mod seeded;
 mod switching;
@@ -11,7 +12,8 @@ pub use arithmetic::{
     constants_match_integers, gemm_matches_integers, multiply_accumulate_matches_integers,
     pointwise_matches_integers,
 };
-pub use packed::packed_polynomials_multiply_as_embedded_ones;
+pub use compact::compact_polynomials_multiply_as_embedded_ones;
+pub use neighbours::neighbours_are_added;
 pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor, scaled_rows_add_on_their_limbs};
 pub use seeded::{
     packed_rows_come_back, seeded_keys_are_those_of_both_halves,

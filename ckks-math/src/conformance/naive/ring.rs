@@ -2,7 +2,9 @@
 
 use super::{Block, Fault, Naive};
 use crate::arith::Modulus;
-use crate::backend::{Basis, Device, Pointwise, RingKernels, RingKind, RingSpec, derived};
+use crate::backend::{
+    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, Turned, derived,
+};
 use crate::error::Result;
 use std::ops::Range;
 
@@ -324,13 +326,22 @@ impl RingKernels for Naive {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Block,
+        y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         let ones = vec![1; constants.len()];
         let wrong = self.has(Fault::AddScaledOverride);
         let constants = if wrong { &ones } else { constants };
         derived::add_scaled(self, t, x, first, y, constants)
+    }
+
+    fn add_neighbours(&self, t: &RingSpec, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        let neighbour = match neighbour {
+            _ if !self.has(Fault::NeighboursOverride) => neighbour,
+            Neighbour::Next => Neighbour::Previous,
+            Neighbour::Previous => Neighbour::Next,
+        };
+        derived::add_neighbours(self, t, x, neighbour)
     }
 
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
@@ -355,18 +366,18 @@ impl RingKernels for Naive {
         derived::embed(self, t, basis, coefficients, m)
     }
 
-    fn embed_packed(
+    fn embed_compact(
         &self,
         t: &RingSpec,
         basis: Basis,
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        if self.has(Fault::EmbedPackedOverride) {
+        if self.has(Fault::EmbedCompactOverride) {
             let turned: Vec<i64> = coefficients.rchunks(m).flatten().copied().collect();
-            return derived::embed_packed(self, t, basis, &turned, m);
+            return derived::embed_compact(self, t, basis, &turned, m);
         }
-        derived::embed_packed(self, t, basis, coefficients, m)
+        derived::embed_compact(self, t, basis, coefficients, m)
     }
 
     fn sum_products(

@@ -22,7 +22,7 @@ pub struct EncodedTransform<B: Backend> {
     pub(super) diagonals: Diagonals<B>,
 }
 
-/// Encoded diagonals: their coefficients in the subring on the host, or packed evaluations over
+/// Encoded diagonals: their coefficients in the subring on the host, or compact evaluations over
 /// `QP` on the device, with the number of words of each.
 pub(super) enum Diagonals<B: Backend> {
     Host(Vec<IntegerCoeffs>),
@@ -57,7 +57,7 @@ impl<B: Backend> EncodedTransform<B> {
         let diagonals = if resident && !polynomials.is_empty() {
             let all: Vec<_> = polynomials.iter().collect();
             let (block, words) =
-                context.lift_packed(&all, switching_basis(context.params(), level))?;
+                context.lift_compact(&all, switching_basis(context.params(), level))?;
             Diagonals::Device(block, words)
         } else {
             Diagonals::Host(polynomials)

@@ -1,7 +1,7 @@
 //! Baby steps, inner sums and giant steps of a transform.
 
 use super::encoded::{Diagonals, EncodedTransform};
-use crate::backend::{Backend, Pointwise};
+use crate::backend::{Backend, Pointwise, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
@@ -25,8 +25,7 @@ impl<B: Backend> BabySteps<B> {
         amounts: impl Iterator<Item = usize>,
     ) -> Result<Self> {
         let (backend, t) = (ev.backend(), ev.tables());
-        let (q, wide) = (x.poly.shape(backend).basis, ev.switching_basis(x.level));
-        let constant = backend.restrict(t, &x.poly.block, 0..x.count, q)?;
+        let wide = ev.switching_basis(x.level);
         let mut steps = Self {
             rotations: Vec::new(),
             index: BTreeMap::new(),
@@ -38,7 +37,8 @@ impl<B: Backend> BabySteps<B> {
             }
             let rotation = if amount == 0 {
                 let mut whole = backend.alloc(t, 2 * x.count, wide)?;
-                ev.add_raised(&mut whole, 0, &x.poly.block, 1.0)?;
+                let rows = Turned::rows(&x.poly.block, 0..2 * x.count);
+                ev.add_raised(&mut whole, &rows, 1.0)?;
                 whole
             } else {
                 let galois = ev.galois_of(x, amount as i64);
@@ -46,8 +46,8 @@ impl<B: Backend> BabySteps<B> {
                     .keys()
                     .galois_of_level(ev.context(), "transform", galois, x.level)?;
                 let mut turned = ev.turn_hoisted(&hoisted, galois, &key)?;
-                let constant = backend.automorphism(t, &constant, galois)?;
-                ev.add_raised(&mut turned, 0, &constant, 1.0)?;
+                let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois);
+                ev.add_raised(&mut turned, &constant, 1.0)?;
                 turned
             };
             steps.index.insert(amount, steps.rotations.len());
@@ -109,7 +109,7 @@ impl<'a, B: Backend> InnerSums<'a, B> {
                     let some: Vec<_> = polynomials[first..][..terms.len()].iter().collect();
                     let context = self.ev.context();
                     let basis = self.ev.switching_basis(self.transform.level);
-                    let (block, words) = context.lift_packed(&some, basis)?;
+                    let (block, words) = context.lift_compact(&some, basis)?;
                     self.make(&[giant], &block, words, first)?;
                 }
             }
@@ -167,9 +167,7 @@ impl<B: Backend> Evaluator<B> {
         let linear = backend.restrict(t, &sum, k..2 * k, basis)?;
         let linear = backend.automorphism(t, &backend.mod_down(t, &linear)?, galois)?;
         let mut turned = backend.key_product(t, &linear, &key)?;
-        let constant = backend.restrict(t, &sum, 0..k, basis)?;
-        let constant = backend.automorphism(t, &constant, galois)?;
-        backend.add_rows(t, &mut turned, 0, &constant)?;
+        self.add_turned(&mut turned, &Turned::rows(&sum, 0..k).by(galois))?;
         Ok(Some(turned))
     }
 

@@ -1,7 +1,7 @@
 //! Moving rows and limbs.
 
 use super::Verdict;
-use crate::backend::{Backend, Basis};
+use crate::backend::{Backend, Basis, Turned};
 use crate::conformance::Fixture;
 use crate::conformance::oracle::{self, HostBlock};
 
@@ -66,7 +66,8 @@ pub fn restrict_and_stack_move_rows<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-/// `add_scaled` multiplies and adds on the limbs of its operand and leaves the others as they are.
+/// `add_scaled` multiplies and adds rows, turned if asked, on the limbs of its operand and leaves the
+/// others as they are.
 pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
         let whole = Basis::qp(f.levels(), f.specials());
@@ -77,8 +78,9 @@ pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
             (whole, Basis::digit(1, 3)),
         ];
         for (basis, y_basis) in pairs {
-            for (first, rows) in [(0, 5), (0, 2), (1, 3), (4, 1)] {
-                let (x, y) = (f.random(rng, 5, basis), f.random(rng, rows, y_basis));
+            for (first, rows, galois) in [(0, 0..5, 1), (0, 1..3, 1), (1, 0..3, 5), (4, 2..3, 3)] {
+                let (x, y) = (f.random(rng, 5, basis), f.random(rng, 5, y_basis));
+                let gather = f.ring.automorphism_gather(galois);
                 let constants: Vec<u64> = f
                     .ring
                     .moduli(y_basis)
@@ -87,17 +89,22 @@ pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
                 let expected = HostBlock::build(&f.ring, 5, basis, |row, prime, j| {
                     let old = x.limb(row, prime)[j];
                     let limb = y.primes().iter().position(|&p| p == prime);
-                    let Some(limb) = limb.filter(|_| (first..first + rows).contains(&row)) else {
+                    let from = rows.clone().nth(row.wrapping_sub(first));
+                    let (Some(limb), Some(from)) = (limb, from) else {
                         return old;
                     };
                     let q = f.ring.prime(prime).value();
-                    let term = oracle::mul(y.limb(row - first, prime)[j], constants[limb], q);
-                    oracle::add(old, term, q)
+                    let turned = y.limb(from, prime)[gather[j] as usize];
+                    oracle::add(old, oracle::mul(turned, constants[limb], q), q)
                 });
                 let mut found = f.upload(&x)?;
+                let y = f.upload(&y)?;
+                let turned = Turned::rows(&y, rows.clone()).by(galois);
                 f.backend
-                    .add_scaled(&f.tables, &mut found, first, &f.upload(&y)?, &constants)?;
-                let what = format!("add_scaled of {rows} rows over {y_basis} from row {first}");
+                    .add_scaled(&f.tables, &mut found, first, &turned, &constants)?;
+                let what = format!(
+                    "add_scaled of rows {rows:?} over {y_basis} from row {first}, turned by {galois}"
+                );
                 f.expect(&what, &found, &expected)?;
             }
         }

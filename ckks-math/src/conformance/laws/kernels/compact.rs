@@ -1,16 +1,16 @@
-//! Packed polynomials of subrings, and sums of products with them.
+//! Compact polynomials of subrings, and sums of products with them.
 
 use super::{Rng, Verdict, ensure};
 use crate::backend::{Backend, Basis, Pointwise};
 use crate::conformance::Fixture;
 use crate::conformance::oracle::{self, HostBlock};
 
-/// Polynomials that are packed: more than one row of them unless they are short.
+/// Compact polynomials: more than one row of them unless they are short.
 const POLYNOMIALS: usize = 5;
 
-/// Sums of products of packed polynomials are those of the same polynomials embedded one by one:
+/// Sums of products of compact polynomials are those of the same polynomials embedded one by one:
 /// for every length, with more products than lazy sums hold, with none, and over fewer limbs.
-pub fn packed_polynomials_multiply_as_embedded_ones<B: Backend>(backend: &B) -> Verdict {
+pub fn compact_polynomials_multiply_as_embedded_ones<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
         let whole = Basis::qp(f.levels(), f.specials());
         for log_m in 0..=f.ring.log_degree() {
@@ -33,7 +33,7 @@ pub fn packed_polynomials_multiply_as_embedded_ones<B: Backend>(backend: &B) -> 
 fn agree<B: Backend>(
     f: &Fixture<'_, B>,
     rng: &mut Rng,
-    (packed, basis): (Basis, Basis),
+    (compact, basis): (Basis, Basis),
     m: usize,
 ) -> Verdict {
     let (b, t, n) = (f.backend, &f.tables, f.ring.degree());
@@ -43,15 +43,15 @@ fn agree<B: Backend>(
             _ => rng.signed(1000),
         })
         .collect();
-    let ys = b.embed_packed(t, packed, &coefficients, m)?;
+    let ys = b.embed_compact(t, compact, &coefficients, m)?;
     let shape = b.shape(&ys);
     ensure!(
-        shape.rows == (POLYNOMIALS * m).div_ceil(n) && shape.basis == packed,
-        "{POLYNOMIALS} polynomials of {m} packed: shape {shape}"
+        shape.rows == (POLYNOMIALS * m).div_ceil(n) && shape.basis == compact,
+        "{POLYNOMIALS} polynomials of {m} compact: shape {shape}"
     );
     let embedded = coefficients
         .chunks_exact(m)
-        .map(|row| f.download(&b.embed(t, packed, row, m)?))
+        .map(|row| f.download(&b.embed(t, compact, row, m)?))
         .collect::<Verdict<Vec<_>>>()?;
     let xs: Vec<HostBlock> = (0..3).map(|_| f.random(rng, 2, basis)).collect();
     let blocks = xs

@@ -1,4 +1,4 @@
-//! Packed polynomials: embedding, and sums of products with them.
+//! Compact polynomials: embedding, and sums of products with them.
 
 use crate::device::{Block, CpuBackend, light};
 use crate::kernels::CHUNK;
@@ -8,8 +8,8 @@ use ckks_math::backend::Basis;
 use ckks_math::{Error, Result};
 
 impl CpuBackend {
-    /// See [`ckks_math::backend::RingKernels::embed_packed`].
-    pub(crate) fn embed_packed_limbs(
+    /// See [`ckks_math::backend::RingKernels::embed_compact`].
+    pub(crate) fn embed_compact_limbs(
         &self,
         t: &Tables,
         basis: Basis,
@@ -19,7 +19,7 @@ impl CpuBackend {
         let n = t.ring.degree();
         if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
             return Err(Error::InvalidParameters(format!(
-                "embed_packed: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
+                "embed_compact: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
                 coefficients.len()
             )));
         }

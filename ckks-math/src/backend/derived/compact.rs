@@ -1,10 +1,10 @@
-//! Packed polynomials from required kernels: see [`RingKernels::embed_packed`].
+//! Compact polynomials from required kernels: see [`RingKernels::embed_compact`].
 
 use crate::backend::{Basis, Pointwise, RingKernels};
 use crate::error::{Error, Result};
 
-/// See [`RingKernels::embed_packed`].
-pub fn embed_packed<B: RingKernels>(
+/// See [`RingKernels::embed_compact`].
+pub fn embed_compact<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
     basis: Basis,
@@ -19,17 +19,17 @@ pub fn embed_packed<B: RingKernels>(
     let (limbs, each) = (basis.limbs(), n / m);
     let residues = backend.download(t, &whole)?;
     let rows = (coefficients.len() / m).div_ceil(each);
-    let mut packed = vec![0; rows * limbs * n];
+    let mut compact = vec![0; rows * limbs * n];
     for (k, polynomial) in residues.chunks_exact(limbs * n).enumerate() {
         for (limb, values) in polynomial.chunks_exact(n).enumerate() {
             let start = (k / each * limbs + limb) * n + k % each * m;
             let runs = values.iter().step_by(each);
-            for (word, &value) in packed[start..][..m].iter_mut().zip(runs) {
+            for (word, &value) in compact[start..][..m].iter_mut().zip(runs) {
                 *word = value;
             }
         }
     }
-    backend.upload(t, rows, basis, &packed)
+    backend.upload(t, rows, basis, &compact)
 }
 
 /// See [`RingKernels::sum_products`].
@@ -46,11 +46,11 @@ pub fn sum_products<B: RingKernels>(
             "sum_products: no blocks to multiply, give at least one".into(),
         ));
     };
-    let (shape, packed) = (backend.shape(first), backend.shape(ys));
+    let (shape, compact) = (backend.shape(first), backend.shape(ys));
     let residues = backend.download(t, ys)?;
     let spread = |k: usize| {
         let n = shape.degree;
-        let (each, limbs) = (n / m, packed.basis.limbs());
+        let (each, limbs) = (n / m, compact.basis.limbs());
         let mut whole = Vec::with_capacity(limbs * n);
         for limb in 0..limbs {
             let start = (k / each * limbs + limb) * n + k % each * m;
@@ -58,7 +58,7 @@ pub fn sum_products<B: RingKernels>(
                 whole.resize(whole.len() + each, value);
             }
         }
-        backend.upload(t, 1, packed.basis, &whole)
+        backend.upload(t, 1, compact.basis, &whole)
     };
     sums.iter()
         .map(|pairs| {
