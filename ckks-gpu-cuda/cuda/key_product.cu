@@ -7,27 +7,24 @@
 
 struct KeyProduct {
     Limbs limbs;
-    Limbs b_limbs;
-    Limbs a_limbs;
+    Limbs key_limbs;
     u32 digits;
     u32 rows;
     Turn turn;  // galois 1: none
     u32 log_n;
 };
 
-// out rows r and rows + r: sum_d x[d rows + r] b_d and a_d. Both halves of the key: [digit][limb][N], each over a
-// basis of its own.
+// out rows r and rows + r: sum_d x[d rows + r] b_d and a_d. Both halves of the key: [digit][limb][N].
 template <class W, u32 ROWS>
 DEVICE void key_product(W *out, const W *x, const W *key_b, const W *key_a,
                         const Prime<W> *primes, KeyProduct c) {
     u32 index = c.limbs.prime(blockIdx.y), first = blockIdx.z * ROWS;
     Prime<W> p = primes[index];
-    u64 b_step = u64(c.b_limbs.count()) << c.log_n, a_step = u64(c.a_limbs.count()) << c.log_n;
-    u64 x_step = u64(c.limbs.count()) << c.log_n;
+    u64 key_step = u64(c.key_limbs.count()) << c.log_n, x_step = u64(c.limbs.count()) << c.log_n;
     for (u32 i = thread_in_grid(); i < 1u << c.log_n; i += threads_in_grid()) {
         u32 from = c.turn.galois == 1 ? i : c.turn.source(i, c.log_n);
-        const W *half_b = key_b + c.b_limbs.offset(0, index, c.log_n) + i;
-        const W *half_a = key_a + c.a_limbs.offset(0, index, c.log_n) + i;
+        const W *half_b = key_b + c.key_limbs.offset(0, index, c.log_n) + i;
+        const W *half_a = key_a + c.key_limbs.offset(0, index, c.log_n) + i;
         const W *digit = x + c.limbs.offset(first, index, c.log_n) + from;
         Sum<W> b[ROWS], a[ROWS];
         for (u32 d = 0; d < c.digits; d++) {
@@ -38,8 +35,8 @@ DEVICE void key_product(W *out, const W *x, const W *key_b, const W *key_a,
                 add_product(b[r], value, of_b, p.q);
                 add_product(a[r], value, of_a, p.q);
             }
-            half_b += b_step;
-            half_a += a_step;
+            half_b += key_step;
+            half_a += key_step;
             digit += c.rows * x_step;
         }
 #pragma unroll
@@ -55,10 +52,9 @@ DEVICE void key_product(W *out, const W *x, const W *key_b, const W *key_a,
 #define KEY_PRODUCT_OF(W, suffix, count)                                                           \
     KERNEL(key_product_##count##_##suffix, 256,                                                    \
            (W * out, const W *x, const W *key_b, const W *key_a, const Prime<W> *primes,           \
-            Limbs limbs, Limbs b_limbs, Limbs a_limbs, u32 digits, u32 rows, Turn turn,            \
-            u32 log_n),                                                                            \
+            Limbs limbs, Limbs key_limbs, u32 digits, u32 rows, Turn turn, u32 log_n),             \
            (key_product<W, count>(out, x, key_b, key_a, primes,                                    \
-                                  {limbs, b_limbs, a_limbs, digits, rows, turn, log_n})))
+                                  {limbs, key_limbs, digits, rows, turn, log_n})))
 
 #define KEY_PRODUCT(W, suffix)                                                                     \
     KEY_PRODUCT_OF(W, suffix, 1)                                                                   \

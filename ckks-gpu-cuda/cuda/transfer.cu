@@ -1,6 +1,7 @@
 // Residues between their plain and their stored form, and copies: grid (pieces of N, limbs, rows).
 #include "arith.cuh"
 #include "basis.cuh"
+#include "packed.cuh"
 
 // Plain residues to stored ones, in place.
 template <class W>
@@ -45,23 +46,16 @@ DEVICE void embed(W *out, const i64 *coefficients, u32 count, const Prime<W> *pr
     }
 }
 
-// Packed residues, `bits[limb]` bits each, to stored ones. Limb l of a row begins at byte `starts[l]`, a
-// row has `row_bytes`; two words may be read behind the last byte.
+// Packed residues to stored ones, of those limbs of the packed rows that are asked for.
 template <class W>
-DEVICE void unpack(W *out, const u32 *packed, const u64 *starts, const u32 *bits, u64 row_bytes,
-                   const Prime<W> *primes, Limbs limbs, u32 log_n) {
-    u32 limb = blockIdx.y, index = limbs.prime(limb), width = bits[limb];
+DEVICE void unpack(W *out, const Packed &packed, const Prime<W> *primes, Limbs limbs,
+                   Limbs packed_limbs, u32 log_n) {
+    u32 index = limbs.prime(blockIdx.y);
     Prime<W> p = primes[index];
     W *line = out + limbs.offset(blockIdx.z, index, log_n);
-    u64 start = 8 * (blockIdx.z * row_bytes + starts[limb]);
-    for (u32 i = thread_in_grid(); i < 1u << log_n; i += threads_in_grid()) {
-        u64 bit = start + u64(i) * width;
-        const u32 *words = packed + bit / 32;
-        u32 shift = bit % 32;
-        u64 low = (u64(words[1]) << 32 | words[0]) >> shift;
-        u64 high = shift == 0 ? 0 : u64(words[2]) << (64 - shift);
-        line[i] = store_form((low | high) & ((u64(1) << width) - 1), p);
-    }
+    PackedLine residues(packed, blockIdx.z, packed_limbs.position(index));
+    for (u32 i = thread_in_grid(); i < 1u << log_n; i += threads_in_grid())
+        line[i] = store_form(residues.get(i), p);
 }
 
 // Sets `found` where a word is not zero.
@@ -88,8 +82,9 @@ template <class W> DEVICE void find_nonzero(u32 *found, const W *x, u64 count) {
            (embed<W>(out, coefficients, count, primes, limbs, log_n, log_m)))                      \
     KERNEL(unpack_##suffix, 256,                                                                   \
            (W * out, const u32 *packed, const u64 *starts, const u32 *bits, u64 row_bytes,         \
-            const Prime<W> *primes, Limbs limbs, u32 log_n),                                       \
-           (unpack<W>(out, packed, starts, bits, row_bytes, primes, limbs, log_n)))                \
+            const Prime<W> *primes, Limbs limbs, Limbs packed_limbs, u32 log_n),                   \
+           (unpack<W>(out, {packed, starts, bits, row_bytes}, primes, limbs, packed_limbs,         \
+                      log_n)))                \
     KERNEL(find_nonzero_##suffix, 256, (u32 * found, const W *x, u64 count),                       \
            (find_nonzero<W>(found, x, count)))
 

@@ -1,51 +1,8 @@
-// Uniform residues from seeds, as `ckks_math::sampling::uniform` defines them to the byte: grid (pieces of
-// N, limbs, rows).
-//
-// Coefficient i is word i of a ChaCha20 key stream modulo q, and where that word is beyond the last
-// multiple of q, word t 2^32 + i for the smallest t that has none: a thread computes one ChaCha20 block,
-// eight words, and those that follow for the few words refused.
+// Uniform residues from seeds: grid (pieces of N, limbs, rows). A thread computes one ChaCha20 block, eight
+// words, and those that follow for the few words refused.
 #include "arith.cuh"
 #include "basis.cuh"
-
-constexpr u32 WORDS = 8;
-
-DEVICE u32 rotate_left(u32 x, u32 by) { return x << by | x >> (32 - by); }
-
-DEVICE void quarter(u32 &a, u32 &b, u32 &c, u32 &d) {
-    d = rotate_left(d ^ (a += b), 16);
-    b = rotate_left(b ^ (c += d), 12);
-    d = rotate_left(d ^ (a += b), 8);
-    b = rotate_left(b ^ (c += d), 7);
-}
-
-// Block `counter` of the key stream of a nonce [Bernstein 2008].
-DEVICE void key_stream(u64 (&words)[WORDS], const u32 *key, u64 nonce, u64 counter) {
-    u32 start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-    u32 x[16];
-#pragma unroll
-    for (u32 i = 0; i < 8; i++)
-        start[4 + i] = key[i];
-    start[12] = u32(counter);
-    start[13] = u32(counter >> 32);
-    start[14] = u32(nonce);
-    start[15] = u32(nonce >> 32);
-#pragma unroll
-    for (u32 i = 0; i < 16; i++)
-        x[i] = start[i];
-    for (u32 i = 0; i < 10; i++) {
-        quarter(x[0], x[4], x[8], x[12]);
-        quarter(x[1], x[5], x[9], x[13]);
-        quarter(x[2], x[6], x[10], x[14]);
-        quarter(x[3], x[7], x[11], x[15]);
-        quarter(x[0], x[5], x[10], x[15]);
-        quarter(x[1], x[6], x[11], x[12]);
-        quarter(x[2], x[7], x[8], x[13]);
-        quarter(x[3], x[4], x[9], x[14]);
-    }
-#pragma unroll
-    for (u32 i = 0; i < WORDS; i++)
-        words[i] = u64(x[2 * i + 1] + start[2 * i + 1]) << 32 | (x[2 * i] + start[2 * i]);
-}
+#include "chacha.cuh"
 
 // Keys: eight words a row. `lasts`: the largest word that is accepted, one a limb.
 template <class W>
@@ -53,31 +10,15 @@ DEVICE void uniform(W *out, const u32 *keys, const u64 *lasts, const Prime<W> *p
                     u32 log_n) {
     u32 limb = blockIdx.y, index = limbs.prime(limb);
     Prime<W> p = primes[index];
-    const u32 *key = keys + 8 * blockIdx.z;
-    u64 last = lasts[limb];
     W *line = out + limbs.offset(blockIdx.z, index, log_n);
     for (u32 first = thread_in_grid() * WORDS; first < 1u << log_n;
          first += threads_in_grid() * WORDS) {
         u64 words[WORDS];
-        key_stream(words, key, index, first / WORDS);
-        u32 refused = 0;
+        uniform_words(words, keys + 8 * blockIdx.z, index, first, lasts[limb]);
 #pragma unroll
-        for (u32 i = 0; i < WORDS; i++) {
+        for (u32 i = 0; i < WORDS; i++)
             if (first + i < 1u << log_n)
                 line[first + i] = store_form(words[i], p);
-            refused |= u32(words[i] > last) << i;
-        }
-        for (u64 attempt = 1; refused != 0; attempt++) {
-            key_stream(words, key, index, (attempt << 32 | first) / WORDS);
-#pragma unroll
-            for (u32 i = 0; i < WORDS; i++) {
-                if (!(refused >> i & 1) || words[i] > last)
-                    continue;
-                if (first + i < 1u << log_n)
-                    line[first + i] = store_form(words[i], p);
-                refused &= ~(1u << i);
-            }
-        }
     }
 }
 

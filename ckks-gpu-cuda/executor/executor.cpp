@@ -42,6 +42,17 @@ struct History {
     bool written = false;
 };
 
+// Why a thread rests.
+enum class Rest { Done, Barrier, Exchange };
+
+constexpr u32 LANES = 32;
+
+// What the threads of a warp give each other. Of two places that take turns one is read while the other is
+// written: nobody writes the first again before all have left it.
+struct Warp {
+    Deposit places[2][LANES];
+};
+
 // One block at work.
 struct Block {
     const Entry *entry = nullptr;
@@ -51,6 +62,9 @@ struct Block {
     std::vector<std::unique_ptr<Fiber>> fibers;
     std::vector<u32> order;
     std::vector<u32> alive;
+    std::vector<Rest> rests;
+    std::vector<u32> exchanges;
+    std::vector<Warp> warps;
     u32 phase = 0;
     u32 thread = 0;
     size_t word_size = 0;
@@ -110,13 +124,41 @@ struct Block {
             block.fail("number or sizes of the arguments differ from the kernel's");
     }
 
+    // Whether threads wait for their warp; those of warps that are complete may go on.
+    bool exchanging() {
+        bool found = false;
+        for (u32 first = 0; first < launch->threads; first += LANES) {
+            u32 last = std::min(first + LANES, launch->threads);
+            auto waits = [](Rest rest) { return rest == Rest::Exchange; };
+            auto waiting = std::count_if(rests.begin() + first, rests.begin() + last, waits);
+            found |= waiting > 0;
+            if (waiting > 0 && waiting != LANES) {
+                thread = first;
+                fail("exchange that " + std::to_string(waiting) + " of 32 threads reach");
+            }
+        }
+        return found;
+    }
+
+    const Deposit *exchange(const Deposit &given) {
+        Warp &warp = warps[thread / LANES];
+        u32 place = exchanges[thread]++ % 2;
+        warp.places[place][thread % LANES] = given;
+        rests[thread] = Rest::Exchange;
+        Fiber::yield();
+        return warp.places[place];
+    }
+
     // Lets every thread run from barrier to barrier.
     void run(u64 &state) {
         reset();
         u32 threads = launch->threads;
         order.resize(threads);
         shuffle(order, state);
-        // A thread that meets no barrier leaves its fiber to the next.
+        rests.assign(threads, Rest::Done);
+        exchanges.assign(threads, 0);
+        warps.resize((threads + LANES - 1) / LANES);
+        // A thread that never rests leaves its fiber to the next.
         alive.clear();
         size_t used = 0;
         std::vector<u32> fiber_of(threads, 0);
@@ -133,20 +175,27 @@ struct Block {
                 return;
         }
         while (!alive.empty()) {
-            if (alive.size() != threads) {
+            Rest over = exchanging() ? Rest::Exchange : Rest::Barrier;
+            if (!fault.empty())
+                return;
+            if (over == Rest::Barrier && alive.size() != threads) {
                 thread = alive[0];
                 return fail("barrier that " + std::to_string(alive.size()) + " of " +
                             std::to_string(threads) + " threads reach");
             }
-            phase++;
+            phase += over == Rest::Barrier;
             shuffle(order, state);
             alive.clear();
             for (u32 t : order) {
-                thread = position.thread.x = t;
-                if (!fibers[fiber_of[t]]->resume())
+                if (rests[t] == over) {
+                    thread = position.thread.x = t;
+                    if (fibers[fiber_of[t]]->resume())
+                        rests[t] = Rest::Done;
+                    if (!fault.empty())
+                        return;
+                }
+                if (rests[t] != Rest::Done)
                     alive.push_back(t);
-                if (!fault.empty())
-                    return;
             }
         }
     }
@@ -157,7 +206,12 @@ thread_local Block block;
 } // namespace
 
 void barrier() {
+    block.rests[block.thread] = Rest::Barrier;
     Fiber::yield();
+}
+
+const Deposit *exchange(const Deposit &given) {
+    return block.exchange(given);
 }
 
 void *shared_word(u32 index, size_t size, Access access) {

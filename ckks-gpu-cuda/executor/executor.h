@@ -9,6 +9,7 @@
 
 typedef uint32_t u32;
 typedef unsigned long long u64;
+typedef int32_t i32;
 typedef long long i64;
 
 namespace executor {
@@ -25,6 +26,15 @@ extern thread_local Position position;
 
 // Waits until every thread of the block has arrived.
 void barrier();
+
+// What one lane of a warp gives away.
+struct Deposit {
+    u32 words[6];
+};
+
+// Waits until all 32 threads of the warp have arrived; what each of them gave, by lane, until this thread's
+// next exchange but one.
+const Deposit *exchange(const Deposit &given);
 
 enum class Access { Read, Write };
 
@@ -100,6 +110,20 @@ inline u32 __brev(u32 x) {
     for (int i = 0; i < 32; i++)
         reversed |= (x >> i & 1) << (31 - i);
     return reversed;
+}
+
+inline void multiply_tiles(i32 (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+    const executor::Deposit *lanes = executor::exchange({{a[0], a[1], a[2], a[3], b[0], b[1]}});
+    u32 lane = threadIdx.x % 32;
+    auto byte = [&](u32 of_lane, u32 word, u32 at) {
+        return i32(int8_t(lanes[of_lane].words[word] >> (8 * at)));
+    };
+    for (u32 r = 0; r < 4; r++) {
+        u32 row = lane / 4, column = lane % 4 * 2 + r % 2;
+        for (u32 k = 0; k < 32; k++)
+            c[r] += byte(row * 4 + k % 16 / 4, r / 2 + k / 16 * 2, k % 4) *
+                    byte(column * 4 + k % 16 / 4, 4 + k / 16, k % 4);
+    }
 }
 
 template <class W> struct Shared {

@@ -11,7 +11,9 @@ namespace {
 #include "key_product.cu"
 #include "ntt.cu"
 #include "pointwise.cu"
+#include "seeded_product.cu"
 #include "sum_products.cu"
+#include "tensor_gemm.cu"
 #include "transfer.cu"
 #include "uniform.cu"
 

@@ -1,6 +1,9 @@
 //! Opening a device, and running kernels on it.
 
 use crate::driver::{Address, Driver, card};
+use crate::feed::Feeder;
+use crate::gemm::{Choices, MatrixUnits};
+use crate::key::KeyForm;
 use crate::launch::{Argument, Grid, Launch};
 use crate::memory::{Plain, bytes};
 use crate::pool::{Buffer, OpenQueue, Pool};
@@ -11,8 +14,24 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct CudaBackend {
     pub(crate) queue: Arc<OpenQueue>,
-    /// Whether keys keep seeds in the place of uniform halves.
-    pub(crate) compressed: bool,
+    pub(crate) options: Options,
+    /// What trials on this card found.
+    pub(crate) choices: Arc<Choices>,
+    /// What brings keys and matrices from the host.
+    pub(crate) feeder: Arc<Feeder>,
+}
+
+/// How work is done: results have the same bits.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Options {
+    /// What is kept of keys.
+    pub key_form: KeyForm,
+    /// Whether key switches are captured.
+    pub graphs: bool,
+    /// Whether keys and matrices lie in pinned memory of the host.
+    pub on_host: bool,
+    /// What multiplies matrices; `None`: what is faster.
+    pub matrix_units: Option<MatrixUnits>,
 }
 
 impl CudaBackend {
@@ -44,22 +63,54 @@ impl CudaBackend {
         self.queue.pool().integer_rate()
     }
 
+    /// Products of bytes on tensor cores in a second, at the highest clock and by the data sheet of the
+    /// architecture. `None` where no card runs, or an unknown one.
+    pub fn tensor_rate(&self) -> Option<f64> {
+        self.queue.pool().tensor_rate()
+    }
+
     fn on(driver: Arc<dyn Driver>) -> Result<Self> {
         let queue = Pool::new(driver).open_queue()?;
         Ok(Self {
             queue,
-            compressed: false,
+            options: Options::default(),
+            choices: Arc::default(),
+            feeder: Arc::default(),
         })
     }
 
-    /// Keeps only the seeds of the uniform halves of keys loaded from now on: half the memory of keys,
-    /// for the time to make that half at each use. Products have the same bits.
+    /// Keeps keys that are loaded from now on as one half and a seed in this form.
     #[must_use]
-    pub fn with_compressed_keys(self) -> Self {
-        Self {
-            compressed: true,
-            ..self
-        }
+    pub fn with_key_form(mut self, form: KeyForm) -> Self {
+        self.options.key_form = form;
+        self
+    }
+
+    /// Keeps keys and matrices that are loaded from now on in pinned memory of the host, keys of one
+    /// half and a seed packed. They come to the device when they are used, on a queue of their own
+    /// beside the work that runs.
+    #[must_use]
+    pub fn with_host_storage(mut self) -> Self {
+        self.options.on_host = true;
+        // A queue of its own, which ends with this backend.
+        self.feeder = Arc::default();
+        self
+    }
+
+    /// Captures key switches at their second use with a key and a shape, and submits each as one from
+    /// then on. Takes device memory for an input and an output of each.
+    #[must_use]
+    pub fn with_graphs(mut self) -> Self {
+        self.options.graphs = true;
+        self
+    }
+
+    /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those that
+    /// tensor cores cannot multiply exactly (more than 2^16 inputs) are left to integers.
+    #[must_use]
+    pub fn with_matrix_units(mut self, units: MatrixUnits) -> Self {
+        self.options.matrix_units = Some(units);
+        self
     }
 
     /// Fills every buffer with a pattern before a kernel writes it, from now on and for all clones

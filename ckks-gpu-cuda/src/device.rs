@@ -221,7 +221,7 @@ impl Device for CudaBackend {
         queue.wait_for(&self.queue)?;
         Ok(Self {
             queue,
-            compressed: self.compressed,
+            ..self.clone()
         })
     }
 

@@ -11,18 +11,26 @@
 //! | `driver` | what is asked of a device: memory, queues, launches; the real one and the executor |
 //! | `pool` | recycled device memory in the order of the queues |
 //! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
+//! | `key`, `feed` | what is kept of keys and matrices, on the device or in pinned memory of the host |
+//! | `communicator` | blocks between the cards of one host, through NCCL (feature `nccl`) or the host |
+//! | `graph`, `captured` | sequences that are submitted as one |
 //! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
 //! | `executor/` | the same kernels on the CPU, to test them without a card (feature `executor`) |
 //!
 //! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 
 mod backend;
+mod captured;
+mod communicator;
 mod constants;
 mod convert;
 mod device;
 mod driver;
+mod feed;
 mod gemm;
+mod graph;
 pub mod kernels;
+mod key;
 mod launch;
 mod memory;
 mod packed;
@@ -34,9 +42,11 @@ mod tables;
 mod transform;
 
 pub use backend::CudaBackend;
+pub use communicator::{Communicator, Through};
 pub use device::Block;
 #[cfg(feature = "executor")]
 pub use driver::executor::KernelSet;
-pub use gemm::PlainMatrix;
-pub use switch::SwitchKey;
+pub use gemm::{MatrixUnits, PlainMatrix};
+pub use graph::Graph;
+pub use key::{KeyForm, SwitchKey};
 pub use tables::Tables;

@@ -5,8 +5,9 @@ use crate::device::Block;
 use crate::driver::Address;
 use crate::launch::{Grid, arguments};
 use crate::memory::bytes_mut;
+use crate::pool::Buffer;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, derived, packed};
+use ckks_math::backend::{Basis, derived};
 use ckks_math::{Error, Result};
 
 /// Sums that share one reading of the blocks; as in `sum_products.cu`.
@@ -148,26 +149,44 @@ impl CudaBackend {
         basis: Basis,
         bytes: &[u8],
     ) -> Result<()> {
-        let (ring, log_n) = (t.ring(), t.ring().log_degree());
-        derived::check_packed(ring, basis, rows, bytes)?;
-        let (mut starts, mut lengths, mut row_bytes) = (Vec::new(), Vec::new(), 0);
-        for m in ring.moduli(basis) {
-            starts.push(row_bytes as u64);
-            lengths.push(m.bits());
-            row_bytes += packed::packed_len(ring.degree(), m.bits());
-        }
+        let packed = self.stage_packed(t, rows, basis, bytes)?;
+        self.unpack_limbs(t, to, rows, (basis, basis), &packed)
+    }
+
+    /// Packed rows on the device.
+    pub(crate) fn stage_packed(
+        &self,
+        t: &Tables,
+        rows: usize,
+        basis: Basis,
+        bytes: &[u8],
+    ) -> Result<Buffer> {
+        derived::check_packed(t.ring(), basis, rows, bytes)?;
         let buffer = self.buffer(bytes.len() + SPARE)?;
         self.queue.raw().upload(buffer.address(), bytes)?;
-        let (starts, lengths) = (self.stage(&starts)?, self.stage(&lengths)?);
+        Ok(buffer)
+    }
+
+    /// Writes the limbs `basis` of rows that are packed over `whole` to `to`, in stored form.
+    pub(crate) fn unpack_limbs(
+        &self,
+        t: &Tables,
+        to: Address,
+        rows: usize,
+        (basis, whole): (Basis, Basis),
+        packed: &Buffer,
+    ) -> Result<()> {
+        let packing = t.packing(self, whole)?;
         let arguments = arguments![
             to,
-            buffer.address(),
-            starts.address(),
-            lengths.address(),
-            row_bytes as u64,
+            packed.address(),
+            packing.starts.address(),
+            packing.bits.address(),
+            packing.row_bytes,
             t.primes(),
             t.limbs(basis),
-            log_n,
+            t.limbs(whole),
+            t.ring().log_degree(),
         ];
         self.launch_elements(t, "unpack", (rows, basis.limbs()), &arguments)
     }

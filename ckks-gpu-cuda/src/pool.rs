@@ -5,7 +5,7 @@
 //! runs later, and memory is handed out again at once. While there are more queues, freed memory carries an
 //! event of each, and the queue that takes it waits for those on the device.
 
-use crate::driver::{Address, Driver, Event, Queue};
+use crate::driver::{Address, Driver, Event, Graph, HostMemory, Queue};
 use ckks_math::backend::MemoryUse;
 use ckks_math::{Error, Result};
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     free: BTreeMap<usize, Vec<Free>>,
+    /// While a queue captures, what is free for its graphs.
+    captured: Option<Spare>,
     queues: Vec<Weak<OpenQueue>>,
     memory: MemoryUse,
 }
@@ -42,10 +44,15 @@ struct Free {
     events: Vec<Event>,
 }
 
+/// Memory by size that graphs of one queue take in turns.
+type Spare = BTreeMap<usize, Vec<Address>>;
+
 /// A queue that the pool knows of.
 pub struct OpenQueue {
     queue: Box<dyn Queue>,
     pool: Pool,
+    /// What its graphs use while they run. Counts as live.
+    spare: Mutex<Spare>,
 }
 
 /// Device memory, given back on drop. Its content is unspecified at first.
@@ -76,11 +83,22 @@ impl Pool {
         self.0.driver.integer_rate()
     }
 
+    /// See [`Driver::tensor_rate`].
+    pub fn tensor_rate(&self) -> Option<f64> {
+        self.0.driver.tensor_rate()
+    }
+
+    /// See [`Driver::pin`].
+    pub fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {
+        self.0.driver.pin(bytes)
+    }
+
     /// A new queue of the device.
     pub fn open_queue(&self) -> Result<Arc<OpenQueue>> {
         let queue = Arc::new(OpenQueue {
             queue: self.0.driver.queue()?,
             pool: self.clone(),
+            spare: Mutex::default(),
         });
         self.state().queues.push(Arc::downgrade(&queue));
         Ok(queue)
@@ -146,6 +164,30 @@ impl Pool {
         }
     }
 
+    /// Begins to note what a queue is given, see [`Queue::begin_capture`]: from now on memory that is
+    /// freed belongs to the graphs of this queue.
+    pub fn begin_capture(&self, queue: &OpenQueue) -> Result<()> {
+        let open = self.queues().len();
+        if open != 1 {
+            return Err(Error::Unsupported {
+                backend: "cuda".into(),
+                what: format!("capturing the work of one of {open} queues"),
+                way_out: "drop forks first, and keep keys and matrices on the device".into(),
+            });
+        }
+        queue.queue.begin_capture()?;
+        let spare = std::mem::take(&mut *queue.spare());
+        self.state().captured = Some(spare);
+        Ok(())
+    }
+
+    /// Ends the notes; the memory that they name stays with the queue.
+    pub fn end_capture(&self, queue: &OpenQueue) -> Result<Graph> {
+        let spare = self.state().captured.take();
+        *queue.spare() = spare.unwrap_or_default();
+        queue.queue.end_capture()
+    }
+
     /// The queues alive.
     fn queues(&self) -> Vec<Arc<OpenQueue>> {
         let mut state = self.state();
@@ -160,6 +202,10 @@ impl Pool {
             many => many.iter().map(|q| q.queue.record()).collect(),
         };
         let mut state = self.state();
+        if let Some(spare) = &mut state.captured {
+            spare.entry(buffer.class).or_default().push(buffer.address);
+            return;
+        }
         state.memory.live -= buffer.class as u64;
         // A queue that cannot record has failed, and the device with it: the memory is lost.
         if let Ok(events) = events {
@@ -178,10 +224,25 @@ impl Pool {
 
 impl State {
     fn take(&mut self, class: usize) -> Option<Free> {
-        let free = self.free.get_mut(&class)?.pop()?;
+        if let Some(address) = self.spare(class) {
+            let events = Vec::new();
+            return Some(Free { address, events });
+        }
+        let free = self.free.get_mut(&class)?;
+        let last = match self.captured {
+            // An event of before the capture is nothing that a graph can wait for.
+            Some(_) => free.iter().rposition(|f| f.events.is_empty())?,
+            None => free.len().checked_sub(1)?,
+        };
+        let free = free.swap_remove(last);
         self.memory.pooled -= class as u64;
         self.account(class as u64, 0);
         Some(free)
+    }
+
+    /// Memory of the graphs, while one is captured.
+    fn spare(&mut self, class: usize) -> Option<Address> {
+        self.captured.as_mut()?.get_mut(&class)?.pop()
     }
 
     fn account(&mut self, live: u64, pooled: u64) {
@@ -217,6 +278,10 @@ impl OpenQueue {
         &*self.queue
     }
 
+    fn spare(&self) -> MutexGuard<'_, Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The pool of the same device.
     pub const fn pool(&self) -> &Pool {
         &self.pool
@@ -235,6 +300,17 @@ impl Drop for OpenQueue {
             for other in self.pool.queues() {
                 // A queue that cannot wait has failed and reports that itself.
                 let _ = other.queue.wait(&event);
+            }
+        }
+        let spare = std::mem::take(&mut *self.spare());
+        let mut state = self.pool.state();
+        for (class, addresses) in spare {
+            for address in addresses {
+                let events = Vec::new();
+                state.memory.live -= class as u64;
+                state.account(0, class as u64);
+                let free = state.free.entry(class).or_default();
+                free.push(Free { address, events });
             }
         }
     }

@@ -52,6 +52,10 @@ impl Driver for Notes {
         assert!(self.locked().allocated.remove(&address.0).is_some());
     }
 
+    fn pin(&self, _: &[u8]) -> Result<Arc<dyn HostMemory>> {
+        Err(crate::driver::captured_wait())
+    }
+
     fn queue(&self) -> Result<Box<dyn Queue>> {
         let mut noted = self.locked();
         noted.queues += 1;
@@ -65,6 +69,10 @@ impl Queue for NotedQueue {
     }
 
     fn upload(&self, _: Address, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn upload_pinned(&self, _: Address, _: &dyn HostMemory) -> Result<()> {
         Ok(())
     }
 
@@ -93,6 +101,18 @@ impl Queue for NotedQueue {
     }
 
     fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn begin_capture(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_capture(&self) -> Result<Graph> {
+        Ok(Box::new(()))
+    }
+
+    fn replay(&self, _: &Graph) -> Result<()> {
         Ok(())
     }
 }
@@ -166,4 +186,36 @@ fn poison_fills_every_buffer() {
     drop(pool.take(&queue, 512).unwrap());
     drop(pool.take(&queue, 512).unwrap());
     assert_eq!(notes.locked().filled, 1024);
+}
+
+/// Memory that a captured sequence frees serves later graphs of the queue and nothing else; it is given
+/// back with the queue. Memory behind events is left alone.
+#[test]
+fn graphs_keep_their_memory() {
+    let (notes, pool, queue) = pool();
+    let side = pool.open_queue().unwrap();
+    assert!(pool.begin_capture(&queue).is_err());
+    let evented = pool.take(&queue, 5000).unwrap();
+    let evented_address = evented.address();
+    drop(evented);
+    drop(side);
+    pool.begin_capture(&queue).unwrap();
+    let inside = pool.take(&queue, 5000).unwrap();
+    let address = inside.address();
+    assert_ne!(address, evented_address);
+    drop(inside);
+    assert_eq!(pool.take(&queue, 5000).unwrap().address(), address);
+    pool.end_capture(&queue).unwrap();
+    let outside = pool.take(&queue, 5000).unwrap();
+    assert_eq!(outside.address(), evented_address);
+    assert_ne!(pool.take(&queue, 5000).unwrap().address(), address);
+    pool.begin_capture(&queue).unwrap();
+    assert_eq!(pool.take(&queue, 5000).unwrap().address(), address);
+    pool.end_capture(&queue).unwrap();
+    drop(outside);
+    drop(queue);
+    let memory = pool.memory();
+    assert_eq!((memory.live, memory.pooled), (0, memory.peak));
+    drop(pool);
+    assert!(notes.locked().allocated.is_empty());
 }

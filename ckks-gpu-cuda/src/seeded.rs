@@ -4,6 +4,7 @@ use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::driver::Address;
 use crate::launch::{Grid, arguments};
+use crate::pool::Buffer;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, Turned};
@@ -14,6 +15,20 @@ use std::ops::Range;
 const THREADS: usize = 128;
 /// Words of one ChaCha20 block; as in `uniform.cu`.
 const WORDS: usize = 8;
+/// A modulus for a stream whose key alone is asked for.
+const ANY_PRIME: u64 = 2;
+
+/// The keys of the streams of uniform polynomials number `rows` of a seed, eight words each.
+pub(crate) fn stream_keys(seed: &Seed, rows: Range<usize>) -> Result<Vec<u32>> {
+    let mut keys = Vec::with_capacity(8 * rows.len());
+    for row in rows {
+        // The key is the same for all primes.
+        let stream = UniformStream::new(seed, row as u64, 0, ANY_PRIME)?;
+        let words = stream.key().chunks_exact(4);
+        keys.extend(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])));
+    }
+    Ok(keys)
+}
 
 impl CudaBackend {
     /// Writes uniform polynomials number `rows` of a seed over a basis to `to`.
@@ -25,31 +40,30 @@ impl CudaBackend {
         rows: Range<usize>,
         basis: Basis,
     ) -> Result<()> {
-        let (ring, n) = (t.ring(), t.ring().degree());
-        let stream = |row: usize, prime: usize| {
-            UniformStream::new(seed, row as u64, prime as u64, ring.prime(prime).value())
-        };
-        let mut lasts = Vec::with_capacity(basis.limbs());
-        for prime in basis.prime_indices(ring.q().len()) {
-            lasts.push(stream(rows.start, prime)?.last());
-        }
-        let mut keys = Vec::with_capacity(8 * rows.len());
-        for row in rows.clone() {
-            let stream = stream(row, 0)?;
-            let words = stream.key().chunks_exact(4);
-            keys.extend(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])));
-        }
-        let (keys, lasts) = (self.stage(&keys)?, self.stage(&lasts)?);
-        let pieces = n.div_ceil(THREADS * WORDS);
-        let blocks = [pieces, basis.limbs(), rows.len()];
+        let streams = self.stage(&stream_keys(seed, rows.clone())?)?;
+        self.fill_streams(t, to, &streams, rows.len(), basis)
+    }
+
+    /// Writes the uniform polynomials of streams whose keys are on the device.
+    pub(crate) fn fill_streams(
+        &self,
+        t: &Tables,
+        to: Address,
+        streams: &Buffer,
+        rows: usize,
+        basis: Basis,
+    ) -> Result<()> {
+        let n = t.ring().degree();
+        let packing = t.packing(self, basis)?;
+        let blocks = [n.div_ceil(THREADS * WORDS), basis.limbs(), rows];
         let grid = Grid::new("uniform", blocks, THREADS.min(n) as u32)?;
         let arguments = arguments![
             to,
-            keys.address(),
-            lasts.address(),
+            streams.address(),
+            packing.lasts.address(),
             t.primes(),
             t.limbs(basis),
-            ring.log_degree(),
+            t.ring().log_degree(),
         ];
         self.launch_for(t, "uniform", grid, &arguments)
     }

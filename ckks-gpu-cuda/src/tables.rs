@@ -7,12 +7,13 @@ use crate::launch::Limbs;
 use crate::pool::Buffer;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
+use ckks_math::backend::packed::packed_len;
 use ckks_math::backend::{Basis, RingKind, RingSpec};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The words in which the residues of a ring are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word {
     /// 32 bits, for primes below `2^31`.
     Short {
@@ -65,6 +66,17 @@ pub struct Conversion {
     pub weights: Buffer,
 }
 
+/// How the limbs of a basis are packed, and what their uniform residues are drawn from.
+pub struct Packing {
+    /// First byte of each limb in a row.
+    pub starts: Buffer,
+    /// Bits of a residue of each limb.
+    pub bits: Buffer,
+    /// Largest word of a stream that is accepted for each limb.
+    pub lasts: Buffer,
+    pub row_bytes: u64,
+}
+
 /// Source basis, target basis and digit size of a conversion.
 type Route = (Basis, Basis, usize);
 
@@ -77,6 +89,7 @@ pub struct Tables {
     inverse: Buffer,
     conversions: Mutex<HashMap<Route, Arc<Conversion>>>,
     divisions: Mutex<HashMap<(Basis, Basis), Arc<Buffer>>>,
+    packings: Mutex<HashMap<Basis, Arc<Packing>>>,
 }
 
 impl Tables {
@@ -104,6 +117,7 @@ impl Tables {
             inverse: backend.stage_words(word, &inverse)?,
             conversions: Mutex::default(),
             divisions: Mutex::default(),
+            packings: Mutex::default(),
         };
         // Tables serve every queue.
         backend.queue.raw().synchronize()?;
@@ -165,6 +179,27 @@ impl Tables {
     ) -> Result<Arc<Buffer>> {
         remember(backend, &self.divisions, (dropped, kept), || {
             backend.stage_words(self.word, &constants::division(self, dropped, kept))
+        })
+    }
+
+    /// How rows over a basis are packed.
+    pub(crate) fn packing(&self, backend: &CudaBackend, basis: Basis) -> Result<Arc<Packing>> {
+        remember(backend, &self.packings, basis, || {
+            let (mut starts, mut bits, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+            let mut row_bytes = 0;
+            for m in self.ring.moduli(basis) {
+                starts.push(row_bytes);
+                bits.push(m.bits());
+                row_bytes += packed_len(self.ring.degree(), m.bits()) as u64;
+                // 2^64 - (2^64 mod m) - 1: the word below the last multiple of m.
+                lasts.push(u64::MAX - m.reduce_u128(1 << 64));
+            }
+            Ok(Packing {
+                starts: backend.stage(&starts)?,
+                bits: backend.stage(&bits)?,
+                lasts: backend.stage(&lasts)?,
+                row_bytes,
+            })
         })
     }
 }

@@ -69,6 +69,11 @@ impl<B: Backend> Ciphertext<B> {
         self.count
     }
 
+    /// Its residues on the device: evaluations, rows as above.
+    pub fn block(&self) -> &B::Block {
+        self.poly.block()
+    }
+
     /// Number of polynomials of each: 2, or 3 before relinearisation.
     pub fn components(&self) -> usize {
         self.components

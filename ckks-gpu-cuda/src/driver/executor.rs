@@ -4,9 +4,11 @@
 //! and accesses to shared memory are checked (`executor/executor.cpp`). Memory of the device is filled with
 //! a pattern at first and lies between zones that no kernel may write.
 
-use super::{Address, Driver, Event, Queue};
+use super::recorder::Recorder;
+use super::{Address, Driver, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,7 +170,20 @@ impl Executor {
     }
 }
 
-fn failure(message: String) -> Error {
+/// Any memory of the host serves for pinned memory.
+struct HostBytes(Box<[u8]>);
+
+impl HostMemory for HostBytes {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+pub fn failure(message: String) -> Error {
     Error::Device {
         backend: "cuda executor".into(),
         message,
@@ -191,14 +206,18 @@ impl Driver for Executor {
         self.memory().remove(&address.0);
     }
 
+    fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {
+        Ok(Arc::new(HostBytes(bytes.into())))
+    }
+
     fn queue(&self) -> Result<Box<dyn Queue>> {
-        Ok(Box::new(self.clone()))
+        Ok(Box::new(Recorder::new(self.clone())))
     }
 }
 
 /// Work is done when it is submitted: there is nothing to wait for.
-impl Queue for Executor {
-    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+impl Executor {
+    pub fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let name = CString::new(launch.kernel).map_err(|e| failure(e.to_string()))?;
         let (arguments, sizes): (Vec<_>, Vec<_>) = launch.arguments.iter().map(|a| a.raw()).unzip();
         let turn = self.0.launches.fetch_add(1, Ordering::Relaxed);
@@ -235,14 +254,14 @@ impl Queue for Executor {
         }
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+    pub fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.check(to, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.0 as *mut u8, bytes.len()) };
         Ok(())
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+    pub fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.check(from, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe {
@@ -251,7 +270,7 @@ impl Queue for Executor {
         Ok(())
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+    pub fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
         self.check(from, bytes)?;
         self.check(to, bytes)?;
         // SAFETY: both ranges were checked, and Rust code holds no reference to them.
@@ -259,22 +278,10 @@ impl Queue for Executor {
         Ok(())
     }
 
-    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+    pub fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
         self.check(to, bytes)?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::write_bytes(to.0 as *mut u8, value, bytes) };
-        Ok(())
-    }
-
-    fn record(&self) -> Result<Event> {
-        Ok(Box::new(()))
-    }
-
-    fn wait(&self, _: &Event) -> Result<()> {
-        Ok(())
-    }
-
-    fn synchronize(&self) -> Result<()> {
         Ok(())
     }
 }

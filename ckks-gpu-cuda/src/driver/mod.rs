@@ -4,10 +4,13 @@
 pub mod card;
 #[cfg(feature = "executor")]
 pub mod executor;
+#[cfg(feature = "executor")]
+mod recorder;
 
 use crate::launch::Launch;
-use ckks_math::Result;
+use ckks_math::{Error, Result};
 use std::any::Any;
+use std::sync::Arc;
 
 /// An address in device memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +26,37 @@ impl Address {
 /// A point in a queue, for other queues to wait for.
 pub type Event = Box<dyn Any + Send + Sync>;
 
+/// Work that a queue has captured.
+pub type Graph = Box<dyn Any + Send + Sync>;
+
+/// What a queue answers that is asked to wait while it captures.
+pub fn captured_wait() -> Error {
+    Error::Unsupported {
+        backend: "cuda".into(),
+        what: "waiting for the device while work is captured".into(),
+        way_out: "run the same work once before the capture, and download its results after it"
+            .into(),
+    }
+}
+
+/// What other libraries of the vendor know a queue by.
+#[cfg(feature = "nccl")]
+pub struct Native {
+    /// Index of the card.
+    pub card: i32,
+    /// The driver's handle of the stream.
+    pub stream: usize,
+}
+
+/// Bytes in memory of the host that the device reads by itself.
+pub trait HostMemory: Send + Sync {
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// The driver's own type.
+    fn as_any(&self) -> &dyn Any;
+}
+
 /// A device: memory and queues.
 pub trait Driver: Send + Sync {
     /// What the device calls itself.
@@ -33,12 +67,20 @@ pub trait Driver: Send + Sync {
         None
     }
 
+    /// Products of bytes on tensor cores in a second, if it is a card that we know.
+    fn tensor_rate(&self) -> Option<f64> {
+        None
+    }
+
     /// Device memory of `bytes` bytes with unspecified content; fails with
     /// [`ckks_math::Error::OutOfMemory`].
     fn allocate(&self, bytes: usize) -> Result<Address>;
 
     /// Gives memory back, after all work of the device.
     fn release(&self, address: Address);
+
+    /// A copy of bytes in pinned memory.
+    fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>>;
 
     /// A queue that runs its work in the order of submission, next to the others.
     fn queue(&self) -> Result<Box<dyn Queue>>;
@@ -52,6 +94,9 @@ pub trait Queue: Send + Sync {
 
     /// Submits a copy to the device; `bytes` may change when this returns.
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
+
+    /// Submits a copy of pinned bytes to the device; they may be dropped when this returns.
+    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()>;
 
     /// Copies from the device, and waits.
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
@@ -70,4 +115,19 @@ pub trait Queue: Send + Sync {
 
     /// Waits for all that was submitted; a late failure surfaces here.
     fn synchronize(&self) -> Result<()>;
+
+    /// From now on notes what is submitted and does not do it; waiting fails with [`captured_wait`].
+    fn begin_capture(&self) -> Result<()>;
+
+    /// Ends the notes.
+    fn end_capture(&self) -> Result<Graph>;
+
+    /// Submits all that was noted.
+    fn replay(&self, graph: &Graph) -> Result<()>;
+
+    /// Handles of the queue where it is a card's, which becomes that of the calling thread.
+    #[cfg(feature = "nccl")]
+    fn native(&self) -> Result<Option<Native>> {
+        Ok(None)
+    }
 }

@@ -41,12 +41,13 @@ macro_rules! programs {
 }
 
 /// Files that are included.
-pub const HEADERS: &[Source] = headers! { "arith" "basis" "butterfly" "platform" "tile" };
+pub const HEADERS: &[Source] =
+    headers! { "arith" "basis" "butterfly" "chacha" "packed" "platform" "tile" };
 
 /// Files that hold kernels; each is compiled on its own.
 pub const PROGRAMS: &[Source] = programs! {
     "automorphism" "base_convert" "constants" "gemm" "key_product" "ntt" "pointwise"
-    "sum_products" "transfer" "uniform"
+    "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
 };
 
 /// Architecture of the embedded PTX: the oldest, whose PTX every newer card takes.

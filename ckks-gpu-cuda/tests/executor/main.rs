@@ -5,4 +5,7 @@
 mod compressed;
 mod conformance;
 mod faults;
+mod graphs;
+mod matrices;
 mod parity;
+mod ranks;

@@ -13,6 +13,16 @@ const OLDEST: (i32, i32) = (8, 0);
 /// 32-bit integer operations of a multiprocessor in one clock.
 const INTEGER_LANES: f64 = 64.0;
 
+/// Products of bytes, dense, of a multiprocessor in one clock: operations a second of the data sheets over
+/// two, multiprocessors and clock.
+const TENSOR_PRODUCTS: [((i32, i32), f64); 5] = [
+    ((8, 0), 2048.0),
+    ((8, 9), 1024.0),
+    ((9, 0), 4096.0),
+    ((10, 0), 8192.0),
+    ((12, 0), 1024.0),
+];
+
 /// A context with its modules.
 pub struct Context {
     raw: sys::CUcontext,
@@ -139,8 +149,25 @@ impl Context {
         format!("{}, sm_{major}{minor}, card {}", self.name, self.index)
     }
 
+    /// Its index as the driver counts.
+    #[cfg(feature = "nccl")]
+    pub const fn ordinal(&self) -> i32 {
+        self.index as i32
+    }
+
     /// Multiprocessors times their clock times the lanes that do integer arithmetic.
     pub fn integer_rate(&self) -> Option<f64> {
+        self.rate(INTEGER_LANES)
+    }
+
+    /// The same for products of bytes on tensor cores.
+    pub fn tensor_rate(&self) -> Option<f64> {
+        let known = TENSOR_PRODUCTS.iter().find(|row| row.0 == self.capability);
+        self.rate(known?.1)
+    }
+
+    /// What happens `each` times in a clock of each multiprocessor, in a second.
+    fn rate(&self, each: f64) -> Option<f64> {
         use sys::CUdevice_attribute::{
             CU_DEVICE_ATTRIBUTE_CLOCK_RATE as KILOHERTZ,
             CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as COUNT,
@@ -150,7 +177,7 @@ impl Context {
             unsafe { result::device::get_attribute(self.device, attribute) }.ok()
         };
         let (count, kilohertz) = (attribute(COUNT)?, attribute(KILOHERTZ)?);
-        Some(f64::from(count) * f64::from(kilohertz) * 1e3 * INTEGER_LANES)
+        Some(f64::from(count) * f64::from(kilohertz) * 1e3 * each)
     }
 
     /// A kernel by its name.

@@ -4,10 +4,12 @@
 //! No call is followed by an event of its own; order comes from streams and from the pool.
 
 mod context;
+mod graph;
+mod pinned;
 mod stage;
 mod stream;
 
-use super::{Address, Driver, Queue};
+use super::{Address, Driver, HostMemory, Queue};
 use ckks_math::{Error, Result};
 use context::{Context, check};
 use cudarc::driver::{result, sys};
@@ -65,6 +67,10 @@ impl Driver for Card {
         self.context.integer_rate()
     }
 
+    fn tensor_rate(&self) -> Option<f64> {
+        self.context.tensor_rate()
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Address> {
         self.context.bind()?;
         // SAFETY: a context is current; the content is unspecified as the trait says.
@@ -86,6 +92,10 @@ impl Driver for Card {
             // SAFETY: the pool releases each allocation once.
             let _ = unsafe { result::free_sync(address.0) };
         }
+    }
+
+    fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {
+        Ok(Arc::new(pinned::Pinned::of(&self.context, bytes)?))
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>> {

@@ -1,18 +1,22 @@
 //! A stream of a card as a queue.
 
 use super::context::{Context, check};
+use super::graph::CardGraph;
+use super::pinned::Pinned;
 use super::stage::Stage;
-use crate::driver::{Address, Event, Queue};
+use crate::driver::{Address, Event, Graph, HostMemory, Queue, captured_wait};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use cudarc::driver::{result, sys};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A stream with its way over the bus.
 pub struct Stream {
     raw: sys::CUstream,
     // Dropped before the context that its memory belongs to.
     stage: Mutex<Stage>,
+    /// While a graph is captured, the bytes that its copies will read.
+    captured: Mutex<Option<Vec<Pinned>>>,
     context: Arc<Context>,
 }
 
@@ -38,7 +42,22 @@ impl Stream {
         Ok(Self {
             raw: check("making a stream", result::stream::create(kind))?,
             stage: Mutex::default(),
+            captured: Mutex::default(),
             context,
+        })
+    }
+}
+
+impl Stream {
+    fn captured(&self) -> MutexGuard<'_, Option<Vec<Pinned>>> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Submits a copy of pinned bytes, which stay until it is over.
+    fn copy_pinned(&self, to: Address, pinned: &Pinned) -> Result<()> {
+        // SAFETY: the device's memory is of the pool; the caller sees to the bytes.
+        check("uploading", unsafe {
+            result::memcpy_htod_async(to.0, pinned.bytes(), self.raw)
         })
     }
 }
@@ -77,6 +96,14 @@ impl Drop for CardEvent {
     }
 }
 
+/// What was handed in comes from another driver.
+fn foreign(what: &str) -> Error {
+    Error::Device {
+        backend: "cuda".into(),
+        message: format!("{what} of another kind of device"),
+    }
+}
+
 impl Queue for Stream {
     fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         self.context.bind()?;
@@ -104,11 +131,28 @@ impl Queue for Stream {
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.context.bind()?;
+        if let Some(captured) = &mut *self.captured() {
+            let pinned = Pinned::of(&self.context, bytes)?;
+            self.copy_pinned(to, &pinned)?;
+            captured.push(pinned);
+            return Ok(());
+        }
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         stage.upload(&self.context, self.raw, to, bytes)
     }
 
+    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
+        let pinned = from.as_any().downcast_ref::<Pinned>();
+        let pinned = pinned.ok_or_else(|| foreign("memory"))?;
+        self.context.bind()?;
+        self.copy_pinned(to, pinned)?;
+        pinned.copied_by(self.raw)
+    }
+
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        if self.captured().is_some() {
+            return Err(captured_wait());
+        }
         self.context.bind()?;
         // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait is
         // over.
@@ -140,10 +184,8 @@ impl Queue for Stream {
     }
 
     fn wait(&self, event: &Event) -> Result<()> {
-        let event = event.downcast_ref::<CardEvent>().ok_or(Error::Device {
-            backend: "cuda".into(),
-            message: "an event of another kind of device".into(),
-        })?;
+        let event = event.downcast_ref::<CardEvent>();
+        let event = event.ok_or_else(|| foreign("an event"))?;
         self.context.bind()?;
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: both handles are alive.
@@ -153,11 +195,43 @@ impl Queue for Stream {
     }
 
     fn synchronize(&self) -> Result<()> {
+        if self.captured().is_some() {
+            return Err(captured_wait());
+        }
         self.context.bind()?;
         // SAFETY: the stream is alive.
         check("waiting for the queue", unsafe {
             result::stream::synchronize(self.raw)
         })
+    }
+
+    fn begin_capture(&self) -> Result<()> {
+        self.context.bind()?;
+        CardGraph::begin(self.raw)?;
+        *self.captured() = Some(Vec::new());
+        Ok(())
+    }
+
+    fn end_capture(&self) -> Result<Graph> {
+        self.context.bind()?;
+        let uploads = self.captured().take().unwrap_or_default();
+        let graph = CardGraph::end(self.raw, uploads, &self.context)?;
+        Ok(Box::new(graph))
+    }
+
+    fn replay(&self, graph: &Graph) -> Result<()> {
+        let graph = graph.downcast_ref::<CardGraph>();
+        self.context.bind()?;
+        graph.ok_or_else(|| foreign("a graph"))?.launch(self.raw)
+    }
+
+    #[cfg(feature = "nccl")]
+    fn native(&self) -> Result<Option<crate::driver::Native>> {
+        self.context.bind()?;
+        Ok(Some(crate::driver::Native {
+            card: self.context.ordinal(),
+            stream: self.raw as usize,
+        }))
     }
 }
 

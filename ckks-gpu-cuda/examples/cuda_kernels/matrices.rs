@@ -1,0 +1,47 @@
+//! Matrix products by either units.
+
+use crate::bench::{ACCUMULATE, Bench, PRODUCT, Unit};
+use ckks_gpu_cuda::MatrixUnits;
+use ckks_math::Result;
+use ckks_math::backend::{Basis, Device, GemmKernels, RingKernels, RingSpec};
+use ckks_math::sampling::Seed;
+
+/// Limbs that are multiplied.
+const LIMBS: usize = 4;
+
+/// A square matrix of `size` with entries of 8, 16 and 30 bits.
+pub fn measure(bench: &mut Bench, name: &str, ring: &RingSpec, size: usize) -> Result<()> {
+    let plain = bench.backend.clone();
+    let t = plain.tables(ring)?;
+    let limbs = LIMBS.min(ring.q().len());
+    let seed = Seed::from_bytes([5; 32]);
+    let x = plain.uniform(&t, &seed, 0, size, Basis::q(limbs))?;
+    let (unit, k, l) = (Unit::of(ring), size as f64, limbs as f64);
+    for bits in [8, 16, 30] {
+        let largest = (1_i64 << (bits - 1)) - 1;
+        let entries: Vec<i64> = (0..size * size)
+            .map(|i| (i as i64 * 0x9e37_79b9) % largest)
+            .collect();
+        for units in [MatrixUnits::Integer, MatrixUnits::Tensor] {
+            let b = plain.clone().with_matrix_units(units);
+            let matrix = b.load_matrix(&t, size, size, &entries)?;
+            let mut work = unit.work(2.0 * k * l, 0.0);
+            work.bytes += matrix.bytes() as f64;
+            match matrix.moduli() {
+                None => work.operations = unit.work(0.0, k * k * l * ACCUMULATE).operations,
+                Some(moduli) => {
+                    let m = moduli as f64;
+                    // Splitting and putting together, for each residue and small modulus.
+                    work.operations = unit.work(0.0, 2.0 * k * l * m * PRODUCT).operations;
+                    work.tensor = k * k * l * unit.n * m;
+                }
+            }
+            let name = format!("{name}: gemm {size} x {size}, {bits} bits, {units:?}");
+            bench.time(name, work, &mut || b.gemm(&t, &matrix, &x).map(drop))?;
+            bench.note("matrix_bytes", matrix.bytes() as f64);
+        }
+        let free = plain.load_matrix(&t, size, size, &entries)?;
+        println!("    {bits} bits: {:?} would be chosen", free.units());
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Switching keys on the device: in which form, where, and their products with digits.
+
+use crate::backend::CudaBackend;
+use crate::captured::Captures;
+use crate::device::Block;
+use crate::feed::Stored;
+use crate::launch::{Grid, arguments};
+use crate::pool::Buffer;
+use crate::ring::turn;
+use crate::seeded::stream_keys;
+use crate::tables::Tables;
+use ckks_math::backend::{Basis, SeededKeyData};
+use ckks_math::{Error, Result};
+
+/// Rows that share one reading of the key.
+const ROWS: usize = 4;
+/// Threads of a block of the fused product, each of which makes [`WORDS`] residues at a time.
+const THREADS: usize = 128;
+const WORDS: usize = 8;
+
+/// What is kept of a key that came as one half and a seed; products have the same bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyForm {
+    /// Both halves, a word for each residue. The most memory, and no work at a use.
+    #[default]
+    Whole,
+    /// One half packed at the length of each prime, and the seed. Both halves are made by kernels of
+    /// their own at each use, for the limbs and digits in use only.
+    Expanded,
+    /// As `Expanded`, but a product with digits of one polynomial makes the residues as it goes, and
+    /// none of them is written. Of more polynomials it would make them for each.
+    Fused,
+}
+
+/// A switching key on the device.
+pub struct SwitchKey {
+    pub(crate) basis: Basis,
+    pub(crate) digit_size: usize,
+    /// Sequences with this key; dropped before the halves that they read.
+    pub(crate) captures: Captures,
+    halves: Halves,
+}
+
+/// Halves `[digits, limbs, N]`.
+enum Halves {
+    /// In stored form.
+    Whole { b: Buffer, a: Buffer },
+    Seeded {
+        /// Packed as it came.
+        b: Stored,
+        /// The keys of the streams, eight words a digit.
+        streams: Buffer,
+        fused: bool,
+    },
+}
+
+/// One use of a key.
+struct Product<'a> {
+    digits: &'a Block,
+    /// Digits of the key in use, and polynomials.
+    used: usize,
+    rows: usize,
+    galois: u64,
+    out: &'a Block,
+}
+
+impl SwitchKey {
+    /// A key of two halves in stored form.
+    pub(crate) fn whole(basis: Basis, digit_size: usize, b: Buffer, a: Buffer) -> Self {
+        let halves = Halves::Whole { b, a };
+        Self {
+            basis,
+            digit_size,
+            captures: Captures::default(),
+            halves,
+        }
+    }
+
+    /// Bytes of device memory, and of pinned host memory.
+    pub fn bytes(&self) -> (usize, usize) {
+        match &self.halves {
+            Halves::Whole { b, a } => (b.len() + a.len(), 0),
+            Halves::Seeded { b, streams, .. } => {
+                let (device, host) = b.bytes();
+                (device + streams.len(), host)
+            }
+        }
+    }
+}
+
+impl CudaBackend {
+    /// A key in the form that is asked for. Where memory is short for a whole one, in the least.
+    pub(crate) fn load_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
+        let form = self.options.key_form;
+        let halves = match form {
+            KeyForm::Whole if !self.options.on_host => match self.whole_halves(t, key) {
+                Err(Error::OutOfMemory { .. }) => self.seeded_halves(t, key, true)?,
+                other => other?,
+            },
+            other => self.seeded_halves(t, key, other == KeyForm::Fused)?,
+        };
+        Ok(SwitchKey {
+            basis: key.basis,
+            digit_size: key.digit_size,
+            captures: Captures::default(),
+            halves,
+        })
+    }
+
+    fn whole_halves(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<Halves> {
+        let digits = key.digits();
+        let half = digits * key.basis.limbs() * t.ring().degree() * t.word().bytes();
+        let (b, a) = (self.buffer(half)?, self.buffer(half)?);
+        self.unpack(t, b.address(), digits, key.basis, key.b)?;
+        self.fill_uniform(t, a.address(), key.seed, 0..digits, key.basis)?;
+        Ok(Halves::Whole { b, a })
+    }
+
+    fn seeded_halves(&self, t: &Tables, key: &SeededKeyData<'_>, fused: bool) -> Result<Halves> {
+        let b = self.stage_packed(t, key.digits(), key.basis, key.b)?;
+        Ok(Halves::Seeded {
+            b: self.keep(b)?,
+            streams: self.stage(&stream_keys(key.seed, 0..key.digits())?)?,
+            fused,
+        })
+    }
+
+    /// Inner product of digits, turned by an automorphism on their way, with a key.
+    pub(crate) fn dot(
+        &self,
+        t: &Tables,
+        digits: &Block,
+        galois: u64,
+        key: &SwitchKey,
+    ) -> Result<Block> {
+        let basis = digits.shape.basis;
+        let used = basis.q_len().div_ceil(key.digit_size);
+        let rows = digits.shape.rows / used.max(1);
+        debug_assert_eq!(rows * used, digits.shape.rows);
+        let out = self.block(t, 2 * rows, basis)?;
+        let product = Product {
+            digits,
+            used,
+            rows,
+            galois,
+            out: &out,
+        };
+        match &key.halves {
+            Halves::Whole { b, a } => self.dot_whole(t, &product, key.basis, b, a)?,
+            Halves::Seeded { b, streams, fused } => {
+                let packed = b.fetch(self)?;
+                if *fused && rows == 1 {
+                    self.dot_seeded(t, &product, key.basis, &packed, streams)?;
+                } else {
+                    let made_b = self.block(t, used, basis)?;
+                    let made_a = self.block(t, used, basis)?;
+                    self.unpack_limbs(t, made_b.address(), used, (basis, key.basis), &packed)?;
+                    self.fill_streams(t, made_a.address(), streams, used, basis)?;
+                    self.dot_whole(t, &product, basis, &made_b.words, &made_a.words)?;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// With halves over a basis, in stored form.
+    fn dot_whole(
+        &self,
+        t: &Tables,
+        product: &Product<'_>,
+        basis: Basis,
+        b: &Buffer,
+        a: &Buffer,
+    ) -> Result<()> {
+        let Product {
+            digits, used, rows, ..
+        } = *product;
+        let (name, group) = if rows > 1 {
+            ("key_product_4", ROWS)
+        } else {
+            ("key_product_1", 1)
+        };
+        let limbs = digits.shape.basis.limbs();
+        let grid = Grid::elements(name, digits.log_n(), limbs, rows.div_ceil(group))?;
+        let arguments = arguments![
+            product.out.address(),
+            digits.address(),
+            b.address(),
+            a.address(),
+            t.primes(),
+            digits.limbs(t),
+            t.limbs(basis),
+            used as u32,
+            rows as u32,
+            turn(t, product.galois),
+            digits.log_n(),
+        ];
+        self.launch_for(t, name, grid, &arguments)
+    }
+
+    /// With a packed half over a basis and the keys of the streams of the other.
+    fn dot_seeded(
+        &self,
+        t: &Tables,
+        product: &Product<'_>,
+        basis: Basis,
+        packed: &Buffer,
+        streams: &Buffer,
+    ) -> Result<()> {
+        let digits = product.digits;
+        let (n, limbs) = (digits.shape.degree, digits.shape.basis.limbs());
+        let packing = t.packing(self, basis)?;
+        let blocks = [n.div_ceil(THREADS * WORDS), limbs, product.rows];
+        let grid = Grid::new("seeded_product", blocks, THREADS.min(n) as u32)?;
+        let arguments = arguments![
+            product.out.address(),
+            digits.address(),
+            packed.address(),
+            packing.starts.address(),
+            packing.bits.address(),
+            packing.row_bytes,
+            streams.address(),
+            packing.lasts.address(),
+            t.primes(),
+            digits.limbs(t),
+            t.limbs(basis),
+            product.used as u32,
+            product.rows as u32,
+            turn(t, product.galois),
+            digits.log_n(),
+        ];
+        self.launch_for(t, "seeded_product", grid, &arguments)
+    }
+}
