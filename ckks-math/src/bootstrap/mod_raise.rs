@@ -52,15 +52,10 @@ impl<B: Backend> Bootstrapper<B> {
             let square = self.context.encode_coefficients(&square, self.top, 1.0)?;
             sum = ev.multiply_plain(&sum, &square)?;
         }
-        let mut step = self.slots;
-        while step < params.max_slots() {
-            let turned = ev.rotate(&sum, step as i64)?;
-            sum = ev.add(&sum, &turned)?;
-            step *= 2;
-        }
+        let traced = ev.inner_sum(&sum, self.slots, params.max_slots() / self.slots)?;
         Ok(Ciphertext {
             slots: self.slots,
-            ..sum
+            ..traced
         })
     }
 
