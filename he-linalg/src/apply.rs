@@ -299,10 +299,13 @@ impl<B: Backend> EncodedMap<'_, B> {
             let parts = (0..prepared.outputs.len())
                 .map(|output| self.output(ev, &mut sums, map, output))
                 .collect::<Result<Vec<_>>>()?;
-            let mut batch = ev.rescale(&join(ev, parts)?)?.with_scale(self.target);
-            for &fold in &prepared.folds {
-                batch = ev.add(&batch, &ev.rotate(&batch, fold as i64)?)?;
+            let mut batch = join(ev, parts)?;
+            if !self.single() {
+                batch = ev.rescale(&batch)?;
             }
+            let batch = batch.with_scale(self.target);
+            let folds: Vec<i64> = prepared.folds.iter().map(|&fold| fold as i64).collect();
+            let batch = ev.doublings(&batch, &folds)?;
             results.push(Packed::new(prepared.output.clone(), batch)?);
         }
         Ok(results)
@@ -311,6 +314,12 @@ impl<B: Backend> EncodedMap<'_, B> {
     /// The only map of a tensor.
     pub fn apply(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         only(self.apply_all(ev, x)?)
+    }
+
+    /// Whether there is one input ciphertext: then its transforms are the outputs, and rescaled as
+    /// they are divided by `P`.
+    fn single(&self) -> bool {
+        self.transforms.len() == 1
     }
 
     /// The transforms of all inputs, those with the same target added up.
@@ -325,7 +334,11 @@ impl<B: Backend> EncodedMap<'_, B> {
                 continue;
             }
             let encoded: Vec<_> = transforms.iter().map(|(_, t)| t).collect();
-            let results = ev.transform_many(x, &encoded)?;
+            let results = if self.single() {
+                ev.transform_many_rescaled(x, &encoded)?
+            } else {
+                ev.transform_many(x, &encoded)?
+            };
             for ((target, _), result) in transforms.iter().zip(results) {
                 let sum = match sums.remove(target) {
                     Some(sum) => ev.add(&sum, &result)?,
@@ -337,7 +350,8 @@ impl<B: Backend> EncodedMap<'_, B> {
         Ok(sums)
     }
 
-    /// One output ciphertext before rescaling: its inner sums rotated by their giant steps.
+    /// One output ciphertext, before rescaling but for a single input: its inner sums rotated by
+    /// their giant steps.
     fn output(
         &self,
         ev: &Evaluator<B>,
@@ -346,15 +360,15 @@ impl<B: Backend> EncodedMap<'_, B> {
         output: usize,
     ) -> Result<Ciphertext<B>> {
         let prepared = &self.map.maps[map];
-        let single = self.transforms.len() == 1;
         let mut total: Option<Ciphertext<B>> = None;
         for (giant, step) in prepared.outputs[output].iter().enumerate() {
             let Some(sum) = sums.remove(&Target { map, output, giant }) else {
                 continue;
             };
-            let turned = match single {
-                true => sum,
-                false => ev.rotate(&sum, step.amount as i64)?,
+            let turned = if self.single() {
+                sum
+            } else {
+                ev.rotate(&sum, step.amount as i64)?
             };
             total = Some(match total {
                 Some(total) => ev.add(&total, &turned)?,
@@ -364,6 +378,9 @@ impl<B: Backend> EncodedMap<'_, B> {
         match total {
             Some(total) => Ok(total),
             None => {
+                if self.single() {
+                    return Ok(ev.zeros(prepared.period, self.level - 1, 1)?);
+                }
                 let params = ev.context().params();
                 let scale = self.target * params.group_modulus(self.level);
                 let zeros = ev.zeros(prepared.period, self.level, 1)?;

@@ -17,6 +17,8 @@
 
 use std::collections::BTreeMap;
 
+use ckks_math::evaluator::doubling_rotations;
+
 use crate::error::{Error, Result};
 use crate::layout::check_vectors;
 use crate::linear_map::{LinearMap, add_rotated};
@@ -56,6 +58,18 @@ pub struct MapPlan {
     pub outputs: Vec<Vec<Giant>>,
     /// Amounts of the rotate-and-adds that complete every output, see [`LinearMap::folds`].
     pub folds: Vec<usize>,
+}
+
+impl MapPlan {
+    /// The rotations that the folds of one output take.
+    fn fold_rotations(&self) -> Vec<usize> {
+        let folds: Vec<i64> = self.folds.iter().map(|&fold| fold as i64).collect();
+        let rotations = doubling_rotations(&folds).concat();
+        rotations
+            .into_iter()
+            .map(|amount| amount as usize)
+            .collect()
+    }
 }
 
 /// Baby and giant steps of one or several maps of the same input.
@@ -120,7 +134,7 @@ impl BsgsPlan {
         })
     }
 
-    /// Number of rotations that cost a key switch, as (baby, giant, fold).
+    /// Number of rotations that meet a key, as (baby, giant, fold).
     pub fn rotation_counts(&self) -> (usize, usize, usize) {
         let nonzero = |amounts: &[usize]| amounts.iter().filter(|&&a| a != 0).count();
         let outputs = || self.maps.iter().flat_map(|m| &m.outputs);
@@ -132,7 +146,7 @@ impl BsgsPlan {
                 .count(),
             self.maps
                 .iter()
-                .map(|m| m.outputs.len() * m.folds.len())
+                .map(|m| m.outputs.len() * m.fold_rotations().len())
                 .sum(),
         )
     }
@@ -152,7 +166,7 @@ impl BsgsPlan {
             .map(|&b| Rotation::new(b, self.input_period));
         let others = self.maps.iter().flat_map(|map| {
             let giants = map.outputs.iter().flatten().map(|giant| giant.amount);
-            let folds = map.outputs.iter().flat_map(|_| map.folds.iter().copied());
+            let folds = map.outputs.iter().flat_map(|_| map.fold_rotations());
             giants
                 .chain(folds)
                 .map(|amount| Rotation::new(amount, map.period))
@@ -424,7 +438,8 @@ mod tests {
         );
         let plan = BsgsPlan::fused(&[&square, &down], &even()).expect("same input");
         check(&plan, &[&square, &down]);
-        assert_eq!(plan.rotation_counts().2, 2);
+        // Two folds in one key switch, with three keys.
+        assert_eq!(plan.rotation_counts().2, 3);
         let shared = plan.rotations();
         let uses: usize = shared.iter().map(|r| r.uses).sum();
         let (babies, giants, folds) = plan.rotation_counts();

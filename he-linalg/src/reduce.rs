@@ -14,6 +14,8 @@
 //!
 //! Several axes share one mask.
 
+use ckks_math::evaluator::doubling_rotations;
+
 use crate::error::{Error, Result};
 use crate::field::{Axis, Field, Padding, ceil_log2};
 use crate::layout::{Layout, Placed};
@@ -136,19 +138,41 @@ impl ReducePlan {
 
     /// The different rotations that need a key, with how often each is used.
     pub fn rotations(&self) -> Vec<Rotation> {
-        let mut ciphertexts = self.input.ciphertexts();
+        let mut uses = self.input.ciphertexts();
         let mut rotations = Vec::new();
-        for step in &self.steps {
-            match step {
-                Step::AddCiphertexts(groups) => ciphertexts = groups.len(),
-                Step::RotateAdd(amount) | Step::SpreadAdd(amount) => rotations.push(Rotation {
-                    uses: ciphertexts,
-                    ..Rotation::signed(*amount, self.period)
-                }),
-                Step::Mask(_) => {}
+        for run in self.runs() {
+            match run {
+                Run::AddCiphertexts(groups) => uses = groups.len(),
+                Run::Doublings(amounts) => {
+                    let amounts = doubling_rotations(&amounts).concat();
+                    rotations.extend(amounts.into_iter().map(|amount| Rotation {
+                        uses,
+                        ..Rotation::signed(amount, self.period)
+                    }));
+                }
+                Run::Mask(_) => {}
             }
         }
         merge(rotations)
+    }
+
+    /// The steps, rotations that follow each other together.
+    fn runs(&self) -> Vec<Run<'_>> {
+        let mut runs: Vec<Run<'_>> = Vec::new();
+        for step in &self.steps {
+            match (step, runs.last_mut()) {
+                (Step::AddCiphertexts(groups), _) => runs.push(Run::AddCiphertexts(groups)),
+                (Step::Mask(masks), _) => runs.push(Run::Mask(masks)),
+                (
+                    Step::RotateAdd(amount) | Step::SpreadAdd(amount),
+                    Some(Run::Doublings(amounts)),
+                ) => amounts.push(*amount),
+                (Step::RotateAdd(amount) | Step::SpreadAdd(amount), _) => {
+                    runs.push(Run::Doublings(vec![*amount]));
+                }
+            }
+        }
+        runs
     }
 
     /// The steps on slot vectors in the clear.
@@ -182,6 +206,14 @@ fn add_vectors(x: &[Vec<f64>], group: &[usize]) -> Vec<f64> {
     (0..longest)
         .map(|s| group.iter().map(|&i| x[i][s % x[i].len()]).sum())
         .collect()
+}
+
+/// Steps done together.
+enum Run<'a> {
+    AddCiphertexts(&'a [Vec<usize>]),
+    /// Rotate-and-adds, which share key switches ([`ckks_math::Evaluator::doublings`]).
+    Doublings(Vec<i64>),
+    Mask(&'a [Vec<f64>]),
 }
 
 /// A plan in the making.
@@ -456,7 +488,8 @@ mod tests {
         assert_eq!(top.steps(), [1024, 2048, 4096, 8192].map(Step::RotateAdd));
         assert_eq!(top.output().period(), 1024);
         let both = plan(&[Axis::OFFSET, Axis::DIM], Spread::Everywhere);
-        assert_eq!((both.levels(), both.rotations().len()), (0, 7));
+        // Seven doublings, in three pairs and one.
+        assert_eq!((both.levels(), both.rotations().len()), (0, 10));
         // Replicas and fields without bits between summed axes do no harm.
         let between = [Axis::HEAD, Axis::DIM, Axis::PART];
         assert_eq!(
@@ -508,7 +541,7 @@ mod tests {
         let list = plan.rotations();
         assert_eq!(
             list.iter().map(|r| (r.amount, r.uses)).collect::<Vec<_>>(),
-            [(1, 3), (2, 3), (14, 3), (15, 3)]
+            [(1, 3), (2, 3), (3, 3), (13, 3), (14, 3), (15, 3)]
         );
         // Adding the ciphertexts first leaves one to rotate.
         let plan = check(&layout, &[Axis::DIM, Axis::HEAD], SumOptions::default());

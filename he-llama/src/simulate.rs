@@ -95,9 +95,9 @@ pub fn simulate(
     let mut next = prompt.to_vec();
     while steps.len() < tokens {
         let pass = if steps.is_empty() {
-            &plan.prompt
+            &plan.prompt.sites
         } else {
-            &plan.step
+            &plan.step.sites
         };
         twin.policy_mut().follow(pass);
         let reference = exact.advance(&next)?;

@@ -38,6 +38,20 @@ fn polynomials_take_factors_and_masks() {
             let want: Vec<f64> = x.iter().zip(&z).map(|(x, z)| p.eval(*x) * z).collect();
             let error = worst(&s.read(&y), &want);
             assert!(error < 1e-6, "degree {degree} late {levels}: {error}");
+
+            // One argument serves a batch of factors.
+            let both = ev
+                .join(&[factor.clone(), ev.negate(factor).unwrap()])
+                .unwrap();
+            let products = ev
+                .polynomial_times(&cx, &plan, &both, scale_at(out))
+                .unwrap();
+            for (i, sign) in [1.0, -1.0].into_iter().enumerate() {
+                let product = ev.slice(&products, i..i + 1).unwrap();
+                let want: Vec<f64> = want.iter().map(|v| sign * v).collect();
+                let error = worst(&s.read(&product), &want);
+                assert!(error < 1e-6, "degree {degree}, factor {i}: {error}");
+            }
         }
         let plan = Plan::new(&p);
         let scale = scale_at(level - plan.depth() as usize);

@@ -3,6 +3,7 @@
 use crate::common::{Setup, ramp, setup, with_secret, worst};
 use ckks_cpu::CpuBackend;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::evaluator::doubling_rotations;
 use ckks_math::keys::{KeyPurpose, KeyRequest};
 use ckks_math::params::ParamsLiteral;
 
@@ -59,16 +60,17 @@ pub fn averages_copies(literal: ParamsLiteral, bound: f64, agreement: f64) {
     let ring = s.context.params().ring();
     let level = boot.output_level();
     let doublings = std::iter::successors(Some(16), |step| Some(2 * step));
-    let doublings = doublings.take_while(|&step| step < slots);
+    let doublings: Vec<i64> = doublings.take_while(|&step| step < slots as i64).collect();
     let mut requests = s.refresh_keys(slots, false);
-    requests.extend(doublings.map(|step| KeyRequest {
-        purpose: KeyPurpose::Galois(ring.galois_rotation(step as i64)),
+    let rotations = doubling_rotations(&doublings).concat();
+    requests.extend(rotations.into_iter().map(|step| KeyRequest {
+        purpose: KeyPurpose::Galois(ring.galois_rotation(step)),
         level,
     }));
     let ev = s.evaluator(requests);
     let x = ramp(16);
     let ct = s.encrypt(&x, 3);
-    let y = boot.refresh_periodic(&ev, &ct).unwrap();
+    let y = boot.refresh_periodic(&ev, &ct, level).unwrap();
     assert_eq!((y.level(), y.slots()), (level, 16));
     assert_eq!(y.scale(), s.context.params().scale_at(level));
     assert!(worst(&s.read(&y), &x) < bound);

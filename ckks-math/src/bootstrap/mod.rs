@@ -177,23 +177,25 @@ impl<B: Backend> Bootstrapper<B> {
         self.half_boot(ev, &coefficients)
     }
 
-    /// As [`Bootstrapper::refresh`] for a vector that repeats with a period of `x.slots()`: the
-    /// copies that fill the ring are averaged after EvalMod.
+    /// As [`Bootstrapper::refresh`] for a vector that repeats with a period of `x.slots()`, to
+    /// `level`, at most [`Bootstrapper::output_level`]: the copies that fill the ring are averaged
+    /// after EvalMod.
     ///
     /// Each copy carries noise of its own, so the average of `c` copies gains `log2(c) / 2` bits,
-    /// and the copies agree again. One rotation at the output level for each doubling.
-    pub fn refresh_periodic(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+    /// and the copies agree again. One key switch at `level` for two doublings.
+    pub fn refresh_periodic(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        level: usize,
+    ) -> Result<Ciphertext<B>> {
         let period = x.slots;
         let full = self.context.params().max_slots();
         let coefficients = self.slots_to_coeffs(ev, x)?;
         let real = self.real_slots(ev, &coefficients)?;
-        let mut sum = self.eval_mod(ev, &real, full / period)?.with_slots(full)?;
-        let mut step = period;
-        while step < full {
-            let turned = ev.rotate(&sum, step as i64)?;
-            sum = ev.add(&sum, &turned)?;
-            step *= 2;
-        }
+        let copies = self.eval_mod(ev, &real, full / period)?.with_slots(full)?;
+        let copies = ev.drop_to(&copies, level.min(copies.level))?;
+        let sum = ev.inner_sum(&copies, period, full / period)?;
         sum.with_period(period)
     }
 

@@ -47,15 +47,10 @@ impl<B: Backend> Bootstrapper<B> {
             ..ev.wrap(raised, x)
         };
         let mut sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
-        let mut step = self.slots;
-        while step < params.max_slots() {
-            let turned = ev.rotate(&sum, step as i64)?;
-            sum = ev.add(&sum, &turned)?;
-            step *= 2;
-        }
+        let traced = ev.inner_sum(&sum, self.slots, params.max_slots() / self.slots)?;
         Ok(Ciphertext {
             slots: self.slots,
-            ..sum
+            ..traced
         })
     }
 

@@ -6,7 +6,8 @@
 //! | `multiply` | products, squares, relinearisation |
 //! | `level` | rescale, drop, alignment of levels and scales |
 //! | `raised` | sums over `QP`, divided by `P` and a level's modulus at once |
-//! | `rotate` | rotations, hoisted rotations, conjugation, inner sums |
+//! | `rotate` | rotations, hoisted rotations, conjugation |
+//! | `sums` | a ciphertext and its rotations, summed |
 //! | `transform` | linear transforms by diagonals |
 //!
 //! Every operation takes whole batches ([`Ciphertext`]) and returns a new one. Products are
@@ -18,9 +19,11 @@ mod level;
 mod multiply;
 mod raised;
 mod rotate;
+mod sums;
 mod transform;
 
 pub use rotate::Hoisted;
+pub use sums::doubling_rotations;
 pub use transform::{BabyTerms, EncodedTransform, TransformPlan, encoded_bytes};
 
 use crate::backend::Backend;

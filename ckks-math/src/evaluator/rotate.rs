@@ -142,30 +142,4 @@ impl<B: Backend> Evaluator<B> {
             .map(|&s| self.rotate_hoisted(&hoisted, s))
             .collect()
     }
-
-    /// Sums over `count` slots that are `stride` apart, cyclically: slot `j` of the result is
-    /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two, `stride` at least 1.
-    pub fn inner_sum(
-        &self,
-        x: &Ciphertext<B>,
-        stride: usize,
-        count: usize,
-    ) -> Result<Ciphertext<B>> {
-        let reach = stride.saturating_mul(count);
-        if !count.is_power_of_two() || stride == 0 || reach > x.slots {
-            return Err(Error::SlotMismatch {
-                op: "inner_sum (count a power of two, stride from 1, both within the slots)",
-                found: reach,
-                expected: x.slots,
-            });
-        }
-        let mut sum = x.clone();
-        let mut step = stride;
-        while step < reach {
-            let turned = self.rotate(&sum, step as i64)?;
-            sum = self.add(&sum, &turned)?;
-            step *= 2;
-        }
-        Ok(sum)
-    }
 }

@@ -75,6 +75,9 @@ impl<B: Backend> Evaluator<B> {
 
     /// `p(u) * factor`, for a plan made by [`Plan::with_factor`] with a `late` of at least the
     /// number of levels that the factor is below `u`.
+    ///
+    /// One ciphertext `u` serves a whole batch of factors: its powers, and what else of the
+    /// polynomial does not contain the factor, are computed once.
     pub fn polynomial_times(
         &self,
         u: &Ciphertext<B>,
@@ -153,6 +156,9 @@ impl<B: Backend> Evaluator<B> {
             };
             let multiplier = self.drop_to(multiplier, level)?;
             let quotient = self.node(quotient, u, powers, weight, wide / multiplier.scale)?;
+            let count = quotient.count.max(multiplier.count);
+            let quotient = self.repeated(&quotient, count)?;
+            let multiplier = self.repeated(&multiplier, count)?;
             let product = self.multiply_without_relinearisation(&quotient, &multiplier)?;
             let product = product.with_scale(wide);
             sum = Some(match sum {
@@ -184,7 +190,13 @@ impl<B: Backend> Evaluator<B> {
                 let scalars = match scalars {
                     Some(scalars) => scalars,
                     // A constant polynomial still is a ciphertext: zero times the argument.
-                    None => self.combine_integers(level, &[u], &[0.0], wide)?,
+                    None => {
+                        let any = match weight {
+                            Weight::Factor(factor) => factor,
+                            Weight::None | Weight::Mask(_) => u,
+                        };
+                        self.combine_integers(level, &[any], &[0.0], wide)?
+                    }
                 };
                 match constant {
                     Some(c) => self.rescale(&self.add_constant(&scalars, c)?)?,
@@ -193,6 +205,14 @@ impl<B: Backend> Evaluator<B> {
             }
         };
         Ok(result.with_scale(scale))
+    }
+
+    /// A batch of `count` copies of one ciphertext; others stay as they are.
+    fn repeated(&self, x: &Ciphertext<B>, count: usize) -> Result<Ciphertext<B>> {
+        if x.count != 1 || count == 1 {
+            return Ok(x.clone());
+        }
+        self.join(&vec![x.clone(); count])
     }
 
     /// `sum_i c_i T_i` without the constant, or `c_0 factor`, at `level` and scale `wide`, in one

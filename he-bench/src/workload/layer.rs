@@ -3,7 +3,6 @@
 use super::{Group, Harness, ids_of};
 use crate::error::{Error, Result};
 use ckks_math::backend::{Backend, Limits};
-use ckks_math::bootstrap::Bootstrapper;
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
@@ -11,7 +10,7 @@ use he_linalg::Packed;
 use he_llama::embedded;
 use he_llama::encrypted::{Encrypted, Tensor};
 use he_llama::model::{Cache, Embedded, Positions, Role, Site};
-use he_llama::protocol::{Setup, demand};
+use he_llama::protocol::{Bootstrappers, Setup, demand};
 use std::sync::Arc;
 
 /// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0
@@ -44,7 +43,7 @@ pub(super) fn run<B: Backend>(
     let model = Model {
         setup: &setup,
         ev: Evaluator::new(context.clone(), Arc::new(keys)),
-        bootstrapper: Bootstrapper::new(&context, setup.plan.slots, setup.bootstrap)?,
+        bootstrappers: Bootstrappers::new(&context, &setup)?,
     };
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
 
@@ -96,7 +95,7 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
 struct Model<'a, B: Backend> {
     setup: &'a Setup,
     ev: Evaluator<B>,
-    bootstrapper: Bootstrapper<B>,
+    bootstrappers: Bootstrappers<B>,
 }
 
 impl<B: Backend> Model<'_, B> {
@@ -156,7 +155,7 @@ impl<B: Backend> Model<'_, B> {
         let shape = setup.session.shape(pass);
         let mut machine = Encrypted {
             ev: &self.ev,
-            bootstrapper: &self.bootstrapper,
+            bootstrapper: self.bootstrappers.of(pass),
             config: &setup.llama.config,
             units: &setup.units,
             plan: setup.pass_plan(pass),

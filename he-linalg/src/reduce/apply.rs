@@ -3,7 +3,7 @@
 use ckks_math::backend::Backend;
 use ckks_math::{Ciphertext, Evaluator};
 
-use super::{ReducePlan, Step};
+use super::{ReducePlan, Run};
 use crate::error::{Error, Result};
 use crate::packed::{Packed, join};
 
@@ -21,13 +21,11 @@ impl ReducePlan {
             });
         }
         let mut batch = x.batch().clone();
-        for step in &self.steps {
-            batch = match step {
-                Step::AddCiphertexts(groups) => add_groups(ev, &batch, groups)?,
-                Step::RotateAdd(amount) | Step::SpreadAdd(amount) => {
-                    ev.add(&batch, &ev.rotate(&batch, *amount)?)?
-                }
-                Step::Mask(masks) => {
+        for run in self.runs() {
+            batch = match run {
+                Run::AddCiphertexts(groups) => add_groups(ev, &batch, groups)?,
+                Run::Doublings(amounts) => ev.doublings(&batch, &amounts)?,
+                Run::Mask(masks) => {
                     let all_alike = masks.windows(2).all(|pair| pair[0] == pair[1]);
                     match masks.first() {
                         Some(mask) if all_alike => ev.mul_values(&batch, mask)?,

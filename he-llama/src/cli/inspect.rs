@@ -8,7 +8,7 @@ use crate::cli::keygen::follow;
 use crate::cli::outline::{FOLLOWED, outline};
 use crate::cli::output::{self, size};
 use crate::config::Config;
-use crate::encrypted::PassPlan;
+use crate::encrypted::{Placed, Refresh};
 use crate::error::Result;
 use crate::model::Site;
 use crate::protocol::{Demand, Setup, select, session};
@@ -112,25 +112,20 @@ fn ranges(setup: &Setup) -> Result<()> {
 
 /// Prints where bootstraps go and the levels they leave.
 pub fn show_plan(setup: &Setup, tokens: usize) {
-    let (budget, plan) = (setup.budget, &setup.plan);
-    println!(
-        "\na bootstrap takes level {} to level {}, of up to {} slots",
-        budget.bottom, budget.top, plan.slots
-    );
-    let prompt = setup.session.prompt;
-    println!(
-        "prompt of {prompt} tokens: {} bootstraps",
-        plan.bootstraps.0
-    );
-    places(&plan.prompt);
+    let prompt = format!("prompt of {} tokens", setup.session.prompt);
+    places(&prompt, setup, &setup.plan.prompt);
     if tokens > 1 {
-        println!("each further token: {} bootstraps", plan.bootstraps.1);
-        places(&plan.step);
+        places("each further token", setup, &setup.plan.step);
     }
 }
 
-fn places(plan: &PassPlan) {
-    for (site, level) in plan {
+fn places(pass: &str, setup: &Setup, placed: &Placed) {
+    let Refresh { slots, bottom } = placed.refresh;
+    println!(
+        "\n{pass}: {} bootstraps of up to {slots} slots, from level {bottom} to level {}",
+        placed.bootstraps, setup.budget.top
+    );
+    for (site, level) in &placed.sites {
         println!("  {:28} to level {level}", site.to_string());
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ckks_math::bootstrap::refresh_requests;
-use ckks_math::keys::merge_demand;
+use ckks_math::keys::{KeyDemand, merge_demand};
 use ndarray::Array2;
 
 use crate::calibrate::store::VERSION;
@@ -15,6 +15,7 @@ use crate::checkpoint::{LayerWeights, Weights};
 use crate::cli::inspect::show_plan;
 use crate::cli::output::size;
 use crate::config::Config;
+use crate::encrypted::Refresh;
 use crate::error::Result;
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Circuit, Fit, Function, Kind, LayerFunctions, Llama, Role, Site};
@@ -65,7 +66,16 @@ pub fn outline(
     show_plan(&setup, tokens);
 
     let params = &setup.params;
-    let demand = refresh_requests(params, setup.plan.slots, setup.bootstrap, false)?;
+    let mut demand = KeyDemand::new();
+    for placed in [&setup.plan.prompt, &setup.plan.step] {
+        let Refresh { slots, .. } = placed.refresh;
+        demand.extend(refresh_requests(
+            params,
+            slots,
+            placed.refresh.options(),
+            false,
+        )?);
+    }
     let keys = merge_demand(params, &demand);
     let bytes = keys.iter().map(|k| device_bytes(params, k)).sum::<u64>();
     println!(

@@ -138,8 +138,7 @@ impl<B: Backend> Encrypted<'_, B> {
         let batch = self.in_unit(x, unit);
         let batch = batch.with_period(x.packed.layout().period())?;
         (self.report)(Event::Refresh(site, batch.count()));
-        let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch)?;
-        let fresh = self.ev.drop_to(&fresh, level.min(fresh.level()))?;
+        let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch, level)?;
         (self.report)(Event::Refreshed(site));
         Ok(Tensor {
             packed: Packed::new(x.packed.layout().clone(), fresh)?,
@@ -240,22 +239,24 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         argument: Site,
         sites: [Site; N],
     ) -> Result<[Tensor<B>; N]> {
-        let u = self.argument(x, fit(f, argument)?)?;
-        let mut products: Vec<Tensor<B>> = Vec::with_capacity(N);
-        for (factor, site) in factors.iter().zip(sites) {
-            let product = match products.first() {
-                // The parts of one ciphertext, whose units share a factor.
-                Some(first) if factor.part.is_some() => {
-                    (self.report)(Event::Reached(site));
-                    Tensor {
-                        unit: self.units.of(site)?,
-                        part: factor.part,
-                        ..first.clone()
-                    }
-                }
-                _ => self.product(x, &u, fit(f, argument)?, factor, site)?,
-            };
-            products.push(product);
+        let f = fit(f, argument)?;
+        let u = self.argument(x, f)?;
+        // The parts of one ciphertext, whose units share a factor, are one product.
+        let joined = factors.iter().all(|factor| factor.part.is_some());
+        let all: Vec<_> = factors.into_iter().zip(sites).collect();
+        let distinct = if joined {
+            all.chunks(1).next().unwrap_or_default()
+        } else {
+            &all[..]
+        };
+        let mut products = self.products(x, &u, f, distinct)?;
+        for (factor, site) in &all[products.len()..] {
+            (self.report)(Event::Reached(*site));
+            products.push(Tensor {
+                unit: self.units.of(*site)?,
+                part: factor.part,
+                ..products[0].clone()
+            });
         }
         Ok(products
             .try_into()

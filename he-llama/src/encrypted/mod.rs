@@ -8,7 +8,8 @@
 //! | `tensor` | ciphertexts and their unit |
 //! | `machine` | the operations of the model on ciphertexts |
 //! | `polynomial` | its polynomials: arguments, products |
-//! | `levels`, `plan` | the same operations on levels; where bootstraps go |
+//! | `levels` | the same operations on levels |
+//! | `search`, `plan` | where bootstraps go, and how they are made |
 
 pub mod levels;
 pub mod machine;
@@ -16,11 +17,12 @@ pub mod maps;
 pub mod packing;
 pub mod plan;
 mod polynomial;
+mod search;
 mod tensor;
 pub mod units;
 
 pub use machine::{Encrypted, Event, PassPlan};
 pub use packing::{Packing, Shape};
-pub use plan::{Budget, Plan};
+pub use plan::{Budget, Placed, Plan, Refresh};
 pub use tensor::Tensor;
 pub use units::Units;

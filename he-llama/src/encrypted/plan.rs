@@ -1,90 +1,145 @@
-//! Where bootstraps go, found before the run.
+//! Where bootstraps go and how they are made, chosen before the run.
 //!
-//! Layer by layer, for every level that its input may have, all subsets of the layer's candidates
-//! are followed ([`Levels`]); the cheapest way through all layers wins, counted in ciphertexts
-//! bootstrapped. Then the level that each bootstrap leaves is lowered as far as the run allows,
-//! because every operation costs by the primes it carries.
+//! A bootstrap of few slots costs less, and admits fewer tensors; SlotsToCoeffs on fewer levels
+//! costs more, and leaves the circuit a level more. For the prompt and for the steps behind it
+//! every useful way to bootstrap is tried: the [`search`](super::search) finds where bootstraps
+//! go, and the least time of all bootstraps of the session wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use ckks_math::bootstrap::BootstrapOptions;
 
 use crate::calibrate::Calibration;
-use crate::encrypted::levels::{Leveled, Levels};
+use crate::encrypted::levels::Leveled;
 use crate::encrypted::machine::PassPlan;
 use crate::encrypted::packing::{Packing, Shape};
+use crate::encrypted::search::{Search, Way};
 use crate::encrypted::units::Units;
 use crate::error::{Error, Result};
-use crate::model::{Cache, Embedded, Llama, Positions, Role, Site};
+use crate::model::{Cache, Llama};
 
 /// Levels of the presets that a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// log2 of the slots of a ciphertext.
     pub log_slots: u32,
-    /// Level that a tensor needs to be bootstrapped.
-    pub bottom: usize,
+    /// Levels that the preset reserves for SlotsToCoeffs.
+    pub reserved: usize,
     /// Level that a bootstrap leaves, and at which inputs are encrypted.
     pub top: usize,
+}
+
+/// How the bootstraps of a pass are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refresh {
+    /// Slots: the largest period of a tensor that is bootstrapped.
+    pub slots: usize,
+    /// Levels of SlotsToCoeffs, and thereby the level that a tensor must still have.
+    pub bottom: usize,
+}
+
+/// Most slots for which SlotsToCoeffs may take so few levels: beyond them its diagonals cost more
+/// than the level is worth (a dry run of `n16-boot`: one level in place of two takes 4 % of a
+/// bootstrap for 256 slots, 8 % for 512 and 35 % for 2048).
+const FEW_LEVELS: [(usize, usize); 2] = [(1, 1 << 9), (2, 1 << 13)];
+
+impl Refresh {
+    /// The ways to bootstrap tensors of a period that are worth trying.
+    fn of_period(period: usize, reserved: usize) -> impl Iterator<Item = Self> {
+        let slots = period.max(4);
+        let few = FEW_LEVELS.into_iter().filter(move |few| slots <= few.1);
+        let bottoms: Vec<usize> = few.map(|few| few.0.min(reserved)).collect();
+        let bottoms = if bottoms.is_empty() {
+            vec![reserved]
+        } else {
+            bottoms
+        };
+        bottoms
+            .into_iter()
+            .map(move |bottom| Self { slots, bottom })
+    }
+
+    /// The same as the scheme's options.
+    pub fn options(self) -> BootstrapOptions {
+        BootstrapOptions {
+            slots_to_coeffs_levels: Some(self.bottom),
+            ..BootstrapOptions::default()
+        }
+    }
+}
+
+/// The bootstraps of one kind of pass.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Where they are, and the level each leaves.
+    pub sites: PassPlan,
+    /// Ciphertexts bootstrapped.
+    pub bootstraps: usize,
+    /// How they are made.
+    pub refresh: Refresh,
 }
 
 /// The plan of a session: one for its prompt and one for every later step.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// For the prompt.
-    pub prompt: PassPlan,
-    /// For each step after it.
-    pub step: PassPlan,
-    /// Ciphertexts bootstrapped for the prompt and for a step.
-    pub bootstraps: (usize, usize),
-    /// Largest period of a tensor that is bootstrapped.
-    pub slots: usize,
+    pub prompt: Placed,
+    /// For each step after it; as the prompt's, without bootstraps, where there is none.
+    pub step: Placed,
 }
 
-/// Everything a search needs.
-struct Search<'a> {
-    llama: &'a Llama,
-    calibration: &'a Calibration,
-    units: &'a Units,
-    packing: Packing,
-    budget: Budget,
-    /// Most slots of a bootstrap.
-    slots: usize,
-}
-
-/// The cheapest way to a hidden state of some level.
-#[derive(Clone)]
-struct Way {
-    bootstraps: usize,
-    plan: PassPlan,
-    caches: Vec<Cache<Leveled>>,
-    hidden: Leveled,
+/// A kind of pass with one way to bootstrap.
+struct Choice<'a> {
+    search: Search<'a>,
+    /// Time of a bootstrap.
+    cost: f64,
 }
 
 impl Plan {
-    /// The plan for a prompt of `len` tokens in a session with room for `keys` positions.
+    /// The plan for a prompt of `len` tokens in a session with room for `keys` positions, where a
+    /// bootstrap takes the time `cost`, in any unit.
     pub fn new(
         llama: &Llama,
         calibration: &Calibration,
         units: &Units,
         budget: Budget,
-        len: usize,
-        keys: usize,
+        (len, keys): (usize, usize),
+        cost: &dyn Fn(Refresh) -> Result<f64>,
     ) -> Result<Self> {
-        let mut best: Option<(f64, Self)> = None;
-        for log_slots in 2..=budget.log_slots {
-            let slots = 1 << log_slots;
-            let search = |shape| Search {
+        let choices = |shape| -> Result<Vec<Choice<'_>>> {
+            let search = Search {
                 llama,
                 calibration,
                 units,
                 packing: Packing::new(&llama.config, shape, budget.log_slots),
-                budget,
-                slots,
+                top: budget.top,
+                refresh: Refresh {
+                    slots: 4,
+                    bottom: budget.reserved,
+                },
             };
-            let (prompt, step) = (Shape::prompt(len, keys), Shape::step(len, keys));
-            let found = Self::within(&search(prompt), &search(step), keys <= len)?;
-            let Some(plan) = found else { continue };
-            let cost = plan.cost();
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            let periods = search.periods()?.into_iter();
+            let refreshes = periods.flat_map(|p| Refresh::of_period(p, budget.reserved));
+            refreshes
+                .map(|refresh| {
+                    Ok(Choice {
+                        search: Search { refresh, ..search },
+                        cost: cost(refresh)?,
+                    })
+                })
+                .collect()
+        };
+        let steps = keys.saturating_sub(len);
+        let prompts = choices(Shape::prompt(len, keys))?;
+        let step = if steps > 0 {
+            choices(Shape::step(len, keys))?
+        } else {
+            Vec::new()
+        };
+        let mut best: Option<(f64, Self)> = None;
+        for prompt in &prompts {
+            let found = prompt.with_steps(&step, steps)?;
+            if let Some((cost, plan)) = found
+                && best.as_ref().is_none_or(|(least, _)| cost < *least)
+            {
                 best = Some((cost, plan));
             }
         }
@@ -92,254 +147,165 @@ impl Plan {
             .ok_or_else(|| Error::Unplannable {
                 site: "the model".into(),
                 preset: format!("with {} levels", budget.top),
-                levels: budget.top - budget.bottom,
+                levels: budget.top - budget.reserved.min(FEW_LEVELS[0].0),
             })
-    }
-
-    /// The plan with bootstraps of at most the searches' slots, for a prompt that is all there is
-    /// or has steps behind it.
-    fn within(prompt: &Search<'_>, step: &Search<'_>, alone: bool) -> Result<Option<Self>> {
-        // Keys and values must be left at levels that the steps can use.
-        for floor in 0..=prompt.budget.top {
-            let Some(first) = prompt.run(&prompt.llama.caches(), floor)? else {
-                return Ok(None);
-            };
-            if alone {
-                return Ok(Some(prompt.finish(&first, None, step)));
-            }
-            if let Some(next) = step.run(&first.caches, 0)? {
-                return Ok(Some(prompt.finish(&first, Some(&next), step)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Relative time of the bootstraps: their diagonals grow with the root of the slots (counted
-    /// by dry runs: 256 slots take 1.05 times what 64 do, 2048 1.2 times, 8192 1.5 times).
-    fn cost(&self) -> f64 {
-        let (prompt, step) = self.bootstraps;
-        (prompt + step) as f64 * (1.0 + (self.slots as f64).sqrt() / 200.0)
     }
 }
 
-impl Search<'_> {
-    fn finish(&self, prompt: &Way, step: Option<&Way>, steps: &Search<'_>) -> Plan {
-        let lowered = self.lower(prompt.plan.clone(), prompt, &self.llama.caches());
-        let stepped = step.map(|way| steps.lower(way.plan.clone(), way, &prompt.caches));
-        let slots = self
-            .periods(&lowered)
-            .into_iter()
-            .chain(stepped.iter().flat_map(|plan| steps.periods(plan)))
-            .max()
-            .unwrap_or(4)
-            .max(4);
-        Plan {
-            bootstraps: (prompt.bootstraps, step.map_or(0, |way| way.bootstraps)),
-            prompt: lowered,
-            step: stepped.unwrap_or_default(),
-            slots,
-        }
-    }
-
-    fn levels<'b>(&'b self, plan: &'b PassPlan) -> Levels<'b> {
-        let bottom = self.budget.bottom;
-        let mut levels = Levels::new(self.units, self.packing, plan, bottom, &self.llama.config);
-        levels.slots = self.slots;
-        levels
-    }
-
-    fn positions(&self) -> Positions {
-        let shape = self.packing.shape();
-        Positions {
-            start: shape.start,
-            len: shape.tokens,
-        }
-    }
-
-    fn input(&self) -> Result<Leveled> {
-        let layout = self.packing.channels(self.llama.config.hidden)?;
-        let unit = self.units.of(Site::new(0, Role::Hidden))?;
-        Ok(Leveled {
-            level: self.budget.top,
-            unit,
-            count: layout.ciphertexts(),
-            prompt: false,
-            joined: false,
-        })
-    }
-
-    /// The cheapest way through the model, or none. `floor` is the least level of new keys and
-    /// values.
-    fn run(&self, caches: &[Cache<Leveled>], floor: usize) -> Result<Option<Way>> {
-        let input = self.input()?;
-        let start = Way {
-            bootstraps: 0,
-            plan: PassPlan::new(),
-            caches: caches.to_vec(),
-            hidden: input,
+impl Choice<'_> {
+    /// The cheapest plan with a prompt bootstrapped in this way, and the time of its bootstraps:
+    /// the prompt's and those of `count` steps.
+    fn with_steps(&self, steps: &[Choice<'_>], count: usize) -> Result<Option<(f64, Plan)>> {
+        let start = self.search.llama.caches();
+        let Some(mut first) = self.search.run(&start, 0)? else {
+            return Ok(None);
         };
-        let mut ways = BTreeMap::from([(usize::MAX, start)]);
-        for layer in 0..self.llama.layers.len() {
-            let mut next: BTreeMap<usize, Way> = BTreeMap::new();
-            for way in ways.values() {
-                for candidate in self.layer(layer, way, floor)? {
-                    let level = candidate.hidden.level;
-                    let cheaper = next
-                        .get(&level)
-                        .is_none_or(|w| candidate.bootstraps < w.bootstraps);
-                    if cheaper {
-                        next.insert(level, candidate);
-                    }
-                }
-            }
-            // A lower level at no lower price is of no use.
-            let mut best = usize::MAX;
-            ways = next
-                .into_iter()
-                .rev()
-                .filter(|(_, way)| {
-                    let better = way.bootstraps < best;
-                    best = best.min(way.bootstraps);
-                    better
-                })
-                .collect();
-        }
-        let end = Site::new(self.llama.config.layers, Role::Hidden);
-        let mut done: Option<Way> = None;
-        for mut way in ways.into_values() {
-            if way.hidden.level < 1 {
-                if way.hidden.level < self.budget.bottom {
-                    continue;
-                }
-                way.bootstraps += way.hidden.count;
-                way.plan.insert(end, self.budget.top);
-            }
-            if done.as_ref().is_none_or(|d| way.bootstraps < d.bootstraps) {
-                done = Some(way);
-            }
-        }
-        Ok(done)
-    }
-
-    /// All useful ways on from `way` through one layer.
-    fn layer(&self, index: usize, way: &Way, floor: usize) -> Result<Vec<Way>> {
-        let none = PassPlan::new();
-        let follow = |chosen: &BTreeSet<Site>| -> Result<(Leveled, Cache<Leveled>, Levels<'_>)> {
-            let mut levels = self.levels(&none);
-            levels.chosen = Some((chosen.clone(), self.budget.top));
-            let mut cache = way.caches[index].clone();
-            let normed = (index == 0).then_some(way.hidden);
-            let hidden = self.llama.layers[index].forward(
-                &mut levels,
-                &self.calibration.circuit.layers[index],
-                way.hidden,
-                normed.as_ref(),
-                &mut cache,
-                self.positions(),
-            )?;
-            Ok((hidden, cache, levels))
-        };
-        let candidates = self.candidates(index)?;
-        let mut found: BTreeMap<usize, Way> = BTreeMap::new();
-        for bits in 0_u32..1 << candidates.len() {
-            let chosen: BTreeSet<Site> = candidates
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| bits >> i & 1 == 1)
-                .map(|(_, site)| *site)
-                .collect();
-            let Ok((hidden, cache, levels)) = follow(&chosen) else {
-                continue;
+        let price = |first: &Way| first.bootstraps as f64 * self.cost;
+        if count == 0 {
+            let prompt = self.place(&first, &start, &|_, _| true);
+            let step = Placed {
+                sites: PassPlan::new(),
+                bootstraps: 0,
+                ..prompt.clone()
             };
-            let low = cache
-                .entries
-                .as_ref()
-                .is_some_and(|(k, v)| k.level.min(v.level) < floor);
-            let bootstraps = way.bootstraps + levels.bootstraps;
-            let dearer = found
-                .range(hidden.level..)
-                .any(|(_, w)| w.bootstraps <= bootstraps);
-            if low || dearer {
-                continue;
-            }
-            let mut plan = way.plan.clone();
-            plan.extend(chosen.iter().map(|site| (*site, self.budget.top)));
-            let mut caches = way.caches.clone();
-            caches[index] = cache;
-            found.insert(
-                hidden.level,
-                Way {
-                    bootstraps,
-                    plan,
-                    caches,
-                    hidden,
-                },
-            );
+            return Ok(Some((price(&first), Plan { prompt, step })));
         }
-        Ok(found.into_values().collect())
-    }
-
-    /// The candidates of a layer, met when levels never run out.
-    fn candidates(&self, index: usize) -> Result<Vec<Site>> {
-        let none = PassPlan::new();
-        let mut levels = self.levels(&none);
-        let plenty = Leveled {
-            level: 1 << 20,
-            ..self.input()?
+        let least = cheapest(steps, &at_level(&first.caches, self.search.top))?;
+        let Some(least) = least.map(|(cost, ..)| cost * count as f64) else {
+            return Ok(None);
         };
-        let normed = (index == 0).then_some(plenty);
-        let mut cache = Cache::default();
-        self.llama.layers[index].forward(
-            &mut levels,
-            &self.calibration.circuit.layers[index],
-            plenty,
-            normed.as_ref(),
-            &mut cache,
-            self.positions(),
-        )?;
-        Ok(levels.candidates)
-    }
-
-    /// Lowers the level after each bootstrap while the pass still runs and leaves its cache at the
-    /// levels it had.
-    fn lower(&self, mut plan: PassPlan, way: &Way, caches: &[Cache<Leveled>]) -> PassPlan {
-        let sites: Vec<Site> = plan.keys().copied().collect();
-        for site in sites {
-            while let Some(level) = plan[&site].checked_sub(1) {
-                let kept = plan.insert(site, level);
-                if !self.runs(&plan, way, caches) {
-                    plan.insert(site, kept.unwrap_or(self.budget.top));
-                    break;
+        let mut best: Option<(f64, Plan)> = None;
+        // Keys and values must be left at levels that the steps can use: `floor` at least.
+        for floor in 1..=self.search.top + 1 {
+            let reach = |best: &Option<(f64, Plan)>| {
+                let bound = price(&first) + least;
+                best.as_ref().is_none_or(|(cost, _)| bound < *cost)
+            };
+            if !reach(&best) {
+                break;
+            }
+            if let Some((cost, step, next)) = cheapest(steps, &first.caches)? {
+                let cost = price(&first) + count as f64 * cost;
+                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                    // A step leaves its cache to another; from there on levels stay.
+                    let search = step.search;
+                    let again = |sites: &_, left: &[_]| search.follow(sites, left).is_some();
+                    let step = step.place(&next, &first.caches, &again);
+                    let twice = |_: &PassPlan, left: &[_]| {
+                        let left = search.follow(&step.sites, left);
+                        left.is_some_and(|left| again(&step.sites, &left))
+                    };
+                    let prompt = self.place(&first, &start, &twice);
+                    best = Some((cost, Plan { prompt, step }));
                 }
             }
+            match self.search.run(&start, floor)? {
+                Some(way) => first = way,
+                None => break,
+            }
         }
-        plan
+        Ok(best)
     }
 
-    fn runs(&self, plan: &PassPlan, way: &Way, caches: &[Cache<Leveled>]) -> bool {
-        let mut levels = self.levels(plan);
-        let mut caches = caches.to_vec();
-        let Ok(x) = self.input() else { return false };
-        let input = Embedded {
-            hidden: x,
-            normed: x,
+    fn place(
+        &self,
+        way: &Way,
+        caches: &[Cache<Leveled>],
+        then: &dyn Fn(&PassPlan, &[Cache<Leveled>]) -> bool,
+    ) -> Placed {
+        Placed {
+            sites: self.search.lower(way, caches, then),
+            bootstraps: way.bootstraps,
+            refresh: self.search.refresh,
+        }
+    }
+}
+
+/// The cheapest of some choices behind `caches`, with the time of its bootstraps.
+fn cheapest<'c, 'a>(
+    choices: &'c [Choice<'a>],
+    caches: &[Cache<Leveled>],
+) -> Result<Option<(f64, &'c Choice<'a>, Way)>> {
+    let mut found: Option<(f64, &Choice<'a>, Way)> = None;
+    for choice in choices {
+        let Some(way) = choice.search.run(caches, 0)? else {
+            continue;
         };
-        let circuit = &self.calibration.circuit;
-        let done = self
-            .llama
-            .forward(&mut levels, circuit, input, &mut caches, self.positions());
-        let entries = |c: &Cache<Leveled>| c.entries.map(|(k, v)| (k.level, v.level));
-        done.is_ok()
-            && caches
-                .iter()
-                .zip(&way.caches)
-                .all(|(a, b)| entries(a) >= entries(b))
+        let cost = way.bootstraps as f64 * choice.cost;
+        if found.as_ref().is_none_or(|(least, ..)| cost < *least) {
+            found = Some((cost, choice, way));
+        }
+    }
+    Ok(found)
+}
+
+/// Caches whose entries are at `level`.
+fn at_level(caches: &[Cache<Leveled>], level: usize) -> Vec<Cache<Leveled>> {
+    let raise = |x: Leveled| Leveled { level, ..x };
+    let mut caches = caches.to_vec();
+    for cache in &mut caches {
+        cache.entries = cache.entries.map(|(k, v)| (raise(k), raise(v)));
+    }
+    caches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded;
+
+    fn plan(cost: &dyn Fn(Refresh) -> f64, (len, keys): (usize, usize)) -> (Plan, Vec<Refresh>) {
+        let llama = embedded::source().expect("built in").llama;
+        let calibration = embedded::calibration(&llama).expect("built in");
+        let units = Units::new(&llama, &calibration).expect("calibrated");
+        let budget = Budget {
+            log_slots: 15,
+            reserved: 3,
+            top: 16,
+        };
+        let tried = std::cell::RefCell::new(Vec::new());
+        let cost = |refresh| {
+            tried.borrow_mut().push(refresh);
+            Ok(cost(refresh))
+        };
+        let plan = Plan::new(&llama, &calibration, &units, budget, (len, keys), &cost);
+        let plan = plan.expect("levels enough");
+        for (shape, placed) in [
+            (Shape::prompt(len, keys), &plan.prompt),
+            (Shape::step(len, keys), &plan.step),
+        ] {
+            let packing = Packing::new(&llama.config, shape, budget.log_slots);
+            assert_eq!(placed.bootstraps, placed.sites.len());
+            for (site, level) in &placed.sites {
+                let period = packing.of_site(*site, &llama.config).expect("a site");
+                assert!(period <= placed.refresh.slots, "{site}");
+                assert!(*level > placed.refresh.bottom && *level <= budget.top);
+            }
+        }
+        (plan, tried.into_inner())
     }
 
-    /// Periods of the tensors that a plan bootstraps.
-    fn periods(&self, plan: &PassPlan) -> Vec<usize> {
-        plan.keys()
-            .filter_map(|site| self.packing.of_site(*site, &self.llama.config).ok())
-            .collect()
+    #[test]
+    fn steps_are_refreshed_with_fewer_slots_and_levels_than_the_prompt() {
+        let by_slots = |refresh: Refresh| (refresh.slots as f64).sqrt() + 200.0;
+        let (plan, tried) = plan(&by_slots, (16, 23));
+        assert!(plan.step.refresh.slots < plan.prompt.refresh.slots);
+        assert_eq!(plan.step.refresh.bottom, 1);
+        assert!(plan.step.bootstraps > 0);
+        assert!(tried.iter().any(|refresh| refresh.bottom == 3), "{tried:?}");
+    }
+
+    #[test]
+    fn the_price_of_a_bootstrap_decides() {
+        // Where the level that one level of SlotsToCoeffs saves has its price, two are taken.
+        let dear = |refresh: Refresh| if refresh.bottom == 1 { 100.0 } else { 1.0 };
+        assert_eq!(plan(&dear, (16, 23)).0.step.refresh.bottom, 2);
+    }
+
+    #[test]
+    fn a_prompt_without_steps_needs_no_plan_for_them() {
+        let (plan, _) = plan(&|_| 1.0, (16, 16));
+        assert!(plan.prompt.bootstraps > 0 && plan.step.sites.is_empty());
+        assert_eq!(plan.step.refresh, plan.prompt.refresh);
     }
 }

@@ -90,34 +90,75 @@ impl<B: Backend> Encrypted<'_, B> {
         }
     }
 
-    /// A batch of as many copies of the one ciphertext `x` as `count`.
-    pub(super) fn copies(&self, x: &Ciphertext<B>, count: usize) -> Result<Ciphertext<B>> {
-        if x.count() == count {
-            return Ok(x.clone());
-        }
-        Ok(self.ev.join(&vec![x.clone(); count])?)
-    }
-
-    /// `f(u) * factor` for the argument `u` of the tensor `x`.
-    pub(super) fn product(
+    /// `f(u) * factor` for the argument `u` of the tensor `x` and each factor, named by its site.
+    /// Factors of one level, scale and change of unit share one evaluation.
+    pub(super) fn products(
         &mut self,
         x: &Tensor<B>,
         u: &Ciphertext<B>,
         f: &Fit,
-        factor: &Tensor<B>,
-        site: Site,
-    ) -> Result<Tensor<B>> {
-        let unit = self.units.of(site)?;
-        let batch = &self.turned(factor, x.part)?;
-        let late = u.level().saturating_sub(batch.level());
-        let plan = Plan::with_factor(&Self::series(f, factor.unit / unit)?, late as u32);
+        factors: &[(&Tensor<B>, Site)],
+    ) -> Result<Vec<Tensor<B>>> {
+        let mut batches = Vec::with_capacity(factors.len());
+        let mut units = Vec::with_capacity(factors.len());
+        for (factor, site) in factors {
+            batches.push(self.turned(factor, x.part)?);
+            units.push((factor.unit, self.units.of(*site)?));
+        }
+        let alike = |i: usize| {
+            let change = |(from, to): (f64, f64)| from / to;
+            batches[i].level() == batches[0].level()
+                && batches[i].scale() == batches[0].scale()
+                && (change(units[i]) / change(units[0]) - 1.0).abs() < 1e-12
+        };
+        let together = if (0..factors.len()).all(alike) {
+            factors.len().max(1)
+        } else {
+            1
+        };
+        let mut products = Vec::with_capacity(factors.len());
+        for (start, batch) in (0..).step_by(together).zip(batches.chunks(together)) {
+            let (from, to) = units[start];
+            let mut values = self.times(u, f, batch, from / to)?.into_iter();
+            for ((factor, site), (_, unit)) in factors[start..].iter().zip(&units[start..]) {
+                let Some(value) = values.next() else { break };
+                let layout = factor.packed.layout().clone();
+                let product = self.tensor(layout, &value, *unit, *site)?;
+                products.push(Tensor {
+                    part: x.part.or(factor.part),
+                    ..product
+                });
+            }
+        }
+        Ok(products)
+    }
+
+    /// `change f(u) z` for each batch `z`, all of one level and scale.
+    fn times(
+        &self,
+        u: &Ciphertext<B>,
+        f: &Fit,
+        factors: &[Ciphertext<B>],
+        change: f64,
+    ) -> Result<Vec<Ciphertext<B>>> {
+        let all = match factors {
+            [one] => one.clone(),
+            several => self.ev.join(several)?,
+        };
+        let late = u.level().saturating_sub(all.level());
+        let plan = Plan::with_factor(&Self::series(f, change)?, late as u32);
         let scale = self.scale_below("apply_times", u.level(), plan.depth() as usize)?;
-        let u = self.copies(u, batch.count())?;
-        let y = self.ev.polynomial_times(&u, &plan, batch, scale)?;
-        let product = self.tensor(factor.packed.layout().clone(), &y, unit, site)?;
-        Ok(Tensor {
-            part: x.part.or(factor.part),
-            ..product
-        })
+        let products = self.ev.polynomial_times(u, &plan, &all, scale)?;
+        if factors.len() == 1 {
+            return Ok(vec![products]);
+        }
+        let mut start = 0;
+        let mut each = Vec::with_capacity(factors.len());
+        for factor in factors {
+            let end = start + factor.count();
+            each.push(self.ev.slice(&products, start..end)?);
+            start = end;
+        }
+        Ok(each)
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ckks_math::backend::dry_run::DryRun;
 use ckks_math::backend::packed::packed_row_len;
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::keys::{EvaluationKeys, KeyRequest, merge_demand};
 use ckks_math::params::Params;
 use ckks_math::wire::key_set_len;
@@ -15,7 +14,7 @@ use he_linalg::Packed;
 use crate::encrypted::{Event, Tensor};
 use crate::error::Result;
 use crate::model::Embedded;
-use crate::protocol::pass;
+use crate::protocol::pass::{self, Bootstrappers};
 use crate::protocol::session::Setup;
 
 /// Work of one pass.
@@ -79,11 +78,7 @@ pub fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
 /// Follows the first `passes` passes of a session; `progress` is told how many are done.
 pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
-    let options = BootstrapOptions {
-        resident: false,
-        ..setup.bootstrap
-    };
-    let bootstrapper = Bootstrapper::new(&context, setup.plan.slots, options)?;
+    let bootstrappers = Bootstrappers::new(&context, setup)?;
     let keys = Arc::new(EvaluationKeys::recording());
     let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
     let mut caches = setup.llama.caches();
@@ -111,7 +106,7 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
         };
         pass::run(
             setup,
-            (&ev, &bootstrapper),
+            (&ev, &bootstrappers),
             index,
             input,
             &mut caches,
@@ -124,7 +119,7 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
     Ok(Demand {
         keys: merge_demand(&setup.params, &keys.demand()),
         passes: work,
-        failure_log2: bootstrapper.failure_log2(),
+        failure_log2: bootstrappers.failure_log2(),
         working_bytes: context.backend().peak().blocks,
     })
 }

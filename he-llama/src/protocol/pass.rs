@@ -1,18 +1,58 @@
 //! One pass of the model on any backend: by the server on ciphertexts, by a dry run on shapes.
 
-use ckks_math::Evaluator;
+use std::sync::Arc;
+
 use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
+use ckks_math::{Context, Evaluator};
 
-use crate::encrypted::{Encrypted, Event, Tensor};
+use crate::encrypted::{Encrypted, Event, Refresh, Tensor};
 use crate::error::Result;
 use crate::model::{Cache, Embedded, Output, Positions};
 use crate::protocol::session::Setup;
 
+/// The bootstrappers of a session: the prompt's and the steps', one where they are alike.
+pub struct Bootstrappers<B: Backend> {
+    prompt: Arc<Bootstrapper<B>>,
+    step: Arc<Bootstrapper<B>>,
+}
+
+impl<B: Backend> Bootstrappers<B> {
+    /// Those that the plan of `setup` takes.
+    pub fn new(context: &Context<B>, setup: &Setup) -> Result<Self> {
+        let [prompt, step] = [&setup.plan.prompt, &setup.plan.step].map(|placed| placed.refresh);
+        let make = |refresh: Refresh| -> Result<Arc<Bootstrapper<B>>> {
+            let bootstrapper = Bootstrapper::new(context, refresh.slots, refresh.options())?;
+            Ok(Arc::new(bootstrapper))
+        };
+        let of_prompt = make(prompt)?;
+        let step = if step == prompt {
+            Arc::clone(&of_prompt)
+        } else {
+            make(step)?
+        };
+        Ok(Self {
+            prompt: of_prompt,
+            step,
+        })
+    }
+
+    /// log2 of the probability that a bootstrap garbles its result, at most.
+    pub fn failure_log2(&self) -> f64 {
+        let [prompt, step] = [&self.prompt, &self.step].map(|b| b.failure_log2());
+        prompt.max(step)
+    }
+
+    /// The one of pass `index`.
+    pub fn of(&self, index: usize) -> &Bootstrapper<B> {
+        if index == 0 { &self.prompt } else { &self.step }
+    }
+}
+
 /// Runs pass `index` of a session; `caches` grow by its positions.
 pub fn run<B: Backend>(
     setup: &Setup,
-    (ev, bootstrapper): (&Evaluator<B>, &Bootstrapper<B>),
+    (ev, bootstrappers): (&Evaluator<B>, &Bootstrappers<B>),
     index: usize,
     input: Embedded<Tensor<B>>,
     caches: &mut [Cache<Tensor<B>>],
@@ -21,7 +61,7 @@ pub fn run<B: Backend>(
     let shape = setup.session.shape(index);
     let mut machine = Encrypted {
         ev,
-        bootstrapper,
+        bootstrapper: bootstrappers.of(index),
         config: &setup.llama.config,
         units: &setup.units,
         plan: setup.pass_plan(index),

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use ckks_math::backend::Backend;
-use ckks_math::bootstrap::Bootstrapper;
 use ckks_math::keys::{EvaluationKeys, KeyRequest};
 use ckks_math::wire::{KeySetReader, Wire, key_set_len};
 use ckks_math::{Ciphertext, Context, Error as SchemeError, Evaluator};
@@ -15,7 +14,7 @@ use crate::error::{MessageFault, Result};
 use crate::model::{Cache, Embedded};
 use crate::protocol::client::{batch_limit, pass_at, read_batch};
 use crate::protocol::envelope::{self, Header, Kind};
-use crate::protocol::pass;
+use crate::protocol::pass::{self, Bootstrappers};
 use crate::protocol::session::{Session, Setup};
 
 /// Holds the weights, the evaluation keys and the encrypted key/value caches.
@@ -50,7 +49,7 @@ pub struct Server<B: Backend> {
     setup: Arc<Setup>,
     key: String,
     evaluator: Evaluator<B>,
-    bootstrapper: Bootstrapper<B>,
+    bootstrappers: Bootstrappers<B>,
     caches: Vec<Cache<Tensor<B>>>,
     position: usize,
 }
@@ -97,13 +96,13 @@ impl<B: Backend> Server<B> {
             progress(i + 1, listed.len());
         }
         envelope::expect_end(kind, keys)?;
-        let bootstrapper = Bootstrapper::new(&context, setup.plan.slots, setup.bootstrap)?;
+        let bootstrappers = Bootstrappers::new(&context, setup)?;
         let caches = setup.llama.caches();
         Ok(Self {
             setup: Arc::clone(setup),
             key: header.key,
             evaluator: Evaluator::new(context, Arc::new(loaded)),
-            bootstrapper,
+            bootstrappers,
             caches,
             position: 0,
         })
@@ -159,7 +158,7 @@ impl<B: Backend> Server<B> {
         envelope::expect_end(kind, &mut input)?;
 
         let mut caches = self.caches.clone();
-        let tools = (&self.evaluator, &self.bootstrapper);
+        let tools = (&self.evaluator, &self.bootstrappers);
         let output = pass::run(setup, tools, index, embedded, &mut caches, report)?;
         let units = vec![output.raw.unit(), output.mean_square.unit()];
         let header = Header { units, ..header };

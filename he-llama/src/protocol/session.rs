@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use ckks_math::backend::dry_run::DryRun;
+use ckks_math::backend::dry_run::{DryRun, KernelTimes};
 use ckks_math::backend::{Limits, RingKind};
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_cost};
 use ckks_math::params::{Params, ParamsLiteral, preset, preset_names};
 use ckks_math::{Context, Error as SchemeError};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibration, fingerprint};
-use crate::encrypted::{Budget, Packing, PassPlan, Plan, Shape, Units};
+use crate::encrypted::{Budget, Packing, PassPlan, Plan, Refresh, Shape, Units};
 use crate::error::{Error, Result};
 use crate::model::{Llama, Role, Site};
 
@@ -18,10 +18,21 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
-/// Largest number of slots for which two levels suffice for SlotsToCoeffs.
-const FEW_SLOTS: usize = 1 << 13;
-/// Its levels for up to that many slots; what it leaves is the circuit's.
-const FEW_LEVELS: usize = 2;
+/// Times of kernels on one core with AVX-512 (IFMA); plans depend on their ratios alone.
+const TIMES: KernelTimes = KernelTimes {
+    degree: 1 << 16,
+    ntt_limb_ns: 110e3,
+    base_convert_pair_ns: 8e3,
+    dot_key_product_ns: 25e3,
+    multiply_limb_ns: 50e3,
+    add_limb_ns: 40e3,
+    automorphism_limb_ns: 50e3,
+    copy_limb_ns: 35e3,
+    gemm_product_ns: 0.0,
+    transfer_byte_ns: 0.08,
+    call_ns: 3e3,
+    threads: 1,
+};
 
 /// Names a session: everything that keys and messages depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,8 +137,6 @@ pub struct Setup {
     pub budget: Budget,
     /// Where bootstraps go.
     pub plan: Plan,
-    /// How bootstraps are made.
-    pub bootstrap: BootstrapOptions,
 }
 
 impl Setup {
@@ -165,29 +174,18 @@ impl Setup {
             tokens,
         };
         let units = Units::new(llama, calibration)?;
-        let place = |levels: Option<usize>| -> Result<(Budget, Plan, BootstrapOptions)> {
-            let bootstrap = BootstrapOptions {
-                slots_to_coeffs_levels: levels,
-                ..BootstrapOptions::default()
-            };
-            let budget = budget(&params, bootstrap)?;
-            let keys = session.positions();
-            let plan = Plan::new(llama, calibration, &units, budget, prompt, keys);
-            let plan = plan.map_err(|error| match error {
-                Error::Unplannable { site, levels, .. } => Error::Unplannable {
-                    site,
-                    preset: preset.to_owned(),
-                    levels,
-                },
-                other => other,
-            })?;
-            Ok((budget, plan, bootstrap))
-        };
-        let mut placed = place(Some(FEW_LEVELS))?;
-        if placed.1.slots > FEW_SLOTS {
-            placed = place(None)?;
-        }
-        let (budget, plan, bootstrap) = placed;
+        let budget = budget(&params)?;
+        let length = (prompt, session.positions());
+        let cost = |refresh| seconds(&params, refresh);
+        let plan = Plan::new(llama, calibration, &units, budget, length, &cost);
+        let plan = plan.map_err(|error| match error {
+            Error::Unplannable { site, levels, .. } => Error::Unplannable {
+                site,
+                preset: preset.to_owned(),
+                levels,
+            },
+            other => other,
+        })?;
         let (llama, calibration) = (Arc::clone(llama), Arc::clone(calibration));
         let setup = Self {
             session,
@@ -197,7 +195,6 @@ impl Setup {
             units,
             budget,
             plan,
-            bootstrap,
         };
         Ok(Arc::new(setup))
     }
@@ -214,9 +211,9 @@ impl Setup {
     /// Bootstraps of pass `index`.
     pub fn pass_plan(&self, index: usize) -> &PassPlan {
         if index == 0 {
-            &self.plan.prompt
+            &self.plan.prompt.sites
         } else {
-            &self.plan.step
+            &self.plan.step.sites
         }
     }
 
@@ -274,23 +271,19 @@ pub fn bootstrapping() -> Vec<&'static str> {
 }
 
 /// Levels between two bootstraps, of any number of slots.
-fn budget(params: &Params, options: BootstrapOptions) -> Result<Budget> {
+fn budget(params: &Params) -> Result<Budget> {
     let context = Context::new(params.clone(), DryRun::default())?;
-    let options = BootstrapOptions {
-        resident: false,
-        ..options
-    };
-    let few = Bootstrapper::new(&context, 4, options)?;
+    let few = Bootstrapper::new(&context, 4, BootstrapOptions::default())?;
     let literal = params.literal().bootstrap.as_ref();
-    let reserved = literal.map_or(1, |b| b.slots_to_coeffs_levels);
-    let bottom = options
-        .slots_to_coeffs_levels
-        .unwrap_or(reserved)
-        .clamp(1, reserved);
-    let log_slots = params.max_slots().trailing_zeros();
     Ok(Budget {
-        log_slots,
-        bottom,
+        log_slots: params.max_slots().trailing_zeros(),
+        reserved: literal.map_or(1, |b| b.slots_to_coeffs_levels),
         top: few.output_level(),
     })
+}
+
+/// Seconds of a bootstrap, from a dry run's counts.
+fn seconds(params: &Params, refresh: Refresh) -> Result<f64> {
+    let cost = refresh_cost(params, refresh.slots, refresh.options(), false)?;
+    Ok(TIMES.seconds(&cost.counts))
 }

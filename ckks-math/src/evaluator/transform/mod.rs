@@ -60,13 +60,22 @@ impl<B: Backend> Evaluator<B> {
         x: &Ciphertext<B>,
         transform: &EncodedTransform<B>,
     ) -> Result<Ciphertext<B>> {
-        let raised = self.transform_raised(x, &[transform])?;
-        let raised = raised.first().ok_or(Error::SlotMismatch {
+        let mut results = self.transform_many_rescaled(x, &[transform])?;
+        results.pop().ok_or(Error::SlotMismatch {
             op: "transform",
             found: 0,
             expected: 1,
-        })?;
-        self.lower(raised)
+        })
+    }
+
+    /// As [`Evaluator::transform_many`], rescaled.
+    pub fn transform_many_rescaled(
+        &self,
+        x: &Ciphertext<B>,
+        transforms: &[&EncodedTransform<B>],
+    ) -> Result<Vec<Ciphertext<B>>> {
+        let raised = self.transform_raised(x, transforms)?;
+        raised.iter().map(|raised| self.lower(raised)).collect()
     }
 
     fn transform_raised(

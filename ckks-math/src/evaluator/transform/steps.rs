@@ -172,7 +172,11 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// `sum <- sum + y`.
-    pub(super) fn add_sum(&self, sum: &mut Option<B::Block>, y: Option<B::Block>) -> Result<()> {
+    pub(in crate::evaluator) fn add_sum(
+        &self,
+        sum: &mut Option<B::Block>,
+        y: Option<B::Block>,
+    ) -> Result<()> {
         match (sum.as_mut(), y) {
             (_, None) => {}
             (None, some) => *sum = some,

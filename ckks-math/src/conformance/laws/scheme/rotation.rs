@@ -46,7 +46,7 @@ pub fn rotations_match_the_clear<B: Backend>(backend: &B) -> Verdict {
                 &map(&x, |a| a.conj()),
                 switched,
             )?;
-            // log2(count) doublings: the sum has count times the first error at most.
+            // The sum of count slots has count times the first error at most.
             for (stride, count) in [(1, 4), (slots / 2, 2), (1, 1)] {
                 let wanted = (1..count).fold(x.clone(), |sum: Batch, i| {
                     zip(&sum, &rotated(&x, (i * stride) as i64), |a, b| a + b)
