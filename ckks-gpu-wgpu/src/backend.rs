@@ -24,8 +24,16 @@ impl WgpuBackend {
     pub fn open_with(adapter: usize, options: Options) -> Result<Self> {
         let card = Card::open(adapter, options)?;
         Ok(Self {
-            pool: Pool::new(Queue::new(card)),
+            pool: Pool::new(Queue::new(card), options),
         })
+    }
+
+    /// The same device with a memory pool of its own, and other options of memory.
+    #[must_use]
+    pub fn with_own_pool(&self, options: Options) -> Self {
+        Self {
+            pool: Pool::new(self.pool.queue().clone(), options),
+        }
     }
 
     /// The adapters of this machine, none if there is no driver of Vulkan, Metal or DirectX 12.

@@ -54,20 +54,20 @@ impl Rows {
     pub fn new(pool: &Pool, count: usize, limbs: Limbs, degree: usize) -> Result<Self> {
         let words = self::count(limbs) * degree;
         let card = pool.queue().card();
-        let fitting = card.largest as usize / (4 * words.max(1));
-        if fitting == 0 {
+        let bytes = 4 * words as u64;
+        if bytes > card.largest {
             return Err(Error::Unsupported {
                 backend: format!("wgpu ({})", card.name),
                 what: format!(
-                    "a polynomial of {} bytes in buffers of at most {}",
-                    4 * words,
+                    "a polynomial of {bytes} bytes in buffers of at most {}",
                     card.largest
                 ),
                 way_out: "use fewer primes, a smaller ring, or an adapter with larger buffers"
                     .into(),
             });
         }
-        let each = fitting.min(count).max(1);
+        let fitting = (pool.piece() / bytes.max(1)).max(1);
+        let each = (fitting as usize).min(count).max(1);
         let buffers = (0..count)
             .step_by(each)
             .map(|first| pool.take(words * each.min(count - first)))

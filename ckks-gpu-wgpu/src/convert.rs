@@ -34,7 +34,7 @@ impl WgpuBackend {
         let split = Elements {
             each: lines(0, digits),
             extra: &[digit_size as u32, sources as u32],
-            also: &[(5, words)],
+            also: &[(4, words)],
             ..Elements::over("digits", rows, &views)
         };
         self.launch(t, &split)?;
@@ -52,7 +52,7 @@ impl WgpuBackend {
                 special,
                 q_total,
             ],
-            also: &[(6, words)],
+            also: &[(5, words)],
             ..Elements::over("convert", digits * rows, &views)
         };
         self.launch(t, &sum)?;

@@ -70,9 +70,9 @@ impl WgpuBackend {
         ]);
         let bound = [
             (1, t.primes()),
-            to.bound(&run, 0, 3),
-            from.bound(&run, 1, 4),
-            (5, matrix.buffers[m].raw()),
+            to.bound(&run, 0, 2),
+            from.bound(&run, 1, 3),
+            (4, matrix.buffers[m].raw()),
         ];
         self.dispatch(&args, "gemm", self.threads(), factors, &bound)
     }

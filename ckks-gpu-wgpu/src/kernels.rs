@@ -15,7 +15,7 @@ pub struct Program {
 }
 
 /// The binding of the block that a kernel writes.
-const OUT: u32 = 3;
+const OUT: u32 = 2;
 
 const PORTABLE: &str = include_str!("../wgsl/multiply_portable.wgsl");
 const LONG: &str = include_str!("../wgsl/multiply_long.wgsl");
@@ -143,8 +143,8 @@ impl Kernels {
         }
     }
 
-    /// The pipeline of a kernel that is launched with some buffers at `bindings`, beside its arguments
-    /// and constants.
+    /// The pipeline of a kernel that is launched with some buffers at `bindings`,
+    /// beside its arguments.
     pub fn pipeline(
         &self,
         card: &Card,
@@ -169,8 +169,7 @@ impl Kernels {
             };
             card.device.create_shader_module(descriptor)
         });
-        let entries: Vec<_> = [0, 2]
-            .into_iter()
+        let entries: Vec<_> = std::iter::once(0)
             .chain(bindings)
             .map(layout_entry)
             .collect();
@@ -209,17 +208,13 @@ impl Kernels {
 
 /// What lies at a binding of `blocks.wgsl`.
 fn layout_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
-    let ty = match binding {
-        0 => wgpu::BufferBindingType::Uniform,
-        _ => wgpu::BufferBindingType::Storage {
-            read_only: binding != OUT,
-        },
-    };
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer {
-            ty,
+            ty: wgpu::BufferBindingType::Storage {
+                read_only: binding != OUT,
+            },
             has_dynamic_offset: false,
             min_binding_size: None,
         },

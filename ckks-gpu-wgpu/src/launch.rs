@@ -25,10 +25,9 @@ impl Arguments {
         let mut words = [0; 64];
         words[..4].copy_from_slice(&self.each);
         words[4..44].copy_from_slice(self.operands.as_flattened());
-        // The place of the constants, between them, is the queue's.
         words[44] = self.log_n;
         words[45] = self.total;
-        words[47] = self.flags;
+        words[46] = self.flags;
         words[48..].copy_from_slice(&self.extra);
         words
     }
@@ -82,7 +81,7 @@ impl WgpuBackend {
             let mut bound = vec![(1, t.primes())];
             for (k, view) in work.views.iter().enumerate() {
                 args.operands[k] = view.words(&run, k);
-                bound.push(view.bound(&run, k, 3 + k as u32));
+                bound.push(view.bound(&run, k, 2 + k as u32));
             }
             bound.extend(work.also);
             self.dispatch(&args, work.kernel, self.threads(), work.constants, &bound)?;

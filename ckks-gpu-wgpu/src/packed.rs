@@ -43,8 +43,8 @@ impl WgpuBackend {
     ) -> Result<Block> {
         let out = self.block(t, coefficients.len().div_ceil(m), basis)?;
         // Two words a coefficient: a row of them always fits, since a line of N words does.
-        let largest = self.pool.queue().card().largest as usize;
-        let together = (largest.min(STAGED) / (8 * m)).max(1);
+        let piece = self.pool.piece() as usize;
+        let together = (piece.min(STAGED) / (8 * m)).max(1);
         for (piece, coefficients) in coefficients.chunks(together * m).enumerate() {
             let words: &[u32] = bytemuck::cast_slice(coefficients);
             let staged = self.stage(words)?;
@@ -53,7 +53,7 @@ impl WgpuBackend {
             let views = [out.rows.from(first)];
             let work = Elements {
                 extra: &[m.trailing_zeros(), coefficients.len() as u32, first as u32],
-                also: &[(4, staged.raw())],
+                also: &[(3, staged.raw())],
                 ..Elements::over("embed", rows, &views)
             };
             self.launch(t, &work)?;
@@ -138,7 +138,7 @@ impl WgpuBackend {
         let work = Elements {
             flags: u32::from(begun),
             extra: &extra,
-            also: &[(8, ys.rows.buffers[buffer].raw())],
+            also: &[(7, ys.rows.buffers[buffer].raw())],
             ..Elements::over("sum_products", out.shape.rows, &views)
         };
         self.launch(t, &work)
@@ -172,7 +172,7 @@ impl WgpuBackend {
             let work = Elements {
                 constants: &constants,
                 extra: &[basis.limbs() as u32],
-                also: &[(4, staged.raw())],
+                also: &[(3, staged.raw())],
                 ..Elements::over("unpack", 1, &views)
             };
             self.launch(t, &work)?;
@@ -186,7 +186,7 @@ impl WgpuBackend {
             total: words as u32,
             ..Arguments::default()
         };
-        let bound = [(3, found.rows.buffers[0].raw()), (4, x.raw())];
+        let bound = [(2, found.rows.buffers[0].raw()), (3, x.raw())];
         self.dispatch(&args, "find_nonzero", self.threads(), &[], &bound)
     }
 }

@@ -3,7 +3,7 @@
 //! All work on a device is in one order, so memory that is freed is handed out again at once: what is
 //! recorded later runs later.
 
-use crate::driver::{Dispatch, Queue};
+use crate::driver::{Dispatch, Options, Queue};
 use crate::launch::Arguments;
 use ckks_math::Result;
 use ckks_math::backend::MemoryUse;
@@ -24,6 +24,7 @@ pub struct Pool(Arc<Shared>);
 
 struct Shared {
     queue: Arc<Queue>,
+    options: Options,
     state: Mutex<State>,
     poison: AtomicBool,
 }
@@ -41,17 +42,27 @@ pub struct Buffer {
 }
 
 impl Pool {
-    /// An empty pool of a device.
-    pub fn new(queue: Arc<Queue>) -> Self {
+    /// An empty pool of a device; of the options it takes those of memory.
+    pub fn new(queue: Arc<Queue>, options: Options) -> Self {
         Self(Arc::new(Shared {
             queue,
+            options,
             state: Mutex::default(),
             poison: AtomicBool::new(false),
         }))
     }
 
+    /// Bytes that a block of several rows has in one buffer at most.
+    pub fn piece(&self) -> u64 {
+        let largest = self.queue().card().largest;
+        self.0
+            .options
+            .buffer
+            .map_or(largest, |bytes| bytes.min(largest))
+    }
+
     /// The commands of the device.
-    pub fn queue(&self) -> &Queue {
+    pub fn queue(&self) -> &Arc<Queue> {
         &self.0.queue
     }
 
@@ -101,7 +112,7 @@ impl Pool {
     /// Bytes that may still be allocated.
     fn admitted(&self) -> u64 {
         let memory = self.memory();
-        let most = self.queue().card().memory.unwrap_or(u64::MAX);
+        let most = self.0.options.memory.unwrap_or(u64::MAX);
         most.saturating_sub(memory.live + memory.pooled)
     }
 
@@ -151,7 +162,7 @@ impl Pool {
             groups: words.div_ceil(threads),
             args: &args.words(),
             constants: &[],
-            bound: &[(3, &buffer.raw)],
+            bound: &[(2, &buffer.raw)],
         })
     }
 

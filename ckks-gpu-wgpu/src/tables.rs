@@ -57,7 +57,7 @@ impl Tables {
             .flat_map(|i| narrow(&RADIX.prime(ring, i)))
             .collect();
         // A pair of words for each point.
-        let fitting = backend.pool.queue().card().largest as usize / (8 * ring.degree());
+        let fitting = backend.pool.piece() as usize / (8 * ring.degree());
         let mut twiddles = Vec::new();
         for first in (0..count).step_by(fitting.max(1)) {
             let primes = first..count.min(first + fitting.max(1));

@@ -187,8 +187,8 @@ impl WgpuBackend {
                 ..Arguments::default()
             };
             args.operands[0] = work.view.words(&run, 0);
-            let out = work.view.bound(&run, 0, 3);
-            let bound = [(1, t.primes()), out, (4, factors.raw())];
+            let out = work.view.bound(&run, 0, 2);
+            let bound = [(1, t.primes()), out, (3, factors.raw())];
             self.dispatch(&args, pass.kernel, 1, &[], &bound)?;
         }
         Ok(())
@@ -205,7 +205,7 @@ impl WgpuBackend {
             };
             args.extra[0] = log_n - work.log_parts;
             args.operands[0] = work.view.words(&run, 0);
-            let bound = [(1, t.primes()), work.view.bound(&run, 0, 3)];
+            let bound = [(1, t.primes()), work.view.bound(&run, 0, 2)];
             self.dispatch(&args, kernel, self.threads(), &[], &bound)?;
         }
         Ok(())

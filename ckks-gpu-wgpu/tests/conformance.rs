@@ -4,28 +4,38 @@
 
 use ckks_gpu_wgpu::{Options, WgpuBackend};
 use ckks_math::conformance::{DefaultsOnly, Skip, suite};
+use std::sync::LazyLock;
 
-fn open(options: Options) -> Result<WgpuBackend, Skip> {
+/// A device compiles its kernels once, which takes longer than the laws: laws share two, each with a
+/// pool of its own.
+type Opened = LazyLock<Result<WgpuBackend, Skip>>;
+
+static AS_IT_IS: Opened = LazyLock::new(|| open(false));
+static PORTABLE: Opened = LazyLock::new(|| open(true));
+
+fn open(portable: bool) -> Result<WgpuBackend, Skip> {
+    let options = Options {
+        portable,
+        ..Options::default()
+    };
     WgpuBackend::open_with(0, options).map_err(|e| Skip::new("wgpu", e.to_string()))
 }
 
-/// Blocks of several buffers at the degrees of the suite: rows of 7 limbs of 256 residues, two a buffer.
-const FEW_ROWS: u64 = 2 * 7 * 256 * 4;
+fn share(opened: &Opened, options: Options) -> Result<WgpuBackend, Skip> {
+    match &**opened {
+        Ok(backend) => Ok(backend.with_own_pool(options)),
+        Err(skip) => Err(skip.clone()),
+    }
+}
 
-fn portable() -> Options {
+/// Blocks of several buffers at the degrees of the suite: of 7 limbs of 256 residues, two rows.
+fn in_pieces() -> Options {
     Options {
-        portable: true,
+        buffer: Some(2 * 7 * 256 * 4),
         ..Options::default()
     }
 }
 
-fn in_pieces() -> Options {
-    Options {
-        buffer: Some(FEW_ROWS),
-        ..portable()
-    }
-}
-
-suite! { mod plain, backend = open(Options::default()) }
-suite! { mod poisoned, backend = open(portable()).map(WgpuBackend::poisoned) }
-suite! { mod defaults, backend = open(in_pieces()).map(DefaultsOnly) }
+suite! { mod plain, backend = share(&AS_IT_IS, Options::default()) }
+suite! { mod poisoned, backend = share(&PORTABLE, in_pieces()).map(WgpuBackend::poisoned) }
+suite! { mod defaults, backend = share(&PORTABLE, Options::default()).map(DefaultsOnly) }

@@ -18,19 +18,21 @@ struct Args {
     operands: array<Operand, 5>,   // out, then x0 to x3
     log_n: u32,
     total: u32,                    // elements, threads or tiles of the launch
-    words: u32,                    // where the launch's constants begin in `words`
     flags: u32,
+    spare: u32,
     extra: array<vec4<u32>, 4>,
+    words: array<u32>,             // the launch's constants
 }
 
-@group(0) @binding(0) var<uniform> args: Args;
+// In storage, not a uniform: Mesa's software driver compiles a kernel anew for each value of a uniform
+// that a branch depends on.
+@group(0) @binding(0) var<storage, read> args: Args;
 @group(0) @binding(1) var<storage, read> primes: array<Prime>;
-@group(0) @binding(2) var<storage, read> words: array<u32>;
-@group(0) @binding(3) var<storage, read_write> out: array<u32>;
-@group(0) @binding(4) var<storage, read> x0: array<u32>;
-@group(0) @binding(5) var<storage, read> x1: array<u32>;
-@group(0) @binding(6) var<storage, read> x2: array<u32>;
-@group(0) @binding(7) var<storage, read> x3: array<u32>;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+@group(0) @binding(3) var<storage, read> x0: array<u32>;
+@group(0) @binding(4) var<storage, read> x1: array<u32>;
+@group(0) @binding(5) var<storage, read> x2: array<u32>;
+@group(0) @binding(6) var<storage, read> x3: array<u32>;
 
 fn limb_count(limbs: vec4<u32>) -> u32 {
     return limbs.y + limbs.z;

@@ -9,7 +9,7 @@ fn scale_limbs(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     }
     let e = element(index);
     let at = line(0u, e.row, e.prime) + e.i;
-    out[at] = mul_mod(out[at], words[args.words + e.limb], primes[e.prime]);
+    out[at] = mul_mod(out[at], args.words[e.limb], primes[e.prime]);
 }
 
 @compute @workgroup_size(THREADS)
@@ -21,7 +21,7 @@ fn offset_limbs(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     }
     let e = element(index);
     let at = line(0u, e.row, e.prime) + e.i;
-    out[at] = add_mod(out[at], words[args.words + e.limb], primes[e.prime].q);
+    out[at] = add_mod(out[at], args.words[e.limb], primes[e.prime].q);
 }
 
 // On the limbs of x0 only: elements are counted over those.
@@ -35,7 +35,7 @@ fn add_scaled(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     let e = element(index);
     let p = primes[e.prime];
     let at = line(0u, e.row, e.prime) + e.i;
-    let term = mul_mod(x0[line(1u, e.row, e.prime) + e.i], words[args.words + e.limb], p);
+    let term = mul_mod(x0[line(1u, e.row, e.prime) + e.i], args.words[e.limb], p);
     out[at] = add_mod(out[at], term, p.q);
 }
 
@@ -51,7 +51,7 @@ fn divide(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     let p = primes[e.prime];
     let at = line(0u, e.row, e.prime) + e.i;
     let difference = sub_mod(x0[line(1u, e.row, e.prime) + e.i], out[at], p.q);
-    out[at] = mul_mod(difference, words[args.words + e.limb], p);
+    out[at] = mul_mod(difference, args.words[e.limb], p);
 }
 
 // out = sum_k constants[k] x_k for up to four operands, added to what `out` holds where flags is not 0.
@@ -67,17 +67,17 @@ fn combine(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let at = line(0u, e.row, e.prime) + e.i;
     let count = args.extra[0].x;
     let limbs = limb_count(args.each);
-    let constant = args.words + e.limb;
+    let constant = e.limb;
     var sum = vec2<u32>(0u, 0u);
-    sum = add_product(sum, x0[line(1u, e.row, e.prime) + e.i], words[constant], p.q);
+    sum = add_product(sum, x0[line(1u, e.row, e.prime) + e.i], args.words[constant], p.q);
     if count > 1u {
-        sum = add_product(sum, x1[line(2u, e.row, e.prime) + e.i], words[constant + limbs], p.q);
+        sum = add_product(sum, x1[line(2u, e.row, e.prime) + e.i], args.words[constant + limbs], p.q);
     }
     if count > 2u {
-        sum = add_product(sum, x2[line(3u, e.row, e.prime) + e.i], words[constant + 2u * limbs], p.q);
+        sum = add_product(sum, x2[line(3u, e.row, e.prime) + e.i], args.words[constant + 2u * limbs], p.q);
     }
     if count > 3u {
-        sum = add_product(sum, x3[line(4u, e.row, e.prime) + e.i], words[constant + 3u * limbs], p.q);
+        sum = add_product(sum, x3[line(4u, e.row, e.prime) + e.i], args.words[constant + 3u * limbs], p.q);
     }
     let value = reduce(sum, p);
     if args.flags == 0u {

@@ -52,7 +52,7 @@ fn gemm(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         c = add_signed(c, x1[ahead.z + j], x, p.q);
         d = add_signed(d, x1[ahead.w + j], x, p.q);
     }
-    let factor = words[args.words + e.prime];
+    let factor = args.words[e.prime];
     write_output(e, first, a, factor, p);
     if first + 1u <= last {
         write_output(e, first + 1u, b, factor, p);

@@ -31,7 +31,7 @@ fn key_product(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
 }
 
 // The packed polynomials of `sum_products`.
-@group(0) @binding(8) var<storage, read> packed: array<u32>;
+@group(0) @binding(7) var<storage, read> packed: array<u32>;
 
 fn packed_value(term: vec4<u32>, e: Element) -> u32 {
     let limbs = args.extra[1];

@@ -71,8 +71,8 @@ fn unpack(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     let e = element(index);
     let p = primes[e.prime];
     let limbs = limb_count(args.each);
-    let start = words[args.words + e.row * limbs + e.limb];
-    let width = words[args.words + args.extra[0].x + e.limb];
+    let start = args.words[e.row * limbs + e.limb];
+    let width = args.words[args.extra[0].x + e.limb];
     let bit = 8u * (start & 3u) + e.i * width;
     let word = (start >> 2u) + (bit >> 5u);
     let shift = bit & 31u;

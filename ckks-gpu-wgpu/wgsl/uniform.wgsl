@@ -28,7 +28,7 @@ fn key_stream(nonce: u32, counter: vec2<u32>, word: u32) -> vec2<u32> {
     start[2] = 0x79622d32u;
     start[3] = 0x6b206574u;
     for (var i = 0u; i < 8u; i++) {
-        start[4u + i] = words[args.words + i];
+        start[4u + i] = args.words[i];
     }
     start[12] = counter.x;
     start[13] = counter.y;
@@ -57,8 +57,8 @@ fn uniform_residues(@builtin(workgroup_id) group: vec3<u32>,
         return;
     }
     let e = element(index);
-    let limit = args.words + 8u + 2u * e.limb;
-    let last = vec2<u32>(words[limit], words[limit + 1u]);
+    let limit = 8u + 2u * e.limb;
+    let last = vec2<u32>(args.words[limit], args.words[limit + 1u]);
     // Block (t 2^32 + i) / 8 of eight words, t from 0 on.
     var counter = vec2<u32>(e.i >> 3u, 0u);
     var drawn = key_stream(e.prime, counter, e.i & 7u);

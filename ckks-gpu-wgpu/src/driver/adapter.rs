@@ -17,8 +17,8 @@ pub struct Options {
     /// Fails with [`Error::OutOfMemory`] before more bytes than these are held; `None`: the adapter
     /// says when it has no more.
     pub memory: Option<u64>,
-    /// Largest buffer in bytes, if less than what the adapter admits, but a row at least: for tests
-    /// of blocks of several buffers.
+    /// Bytes from which on a block goes on in another buffer, if less than what the adapter admits, a
+    /// row at least: for tests of blocks of several buffers.
     pub buffer: Option<u64>,
 }
 
@@ -52,10 +52,8 @@ pub struct Card {
     pub largest: u64,
     /// Largest extent of a launch on one axis, in workgroups.
     pub extent: u32,
-    /// Alignment of uniform bindings, in bytes.
+    /// Alignment of parts of a buffer that are bound, in bytes.
     pub alignment: u32,
-    /// Bytes that may be held.
-    pub memory: Option<u64>,
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -171,7 +169,7 @@ impl Card {
         watch(&device, &failure);
         let held = limits.max_compute_workgroup_storage_size / 4;
         // Buffers hold whole words, copied in multiples of four bytes.
-        let largest = largest(&limits).min(options.buffer.unwrap_or(u64::MAX)) & !255;
+        let largest = largest(&limits) & !255;
         let threads = (limits.max_compute_invocations_per_workgroup)
             .min(limits.max_compute_workgroup_size_x)
             .min(THREADS);
@@ -185,8 +183,7 @@ impl Card {
             log_tile: held.ilog2().min(LOG_TILE),
             largest,
             extent: limits.max_compute_workgroups_per_dimension,
-            alignment: limits.min_uniform_buffer_offset_alignment,
-            memory: options.memory,
+            alignment: limits.min_storage_buffer_offset_alignment.max(4),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Commands in order: recorded, submitted in batches, waited for only by downloads and `synchronize`.
 //!
 //! Arguments and small constants of launches are collected on the host and reach the device before the
-//! batch that reads them, in two buffers that all batches share: the device takes the writes of a later
+//! batch that reads them, in one buffer that all batches share: the device takes the writes of a later
 //! batch after the commands of the earlier one.
 
 use super::Card;
@@ -9,16 +9,10 @@ use crate::kernels::Kernels;
 use ckks_math::Result;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Launches of one batch.
-const LAUNCHES: usize = 256;
 /// The words of the arguments of one launch; `Args` of `blocks.wgsl`.
 pub type Args = [u32; 64];
-/// Where in them the place of the constants goes.
-const WORDS_AT: usize = 46;
-/// Bytes of them.
-const ARGS: usize = size_of::<Args>();
-/// Words of constants of one batch, at first.
-const WORDS: usize = 1 << 18;
+/// Words of arguments and constants of one batch, at first: some 256 launches with few constants.
+const STAGED: usize = 1 << 15;
 /// Bytes that are downloaded, or uploaded between submissions, at a time.
 const PIECE: u64 = 32 << 20;
 
@@ -48,10 +42,8 @@ pub struct Queue {
 
 struct Batch {
     args: wgpu::Buffer,
-    words: wgpu::Buffer,
-    /// The arguments of the launches recorded, and their constants.
-    staged_args: Vec<u8>,
-    staged_words: Vec<u32>,
+    /// The arguments and constants of the launches recorded.
+    staged: Vec<u32>,
     pass: Option<wgpu::ComputePass<'static>>,
     encoder: Option<wgpu::CommandEncoder>,
     landing: Option<wgpu::Buffer>,
@@ -62,14 +54,8 @@ impl Queue {
     pub fn new(card: Card) -> Arc<Self> {
         let kernels = Kernels::new(&card);
         let batch = Mutex::new(Batch {
-            args: buffer_for(&card, "arguments", wgpu::BufferUsages::UNIFORM, {
-                (LAUNCHES * stride(&card)) as u64
-            }),
-            words: buffer_for(&card, "constants", wgpu::BufferUsages::STORAGE, {
-                4 * WORDS as u64
-            }),
-            staged_args: Vec::new(),
-            staged_words: Vec::new(),
+            args: arguments(&card, STAGED),
+            staged: Vec::new(),
             pass: None,
             encoder: None,
             landing: None,
@@ -96,33 +82,29 @@ impl Queue {
         let pipeline = self
             .kernels
             .pipeline(&self.card, dispatch.kernel, bindings)?;
-        let constants = dispatch.constants;
+        // An array without a length in a kernel has an element at least, and the whole is aligned.
+        let words = dispatch.args.len() + dispatch.constants.len().max(4);
+        let words = words.next_multiple_of(self.card.alignment as usize / 4);
         let mut batch = self.batch();
-        let full = batch.staged_args.len() >= LAUNCHES * stride(&self.card)
-            || batch.staged_words.len() + constants.len() > (batch.words.size() / 4) as usize;
-        if full {
+        if batch.staged.len() + words > batch.room() {
             self.submit(&mut batch)?;
         }
-        if constants.len() > (batch.words.size() / 4) as usize {
-            let bytes = 4 * constants.len().next_power_of_two() as u64;
-            batch.words = buffer_for(&self.card, "constants", wgpu::BufferUsages::STORAGE, bytes);
+        if words > batch.room() {
+            batch.args = arguments(&self.card, words.next_power_of_two());
         }
-        let (at, words) = (batch.staged_args.len(), batch.staged_words.len());
-        let mut args = *dispatch.args;
-        args[WORDS_AT] = words as u32;
-        batch.staged_args.extend(bytemuck::bytes_of(&args));
-        batch.staged_args.resize(at + stride(&self.card), 0);
-        batch.staged_words.extend(constants);
+        let at = batch.staged.len();
+        batch.staged.extend(dispatch.args);
+        batch.staged.extend(dispatch.constants);
+        batch.staged.resize(at + words, 0);
 
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: &batch.args,
-                offset: at as u64,
-                size: std::num::NonZeroU64::new(ARGS as u64),
+                offset: 4 * at as u64,
+                size: std::num::NonZeroU64::new(4 * words as u64),
             }),
         }];
-        entries.push(entry(2, &batch.words));
         entries.extend(dispatch.bound.iter().map(|&(n, buffer)| entry(n, buffer)));
         let group = self
             .card
@@ -236,16 +218,10 @@ impl Queue {
         batch.pass = None;
         if let Some(encoder) = batch.encoder.take() {
             let queue = &self.card.queue;
-            if !batch.staged_args.is_empty() {
-                queue.write_buffer(&batch.args, 0, &batch.staged_args);
-            }
-            if !batch.staged_words.is_empty() {
-                let words = bytemuck::cast_slice(&batch.staged_words);
-                queue.write_buffer(&batch.words, 0, words);
-            }
+            let words = bytemuck::cast_slice(&batch.staged);
+            queue.write_buffer(&batch.args, 0, words);
             queue.submit([encoder.finish()]);
-            batch.staged_args.clear();
-            batch.staged_words.clear();
+            batch.staged.clear();
         }
         self.card.failure.check()
     }
@@ -257,6 +233,11 @@ impl Queue {
 }
 
 impl Batch {
+    /// Words of arguments and constants that it holds.
+    fn room(&self) -> usize {
+        self.args.size() as usize / 4
+    }
+
     /// The pass that launches are recorded in.
     fn pass(&mut self, card: &Card) -> &mut wgpu::ComputePass<'static> {
         if self.pass.is_none() {
@@ -277,9 +258,9 @@ impl Batch {
     }
 }
 
-/// Bytes between the arguments of launches.
-fn stride(card: &Card) -> usize {
-    ARGS.next_multiple_of(card.alignment as usize)
+fn arguments(card: &Card, words: usize) -> wgpu::Buffer {
+    let usage = wgpu::BufferUsages::STORAGE;
+    buffer_for(card, "arguments", usage, 4 * words as u64)
 }
 
 fn buffer_for(card: &Card, label: &str, usage: wgpu::BufferUsages, size: u64) -> wgpu::Buffer {
