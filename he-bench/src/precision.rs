@@ -223,7 +223,9 @@ mod tests {
         let cases = [
             ("n16-boot", false, 20.0, 17.0),
             ("n16-boot", true, 20.0, 17.0),
+            ("n16-boot-w31", false, 20.0, 17.0),
             ("n16-ci-boot", false, 19.0, 16.0),
+            ("n16-ci-boot-w31", false, 19.0, 16.0),
         ];
         for (name, complex, mean, worst) in cases {
             let mut literal = sets::literal(name).unwrap();

@@ -14,6 +14,7 @@ pub fn preset_names() -> &'static [&'static str] {
         "n14-shallow",
         "n16-ci",
         "n16-ci-boot",
+        "n16-ci-boot-w31",
     ]
 }
 
@@ -23,18 +24,13 @@ pub fn preset_names() -> &'static [&'static str] {
 /// |---|---|---|---|---|
 /// | `n16-boot` | 2^16 | 1552 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
 /// | `n15-boot` | 2^15 | 765 | h = 192 | bootstrapping of small models at lower precision |
-/// | `n16-boot-w31` | 2^16 | 1678 | ternary | as `n16-boot` with primes of at most 31 bits |
+/// | `n16-boot-w31` | 2^16 | 1665 | ternary | bootstrapping in primes below 2^30, 10 levels of 54 bits between refreshes |
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
 /// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
 /// | `n16-ci-boot` | 2^16 | 1552 | h = 192 | `n16-boot` on the conjugate-invariant ring |
+/// | `n16-ci-boot-w31` | 2^16 | 1664 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
-    let levels = |parts: &[(u32, usize)]| -> Vec<u32> {
-        parts
-            .iter()
-            .flat_map(|&(bits, count)| std::iter::repeat_n(bits, count))
-            .collect()
-    };
     let literal = match name {
         // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of the last
         // double angles, where noise counts least, give what it takes.
@@ -94,18 +90,10 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
                 message_ratio_bits: 9,
             }),
         },
-        "n16-boot-w31" => ParamsLiteral {
-            name: name.into(),
-            ring: RingKind::Standard,
-            log_n: 16,
-            level_bits: levels(&[(56, 1), (30, 3), (54, 10), (58, 8), (56, 3)]),
-            word_bits: 30,
-            special_primes: 12,
-            special_bits: 30,
-            digit_size: 12,
-            log_scale: 54,
-            secret: SecretDistribution::Ternary,
-            bootstrap: Some(BootstrapLiteral {
+        "n16-boot-w31" => short_words(
+            name,
+            RingKind::Standard,
+            BootstrapLiteral {
                 slots_to_coeffs_levels: 3,
                 coeffs_to_slots_levels: 3,
                 eval_mod_levels: 8,
@@ -114,8 +102,22 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
                 cosine_degree: 30,
                 double_angles: 3,
                 message_ratio_bits: 11,
-            }),
-        },
+            },
+        ),
+        "n16-ci-boot-w31" => short_words(
+            name,
+            RingKind::ConjugateInvariant,
+            BootstrapLiteral {
+                slots_to_coeffs_levels: 3,
+                coeffs_to_slots_levels: 3,
+                eval_mod_levels: 8,
+                ephemeral_weight: 32,
+                overflow_bound: 22,
+                cosine_degree: 58,
+                double_angles: 2,
+                message_ratio_bits: 11,
+            },
+        ),
         "n16-deep" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::Standard,
@@ -199,4 +201,32 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
         }
     };
     Ok(literal)
+}
+
+/// Levels in runs of equal bits.
+fn levels(parts: &[(u32, usize)]) -> Vec<u32> {
+    parts
+        .iter()
+        .flat_map(|&(bits, count)| std::iter::repeat_n(bits, count))
+        .collect()
+}
+
+/// Bootstrapping in primes below 2^30, where transforms in words of 32 bits may be lazy.
+///
+/// A level is a pair of primes but for those of SlotsToCoeffs, whose plaintexts need no more than 27 bits.
+/// Below 27 bits a ring of this degree has too few primes for levels of 40 to be pairs.
+fn short_words(name: &str, ring: RingKind, bootstrap: BootstrapLiteral) -> ParamsLiteral {
+    ParamsLiteral {
+        name: name.into(),
+        ring,
+        log_n: 16,
+        level_bits: levels(&[(58, 1), (29, 3), (54, 10), (58, 8), (56, 3)]),
+        word_bits: 29,
+        special_primes: 12,
+        special_bits: 29,
+        digit_size: 12,
+        log_scale: 54,
+        secret: SecretDistribution::Ternary,
+        bootstrap: Some(bootstrap),
+    }
 }

@@ -83,7 +83,7 @@ fn ephemeral_secrets_keep_their_bound() {
         assert!(special + 1.0 > params.log_q_at(0), "{}", params.name());
         found += 1;
     }
-    assert_eq!(found, 4);
+    assert_eq!(found, 5);
 }
 
 /// SECURITY.md quotes every preset with the `log2 QP` that it has.
@@ -235,8 +235,14 @@ fn fields_that_contradict_are_refused() {
         error.contains("31 bits") && error.contains("shorter primes"),
         "{error}"
     );
-    let params = preset("n16-boot-w31").and_then(|l| l.check(short));
-    assert!(params.is_ok(), "{params:?}");
+    for (name, bits) in [("n16-boot-w31", 30), ("n16-ci-boot-w31", 30)] {
+        let short = Limits {
+            max_modulus_bits: bits,
+            ..LIMITS
+        };
+        let params = preset(name).and_then(|l| l.check(short));
+        assert!(params.is_ok(), "{name}, {bits} bits: {params:?}");
+    }
 }
 
 /// Levels are groups of distinct primes of the wanted product (within a bit; a preset's small ring
