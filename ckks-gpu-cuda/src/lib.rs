@@ -17,7 +17,6 @@
 //! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 
 mod backend;
-mod constants;
 mod convert;
 mod device;
 mod driver;
