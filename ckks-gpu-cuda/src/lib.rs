@@ -22,7 +22,6 @@
 mod backend;
 mod captured;
 mod communicator;
-mod constants;
 mod convert;
 mod device;
 mod driver;

@@ -1,14 +1,14 @@
 //! The constants of one ring on the device: what depends on a prime, and on a pair of bases.
 
 use crate::backend::CudaBackend;
-use crate::constants;
 use crate::driver::Address;
 use crate::launch::Limbs;
 use crate::pool::Buffer;
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
+use ckks_math::backend::montgomery::{Radix, inverse_of_product};
 use ckks_math::backend::packed::packed_len;
-use ckks_math::backend::{Basis, RingKind, RingSpec};
+use ckks_math::backend::{Basis, RingSpec};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +32,19 @@ impl Word {
             Some(31) => Self::Short { lazy: false },
             _ => Self::Long,
         }
+    }
+
+    /// Their radix.
+    pub const fn radix(self) -> Radix {
+        match self {
+            Self::Short { .. } => Radix::SHORT,
+            Self::Long => Radix::LONG,
+        }
+    }
+
+    /// `x B mod m`: the stored form of a residue.
+    pub fn stored(self, m: Modulus, x: u64) -> u64 {
+        self.radix().stored(m, x)
     }
 
     /// Bytes of a word.
@@ -97,17 +110,11 @@ impl Tables {
         let word = Word::of(ring);
         let count = ring.q().len() + ring.p().len();
         let (mut primes, mut forward, mut inverse) = (Vec::new(), Vec::new(), Vec::new());
-        let n = ring.degree() as u64;
+        let radix = word.radix();
         for i in 0..count {
-            let m = ring.prime(i);
-            let (root, inverse_root) = (ring.root(i), m.inv(ring.root(i)));
-            let (points, fold) = match ring.kind() {
-                RingKind::Standard => (n, 0),
-                RingKind::ConjugateInvariant => (2 * n, m.pow(inverse_root, n)),
-            };
-            primes.extend(word.prime(m, points, fold));
-            push_twiddles(&mut forward, word, ring, m, root);
-            push_twiddles(&mut inverse, word, ring, m, inverse_root);
+            primes.extend(radix.prime(ring, i));
+            forward.extend(radix.twiddles(ring, i, false));
+            inverse.extend(radix.twiddles(ring, i, true));
         }
         let tables = Self {
             ring: ring.clone(),
@@ -162,7 +169,8 @@ impl Tables {
         digit_size: usize,
     ) -> Result<Arc<Conversion>> {
         remember(backend, &self.conversions, (from, to, digit_size), || {
-            let words = constants::conversion(self, from, to, digit_size);
+            let radix = self.word.radix();
+            let words = radix.conversion(&self.ring, from, to, digit_size);
             Ok(Conversion {
                 sources: backend.stage_words(self.word, &words.sources)?,
                 weights: backend.stage_words(self.word, &words.weights)?,
@@ -178,7 +186,10 @@ impl Tables {
         kept: Basis,
     ) -> Result<Arc<Buffer>> {
         remember(backend, &self.divisions, (dropped, kept), || {
-            backend.stage_words(self.word, &constants::division(self, dropped, kept))
+            let inverses = inverse_of_product(&self.ring, dropped, kept);
+            let pairs = self.ring.moduli(kept).zip(inverses);
+            let constants = pairs.flat_map(|(m, w)| self.word.radix().constant(m, w));
+            backend.stage_words(self.word, &constants.collect::<Vec<_>>())
         })
     }
 
@@ -219,30 +230,4 @@ fn remember<K: std::hash::Hash + Eq, V>(
     backend.queue.raw().synchronize()?;
     known.insert(key, made.clone());
     Ok(made)
-}
-
-/// The twiddle factors of [Longa-Naehrig 2016] modulo one prime in the order of the butterflies: level
-/// `m` splits `X^(N/m) - s^2` of group `i` by `s = root^((c br(i) + 1) N / 2m)`, at position `m + i`,
-/// with `c` = 2 on the standard ring and 4 on the conjugate-invariant one. Entry 0 is unused.
-fn push_twiddles(out: &mut Vec<u64>, word: Word, ring: &RingSpec, m: Modulus, root: u64) {
-    let n = ring.degree();
-    let stride = match ring.kind() {
-        RingKind::Standard => 2,
-        RingKind::ConjugateInvariant => 4,
-    };
-    let step = m.shoup(root);
-    let mut powers = vec![1; stride * n / 2];
-    for i in 1..powers.len() {
-        powers[i] = m.mul_shoup(powers[i - 1], step);
-    }
-    out.extend(word.constant(m, 1));
-    for level in 0..n.trailing_zeros() {
-        let groups = 1_usize << level;
-        for i in 0..groups {
-            let shift = usize::BITS - level;
-            let reversed = i.reverse_bits().checked_shr(shift).unwrap_or(0);
-            let power = powers[(stride * reversed + 1) * (n / 2 / groups)];
-            out.extend(word.constant(m, power));
-        }
-    }
 }

@@ -1,34 +1,42 @@
-//! The portable GPU backend of [`ckks_math`] on Vulkan, Metal and DirectX 12: **not built yet**.
+//! The portable GPU backend of [`ckks_math`]: every kernel of [`ckks_math::backend`] on Vulkan, Metal and
+//! DirectX 12, with the bits of the CPU.
 //!
-//! The crate fixes the name and the way in, so that programs can already offer the choice and say
-//! why it is refused. It has no shaders and no graphics dependency: [`WgpuBackend::open`] always
-//! returns a typed error, and no value of [`WgpuBackend`] exists.
+//! WGSL has 32-bit integers only, so rings have primes of at most 31 bits: a level is then a group of
+//! primes. Adapters are looked for at run time: where there is none the crate builds and loads, and
+//! [`WgpuBackend::open`] says so.
 //!
-//! What it will be: compute shaders without 64-bit integers, so on primes of at most 31 bits (a
-//! level is then a group of primes, as in the preset `n16-boot-w31`), behind the traits of
-//! [`ckks_math::backend`], held to the same conformance suite and to the same bits as the CPU.
+//! | part | holds |
+//! |---|---|
+//! | `wgsl/` | the kernels; products of words by halves of 16 bits, or by 64-bit integers where the adapter has them |
+//! | [`mod@kernels`] | their sources, and the pipelines made of them on first use |
+//! | `driver` | the adapter and what it admits, commands recorded and submitted in batches, failures that last |
+//! | `pool` | recycled device memory |
+//! | `block` | residues cut into buffers that the adapter can bind, and the runs of rows that a launch can see |
+//! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
+//! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
+//!
+//! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 #![forbid(unsafe_code)]
 
-use ckks_math::{Error, Result};
+mod backend;
+mod block;
+mod convert;
+mod device;
+mod driver;
+mod gemm;
+pub mod kernels;
+mod launch;
+mod packed;
+mod pool;
+mod ring;
+mod seeded;
+mod switch;
+mod tables;
+mod transform;
 
-/// A graphics adapter. Without shaders there is none to hold: the type has no values.
-#[derive(Clone, Copy, Debug)]
-pub enum WgpuBackend {}
-
-impl WgpuBackend {
-    /// Opens the adapter of an index, in the order the graphics system lists them.
-    ///
-    /// Fails with [`Error::Unsupported`]: this build has no shaders.
-    ///
-    /// ```
-    /// let refused = ckks_gpu_wgpu::WgpuBackend::open(0).unwrap_err();
-    /// assert!(refused.to_string().contains("use the cpu backend"));
-    /// ```
-    pub fn open(adapter: usize) -> Result<Self> {
-        Err(Error::Unsupported {
-            backend: "wgpu".into(),
-            what: format!("adapter {adapter}: its shaders are not built yet"),
-            way_out: "use the cpu backend".into(),
-        })
-    }
-}
+pub use backend::WgpuBackend;
+pub use block::Block;
+pub use driver::{Found, Options};
+pub use gemm::PlainMatrix;
+pub use switch::SwitchKey;
+pub use tables::Tables;

@@ -37,10 +37,11 @@ fn main() -> Result<()> {
         criterion: Criterion::default().sample_size(10).configure_from_args(),
         filter: Filter::new(filter.as_deref())?,
     };
-    let scheme = sets::SCHEME.map(|name| (name, Group::Scheme));
-    let bootstrap = sets::BOOTSTRAP.map(|name| (name, Group::Bootstrap));
-    let layer = sets::LAYER.map(|name| (name, Group::Layer));
-    for (name, group) in scheme.into_iter().chain(bootstrap).chain(layer) {
+    let sets = sets::Sets::of(backend.limits());
+    let scheme = sets.scheme.iter().map(|&name| (name, Group::Scheme));
+    let bootstrap = sets.bootstrap.iter().map(|&name| (name, Group::Bootstrap));
+    let layer = [(sets.layer, Group::Layer)];
+    for (name, group) in scheme.chain(bootstrap).chain(layer) {
         let params = sets::parameters(name, backend.limits())?;
         workload::run(&backend, &params, group, &mut harness)?;
     }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_gpu_cuda::CudaBackend;
+#[cfg(feature = "wgpu")]
 use ckks_gpu_wgpu::WgpuBackend;
 use ckks_math::backend::Backend;
 
@@ -34,7 +35,15 @@ pub fn visit(name: &str, threads: Option<usize>, visitor: &mut impl Visitor) -> 
             visitor.visit(&backend, backend.threads())
         }
         "cuda" => visitor.visit(&CudaBackend::open(index)?, 1),
-        "wgpu" => match WgpuBackend::open(index)? {},
+        #[cfg(feature = "wgpu")]
+        "wgpu" => visitor.visit(&WgpuBackend::open(index)?, 1),
+        #[cfg(not(feature = "wgpu"))]
+        "wgpu" => Err(ckks_math::Error::Unsupported {
+            backend: "wgpu".into(),
+            what: "any adapter: it is not in this build".into(),
+            way_out: "build it with `--features wgpu`, or use the cpu backend".into(),
+        }
+        .into()),
         _ => Err(unknown()),
     }
 }

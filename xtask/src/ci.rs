@@ -6,10 +6,17 @@ use std::time::Instant;
 
 /// The feature that runs CUDA kernels on the CPU, for lints and tests.
 const EXECUTOR: [&str; 2] = ["--features", "ckks-gpu-cuda/executor"];
+/// Features that the default build lacks, for lints.
+const ALL_FEATURES: [&str; 2] = ["--features", "ckks-gpu-cuda/executor,he-bench/wgpu"];
+/// The variable that names the driver file of SwiftShader, a Vulkan without 64-bit integers.
+const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
 /// Formatting, contracts, budget, lints, kernels of other machines, documentation, one token of the
 /// default model under 128-bit secure parameters, tests. Stops at the first failure; the last output
 /// is the tests'.
+///
+/// Where a Vulkan is installed the tests run the WGSL kernels on it; `.ci/run` installs Mesa's and makes its
+/// absence a failure.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
 pub fn run() -> Outcome {
@@ -26,7 +33,11 @@ pub fn run() -> Outcome {
             "--all-targets",
             "--quiet",
         ];
-        execute(cargo(&check).args(EXECUTOR).args(["--", "-D", "warnings"]))
+        execute(
+            cargo(&check)
+                .args(ALL_FEATURES)
+                .args(["--", "-D", "warnings"]),
+        )
     })?;
     step("kernels of aarch64", neon::check)?;
     step("CUDA kernels", || cuda_check::run(false))?;
@@ -42,8 +53,37 @@ pub fn run() -> Outcome {
         let tests = ["test", "--release", "--quiet", "--package", "ckks-gpu-cuda"];
         execute(cargo(&tests).args(EXECUTOR))
     })?;
+    step("WGSL kernels on SwiftShader", wgsl_without_long_integers)?;
     println!("== tests");
     execute(&mut cargo(&["test", "--release", "--workspace"]))
+}
+
+/// One suite of the laws on a Vulkan that has no 64-bit integers, which keeps the portable path honest.
+/// Laws that compose others are left to the faster driver.
+fn wgsl_without_long_integers() -> Outcome {
+    let Some(driver) = std::env::var_os(SWIFTSHADER) else {
+        println!("SKIPPED ({SWIFTSHADER} names no driver)");
+        return Ok(());
+    };
+    let tests = [
+        "test",
+        "--release",
+        "--quiet",
+        "--package",
+        "ckks-gpu-wgpu",
+        "--test",
+        "conformance",
+        "--",
+        "poisoned::",
+    ];
+    let composed = ["hoisted", "equals_its_default_body", "match_the_clear"];
+    let skips = composed.iter().flat_map(|law| ["--skip", law]);
+    execute(
+        cargo(&tests)
+            .args(skips)
+            .env("VK_DRIVER_FILES", driver)
+            .env("CKKS_REQUIRE_DEVICE", "wgpu"),
+    )
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

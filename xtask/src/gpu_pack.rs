@@ -14,10 +14,16 @@ pub fn run(folder: &Path) -> Outcome {
     let release = target_directory()?.join("release");
     let build = |arguments: &[&str]| execute(cargo(&["build", "--release"]).args(arguments));
     build(&["-p", "ckks-gpu-cuda", "--example", "cuda_kernels"])?;
-    build(&["-p", "he-bench", "--bin", "bench", "--bin", "precision"])?;
-    build(&["-p", "he-llama", "--bin", "he-llama"])?;
+    let benches = ["--bin", "bench", "--bin", "precision"];
+    build(&[&["-p", "he-bench", "--features", "wgpu"], &benches[..]].concat())?;
+    build(&["-p", "he-llama", "--features", "wgpu", "--bin", "he-llama"])?;
     let programs = [
-        (device_tests()?, "conformance"),
+        (test_program("ckks-gpu-cuda", "device")?, "conformance"),
+        (
+            test_program("ckks-gpu-wgpu", "conformance")?,
+            "conformance-wgpu",
+        ),
+        (test_program("ckks-gpu-wgpu", "device")?, "device-wgpu"),
         (release.join("examples/cuda_kernels"), "kernels"),
         (release.join("bench"), "bench"),
         (release.join("precision"), "precision"),
@@ -27,10 +33,12 @@ pub fn run(folder: &Path) -> Outcome {
     for (program, name) in &programs {
         total += stripped(program, &folder.join(name))?;
     }
-    let script = folder.join("gpu-check.sh");
-    let from = root().join("ckks-gpu-cuda/gpu-check.sh");
-    // A copy keeps the permission to execute.
-    std::fs::copy(&from, &script).map_err(|e| format!("{}: {e}", from.display()))?;
+    for script in ["ckks-gpu-cuda/gpu-check.sh", "ckks-gpu-wgpu/wgpu-check.sh"] {
+        let from = root().join(script);
+        let name = from.file_name().unwrap_or_default();
+        // A copy keeps the permission to execute.
+        std::fs::copy(&from, folder.join(name)).map_err(|e| format!("{}: {e}", from.display()))?;
+    }
     println!("{}: {:.1} MB", folder.display(), total as f64 / 1e6);
     if total > MOST {
         return Err(format!("{total} bytes, {MOST} admitted"));
@@ -38,21 +46,13 @@ pub fn run(folder: &Path) -> Outcome {
     Ok(())
 }
 
-/// The test program that runs the conformance suite on a card.
-fn device_tests() -> Result<PathBuf, String> {
-    let arguments = [
-        "test",
-        "--release",
-        "-p",
-        "ckks-gpu-cuda",
-        "--test",
-        "device",
-    ];
-    let mut command = cargo(&arguments);
+/// A test program of a package.
+fn test_program(package: &str, test: &str) -> Result<PathBuf, String> {
+    let mut command = cargo(&["test", "--release", "-p", package, "--test", test]);
     command.args(["--no-run", "--message-format", "json"]);
     let output = command.stderr(std::process::Stdio::inherit()).output();
     let output = output.map_err(|e| format!("cannot run {command:?}: {e}"))?;
-    executable(&String::from_utf8_lossy(&output.stdout), "device")
+    executable(&String::from_utf8_lossy(&output.stdout), test)
         .ok_or_else(|| format!("{command:?} names no program"))
 }
 

@@ -70,6 +70,10 @@ pub fn he_bench(program: &str, options: &[OsString]) -> Outcome {
         program,
     ];
     let mut command = cargo(&fixed);
+    // The default build leaves the portable GPU backend and what it brings along out.
+    if names_wgpu(options) {
+        command.args(["--features", "wgpu"]);
+    }
     command
         .current_dir(here)
         .arg("--manifest-path")
@@ -77,6 +81,15 @@ pub fn he_bench(program: &str, options: &[OsString]) -> Outcome {
         .arg("--")
         .args(options);
     run(&mut command)
+}
+
+/// Whether options ask for the backend `wgpu`, or one of its adapters.
+fn names_wgpu(options: &[OsString]) -> bool {
+    let values = options.iter().filter_map(|o| o.to_str());
+    let values = values.map(|o| o.strip_prefix("--backend=").unwrap_or(o));
+    values
+        .into_iter()
+        .any(|o| o == "wgpu" || o.starts_with("wgpu:"))
 }
 
 /// A Rust file of the workspace.
@@ -105,4 +118,20 @@ pub fn rust_files(directory: &str) -> Result<Vec<RustFile>, String> {
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portable_backend_is_recognised() {
+        let names = |options: &[&str]| {
+            let options: Vec<OsString> = options.iter().map(OsString::from).collect();
+            names_wgpu(&options)
+        };
+        assert!(names(&["--quick", "--backend", "wgpu"]));
+        assert!(names(&["--backend=wgpu:1"]));
+        assert!(!names(&["--backend", "cuda", "--json", "wgpu.json"]));
+    }
 }

@@ -21,6 +21,7 @@ pub mod derived;
 mod device;
 pub mod dry_run;
 mod gemm;
+pub mod montgomery;
 pub mod packed;
 mod ring_kernels;
 mod ring_spec;

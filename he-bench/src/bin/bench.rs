@@ -169,14 +169,15 @@ fn plan(only: Option<&str>, filter: &Filter, limits: Limits) -> Result<Vec<(Para
         }
         return Ok(plan);
     }
-    for name in sets::SCHEME {
+    let sets = sets::Sets::of(limits);
+    for name in sets.scheme {
         plan.push((check(name)?, Group::Scheme));
     }
-    for name in sets::BOOTSTRAP {
+    for name in sets.bootstrap {
         plan.push((check(name)?, Group::Bootstrap));
     }
-    for name in sets::LAYER {
-        plan.push((check(name)?, Group::Layer));
+    if workload::runs_layer(sets.layer, limits)? {
+        plan.push((check(sets.layer)?, Group::Layer));
     }
     Ok(plan)
 }

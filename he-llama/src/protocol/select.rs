@@ -2,17 +2,24 @@
 
 use ckks_cpu::{CpuBackend, CpuOptions, KernelChoice, available_kernels};
 use ckks_gpu_cuda::CudaBackend;
+#[cfg(feature = "wgpu")]
+use ckks_gpu_wgpu::WgpuBackend;
 
 use crate::error::{Error, Result};
 use crate::protocol::engine::{Engine, OnBackend};
 
 /// Names of the backends built in, the default first.
-pub const BUILT_IN: &[&str] = &["cpu", "cuda"];
+pub const BUILT_IN: &[&str] = if cfg!(feature = "wgpu") {
+    &["cpu", "cuda", "wgpu"]
+} else {
+    &["cpu", "cuda"]
+};
 /// Backends that this build lacks, and why.
-const ABSENT: &[(&str, &str)] = &[(
-    "wgpu",
-    "the WebGPU shaders are not built yet, this build has none",
-)];
+const ABSENT: &[(&str, &str)] = if cfg!(feature = "wgpu") {
+    &[]
+} else {
+    &[("wgpu", "not in this build: build it with `--features wgpu`")]
+};
 
 /// A backend in a listing.
 #[derive(Clone, Debug)]
@@ -25,7 +32,7 @@ pub struct Listed {
     pub present: bool,
 }
 
-/// Opens a backend of its own memory; `cuda:1` is the second card.
+/// Opens a backend of its own memory; `cuda:1` is the second card, `wgpu:1` the second adapter.
 ///
 /// `threads` are those of the CPU's, one for each core if `None`. Fails for names that this build
 /// does not know and lists those it does, and where the device or its driver is missing.
@@ -43,8 +50,10 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
             Ok(Box::new(OnBackend(CpuBackend::open(options)?)))
         }
         ("cuda", Some(index)) => Ok(Box::new(OnBackend(CudaBackend::open(index)?))),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", Some(index)) => Ok(Box::new(OnBackend(WgpuBackend::open(index)?))),
         _ => {
-            let why = ABSENT.iter().find(|(absent, _)| *absent == name);
+            let why = ABSENT.iter().find(|(absent, _)| *absent == kind);
             Err(Error::Backend {
                 name: name.to_owned(),
                 built: BUILT_IN.join(", "),
@@ -83,10 +92,41 @@ pub fn devices() -> Result<Vec<Listed>> {
         description,
         present,
     });
+    #[cfg(feature = "wgpu")]
+    all.push(adapters());
     all.extend(ABSENT.iter().map(|&(name, why)| Listed {
         name,
         description: why.to_owned(),
         present: false,
     }));
     Ok(all)
+}
+
+/// Every adapter that is found, with what it admits, or why there is none.
+#[cfg(feature = "wgpu")]
+fn adapters() -> Listed {
+    let adapters = WgpuBackend::adapters();
+    let present = adapters.iter().any(|adapter| adapter.refusal.is_none());
+    let described = adapters.iter().enumerate().map(|(i, adapter)| {
+        let integers = match adapter.long_integers {
+            true => "with 64-bit integers",
+            false => "without 64-bit integers",
+        };
+        let refusal = adapter.refusal.as_ref();
+        let refusal = refusal.map_or(String::new(), |why| format!(", unusable: {why}"));
+        format!(
+            "wgpu:{i} {}, {integers}, buffers of up to {} MiB, primes of up to 31 bits{refusal}",
+            adapter.name,
+            adapter.largest_buffer >> 20
+        )
+    });
+    let described: Vec<String> = described.collect();
+    Listed {
+        name: "wgpu",
+        description: match adapters.is_empty() {
+            true => "no driver of Vulkan, Metal or DirectX 12 found".to_owned(),
+            false => described.join("; "),
+        },
+        present,
+    }
 }

@@ -226,14 +226,17 @@ impl Setup {
 
 /// The checked parameter set of a name, one that bootstraps.
 ///
-/// Besides the presets of the scheme there is `insecure-n12-boot` (12: log2 of the ring degree, 9
-/// to 15) for tests: `n16-boot` on a ring that protects nothing.
+/// Besides the presets of the scheme there are `insecure-n12-boot` (12: log2 of the ring degree, 9
+/// to 15) and `insecure-n12-boot-w31` for tests: `n16-boot` and `n16-boot-w31` on a ring that
+/// protects nothing.
+///
+/// Where a backend admits shorter primes only, the error names the presets that fit.
 pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
-    if let Some(log_n) = insecure(name) {
+    if let Some((log_n, model)) = insecure(name) {
         let literal = ParamsLiteral {
             log_n,
             name: name.to_owned(),
-            ..preset(DEFAULT_PRESET)?
+            ..preset(model)?
         };
         return Ok(literal.check_insecure_for_tests(limits)?);
     }
@@ -252,12 +255,28 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
             others,
         });
     }
-    Ok(literal.check(limits)?)
+    literal.check(limits).map_err(|error| {
+        let fitting = |name: &&&str| preset(name).is_ok_and(|l| l.check(limits).is_ok());
+        let names: Vec<_> = bootstrapping().iter().filter(fitting).copied().collect();
+        match (error, names.is_empty()) {
+            (SchemeError::InvalidParameters(why), false) => {
+                SchemeError::InvalidParameters(format!("{why}: {} fits", names.join(" or ")))
+            }
+            (other, _) => other,
+        }
+        .into()
+    })
 }
 
-fn insecure(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix(INSECURE)?.strip_suffix("-boot")?;
-    digits.parse().ok().filter(|log_n| (9..=15).contains(log_n))
+/// The ring degree and the preset of a name for tests.
+fn insecure(name: &str) -> Option<(u32, &'static str)> {
+    let (digits, model) = match name.strip_prefix(INSECURE)?.split_once("-boot")? {
+        (digits, "") => (digits, DEFAULT_PRESET),
+        (digits, "-w31") => (digits, "n16-boot-w31"),
+        _ => return None,
+    };
+    let log_n = digits.parse().ok()?;
+    (9..=15).contains(&log_n).then_some((log_n, model))
 }
 
 fn bootstraps(literal: &ParamsLiteral) -> bool {

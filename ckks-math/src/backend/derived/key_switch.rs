@@ -1,5 +1,6 @@
 //! Hybrid key switching from required kernels [Han-Ki 2020, Sec. 3].
 
+use crate::backend::montgomery::inverse_of_product;
 use crate::backend::{Basis, Pointwise, RingKernels, SwitchKernels};
 use crate::error::Result;
 
@@ -84,16 +85,7 @@ fn divide_round<B: RingKernels>(
     backend.ntt(t, &mut lifted)?;
     let mut out = backend.restrict(t, x, 0..rows, kept)?;
     backend.pointwise_assign(t, Pointwise::Sub, &mut out, &lifted)?;
-    let ring = backend.ring(t);
-    let constants: Vec<u64> = ring
-        .moduli(kept)
-        .map(|m| {
-            let product = ring
-                .moduli(dropped)
-                .fold(1, |acc, d| m.mul(acc, m.reduce(d.value())));
-            m.inv(product)
-        })
-        .collect();
+    let constants = inverse_of_product(backend.ring(t), dropped, kept);
     backend.scale_limbs(t, &mut out, &constants)?;
     Ok(out)
 }

@@ -1,0 +1,62 @@
+//! Uniform polynomials from seeds, and what is masked with them.
+
+use crate::backend::WgpuBackend;
+use crate::block::Block;
+use crate::launch::Elements;
+use crate::tables::Tables;
+use ckks_math::Result;
+use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, Turned};
+use ckks_math::sampling::{Seed, UniformStream};
+
+impl WgpuBackend {
+    /// Writes the uniform polynomial of a number to row `row` of a block.
+    pub(crate) fn fill_uniform(
+        &self,
+        t: &Tables,
+        out: &Block,
+        row: usize,
+        seed: &Seed,
+        number: usize,
+    ) -> Result<()> {
+        let ring = t.ring();
+        let mut key = Vec::new();
+        let mut lasts = Vec::with_capacity(2 * out.shape.basis.limbs());
+        for prime in out.shape.basis.prime_indices(ring.q().len()) {
+            let q = ring.prime(prime).value();
+            let stream = UniformStream::new(seed, number as u64, prime as u64, q)?;
+            let last = stream.last();
+            lasts.extend([last as u32, (last >> 32) as u32]);
+            let words = stream.key().chunks_exact(4);
+            key = words
+                .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+                .collect();
+        }
+        key.extend(lasts);
+        let views = [out.rows.from(row)];
+        let work = Elements {
+            constants: &key,
+            ..Elements::over("uniform_residues", 1, &views)
+        };
+        self.launch(t, &work)
+    }
+
+    /// See [`RingKernels::masked`].
+    pub(crate) fn masked_rows(
+        &self,
+        t: &Tables,
+        basis: Basis,
+        masks: &Masks<'_, Block>,
+    ) -> Result<Block> {
+        let n = t.ring().degree();
+        let rows = masks.check(n)?;
+        let mut out = self.embed(t, basis, masks.errors, n)?;
+        let mut product = self.uniform(t, masks.seed, 0, rows, basis)?;
+        self.pointwise_assign(t, Pointwise::Mul, &mut product, masks.secret)?;
+        self.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
+        for (row, message) in masks.messages.iter().enumerate() {
+            let ones = vec![1; message.shape.basis.limbs()];
+            self.add_scaled(t, &mut out, row, &Turned::rows(message, 0..1), &ones)?;
+        }
+        Ok(out)
+    }
+}
