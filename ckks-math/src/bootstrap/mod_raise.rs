@@ -46,8 +46,8 @@ impl<B: Backend> Bootstrapper<B> {
             slots: params.max_slots(),
             ..ev.wrap(raised, x)
         };
-        let sum = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
-        let traced = ev.inner_sum(&sum, self.slots, params.max_slots() / self.slots)?;
+        let switched = self.switch(ev, &raised, KeyPurpose::FromEphemeral)?;
+        let traced = ev.inner_sum(&switched, self.slots, params.max_slots() / self.slots)?;
         Ok(Ciphertext {
             slots: self.slots,
             ..traced
