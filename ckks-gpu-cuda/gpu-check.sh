@@ -32,7 +32,8 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
         echo "== compute-sanitizer $tool"
         compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/conformance" \
-            --test-threads 1 plain::key_switch_equals plain::intt_inverts_ntt plain::gemm plain::packed plain::compact
+            --test-threads 1 plain::key_switch_equals plain::intt_inverts_ntt plain::gemm plain::packed plain::compact \
+            plain::seeded plain::neighbours captured::gemm captured::seeded captured::key_switch_equals
     done
     sanitizer='"clean"'
 fi

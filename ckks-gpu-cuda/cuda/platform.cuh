@@ -31,7 +31,8 @@ template <class W> DEVICE Shared<W> shared_words() {
 
 // c += a b for tiles of signed bytes, 16 by 32 times 32 by 8, spread over a warp: with g = lane / 4 and
 // j = lane % 4, register r of a holds row g + 8 (r % 2), columns 4 j + 16 (r / 2) on; register r of b rows
-// 4 j + 16 r on of column g; word r of c row g + 8 (r / 2), column 2 j + r % 2 [PTX ISA, mma.m16n8k32].
+// 4 j + 16 r on of column g; word r of c row g + 8 (r / 2), column 2 j + r % 2, as the PTX manual says
+// of mma.m16n8k32.
 DEVICE void multiply_tiles(i32 (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
     asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"

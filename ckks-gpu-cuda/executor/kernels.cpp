@@ -9,6 +9,7 @@ namespace {
 #include "constants.cu"
 #include "gemm.cu"
 #include "key_product.cu"
+#include "neighbours.cu"
 #include "ntt.cu"
 #include "pointwise.cu"
 #include "seeded_product.cu"

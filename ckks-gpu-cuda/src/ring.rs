@@ -8,7 +8,7 @@ use crate::launch::{Argument, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
 use crate::transform::Skip;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, RingKind, Turned};
+use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, RingKind, Turned};
 use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 use std::ops::Range;
@@ -229,6 +229,21 @@ impl RingKernels for CudaBackend {
         let arguments = [rows, rows, y_words, primes, limbs, y_limbs, y_rows, log_n];
         let extent = (y.shape.rows, x.shape.basis.limbs());
         self.launch_elements(t, "add", extent, &arguments)
+    }
+
+    fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        let out = self.block(t, x.shape.rows, x.shape.basis)?;
+        let arguments = arguments![
+            out.address(),
+            x.address(),
+            t.primes(),
+            x.limbs(t),
+            x.log_n(),
+            u32::from(neighbour == Neighbour::Previous),
+        ];
+        self.launch_elements(t, "add_neighbours", extent(x), &arguments)?;
+        *x = out;
+        Ok(())
     }
 
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {

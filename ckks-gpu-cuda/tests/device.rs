@@ -1,7 +1,7 @@
 //! The conformance suite on the card of this machine; skipped where there is none, unless
 //! `CKKS_REQUIRE_DEVICE` names `cuda`.
 
-use ckks_gpu_cuda::CudaBackend;
+use ckks_gpu_cuda::{CudaBackend, KeyForm, MatrixUnits};
 use ckks_math::conformance::{DefaultsOnly, Skip, suite};
 
 fn open() -> Result<CudaBackend, Skip> {
@@ -11,6 +11,14 @@ fn open() -> Result<CudaBackend, Skip> {
 suite! { mod plain, backend = open() }
 suite! { mod poisoned, backend = open().map(CudaBackend::poisoned) }
 suite! { mod defaults, backend = open().map(DefaultsOnly) }
+suite! { mod captured, backend = open().map(captured) }
+suite! { mod streamed, backend = open().map(CudaBackend::with_host_storage) }
+
+/// Matrices on tensor cores, keys made as they are multiplied, key switches submitted as one.
+fn captured(backend: CudaBackend) -> CudaBackend {
+    let tensor = backend.with_matrix_units(MatrixUnits::Tensor);
+    tensor.with_key_form(KeyForm::Fused).with_graphs()
+}
 
 /// Without a driver the error names the library, and nothing panics.
 #[test]

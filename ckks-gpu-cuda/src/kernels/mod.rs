@@ -46,7 +46,7 @@ pub const HEADERS: &[Source] =
 
 /// Files that hold kernels; each is compiled on its own.
 pub const PROGRAMS: &[Source] = programs! {
-    "automorphism" "base_convert" "constants" "gemm" "key_product" "ntt" "pointwise"
+    "automorphism" "base_convert" "constants" "gemm" "key_product" "neighbours" "ntt" "pointwise"
     "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
 };
 
