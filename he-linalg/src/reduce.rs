@@ -546,7 +546,8 @@ mod tests {
         // Adding the ciphertexts first leaves one to rotate.
         let plan = check(&layout, &[Axis::DIM, Axis::HEAD], SumOptions::default());
         assert_eq!(plan.steps()[0], Step::AddCiphertexts(vec![vec![0, 1, 2]]));
-        assert_eq!(plan.rotations().iter().map(|r| r.uses).sum::<usize>(), 2);
+        // Two doublings in one key switch, with three keys.
+        assert_eq!(plan.rotations().iter().map(|r| r.uses).sum::<usize>(), 3);
     }
 
     #[test]
