@@ -22,6 +22,8 @@ const INSECURE: &str = "insecure-n";
 const FEW_SLOTS: usize = 1 << 13;
 /// Its levels for up to that many slots; what it leaves is the circuit's.
 const FEW_LEVELS: usize = 2;
+/// Bits by which a circuit's last level may lower the scale.
+const MOST_LOWERED: u32 = 8;
 
 /// Names a session: everything that keys and messages depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,7 +185,7 @@ impl Setup {
             })?;
             Ok((budget, plan, bootstrap))
         };
-        let mut placed = place(Some(FEW_LEVELS))?;
+        let mut placed = place(leaves_a_level(&params).then_some(FEW_LEVELS))?;
         if placed.1.slots > FEW_SLOTS {
             placed = place(None)?;
         }
@@ -290,6 +292,14 @@ fn bootstraps(literal: &ParamsLiteral) -> bool {
 pub fn bootstrapping() -> Vec<&'static str> {
     let able = |name: &&&str| preset(name).is_ok_and(|literal| bootstraps(&literal));
     preset_names().iter().filter(able).copied().collect()
+}
+
+/// Whether what [`FEW_LEVELS`] leave of SlotsToCoeffs' levels can hold a product: shorter than the scale
+/// by `d` bits it lowers the scale by `d`, and that of few primes would leave nothing.
+fn leaves_a_level(params: &Params) -> bool {
+    let literal = params.literal();
+    let left = literal.level_bits.get(FEW_LEVELS + 1);
+    left.is_some_and(|bits| bits + MOST_LOWERED >= literal.log_scale)
 }
 
 /// Levels between two bootstraps, of any number of slots.
