@@ -154,8 +154,10 @@ impl Queue {
         for piece in words.chunks(PIECE as usize) {
             self.card.queue.write_buffer(buffer, at, piece);
             at += piece.len() as u64;
-            // A submission lets the staged copy go as soon as it has arrived.
-            self.card.queue.submit([]);
+            // A submission lets a large staged copy go as soon as it has arrived.
+            if piece.len() as u64 == PIECE {
+                self.card.queue.submit([]);
+            }
         }
         self.card.failure.check()
     }

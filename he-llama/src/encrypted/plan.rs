@@ -23,6 +23,8 @@ pub struct Budget {
     pub log_slots: u32,
     /// Levels that the preset reserves for SlotsToCoeffs.
     pub reserved: usize,
+    /// The fewest that it may take: the others must hold a product.
+    pub fewest: usize,
     /// Level that a bootstrap leaves, and at which inputs are encrypted.
     pub top: usize,
 }
@@ -43,15 +45,15 @@ const FEW_LEVELS: [(usize, usize); 2] = [(1, 1 << 9), (2, 1 << 13)];
 
 impl Refresh {
     /// The ways to bootstrap tensors of a period that are worth trying.
-    fn of_period(period: usize, reserved: usize) -> impl Iterator<Item = Self> {
+    fn of_period(period: usize, budget: Budget) -> impl Iterator<Item = Self> {
         let slots = period.max(4);
         let few = FEW_LEVELS.into_iter().filter(move |few| slots <= few.1);
-        let bottoms: Vec<usize> = few.map(|few| few.0.min(reserved)).collect();
-        let bottoms = if bottoms.is_empty() {
-            vec![reserved]
-        } else {
-            bottoms
-        };
+        let levels = |few: (usize, _)| few.0.max(budget.fewest).min(budget.reserved);
+        let mut bottoms: Vec<usize> = few.map(levels).collect();
+        if bottoms.is_empty() {
+            bottoms.push(budget.reserved);
+        }
+        bottoms.dedup();
         bottoms
             .into_iter()
             .map(move |bottom| Self { slots, bottom })
@@ -117,7 +119,7 @@ impl Plan {
                 },
             };
             let periods = search.periods()?.into_iter();
-            let refreshes = periods.flat_map(|p| Refresh::of_period(p, budget.reserved));
+            let refreshes = periods.flat_map(|p| Refresh::of_period(p, budget));
             refreshes
                 .map(|refresh| {
                     Ok(Choice {
@@ -147,7 +149,7 @@ impl Plan {
             .ok_or_else(|| Error::Unplannable {
                 site: "the model".into(),
                 preset: format!("with {} levels", budget.top),
-                levels: budget.top - budget.reserved.min(FEW_LEVELS[0].0),
+                levels: budget.top - budget.reserved.min(FEW_LEVELS[0].0.max(budget.fewest)),
             })
     }
 }
@@ -261,6 +263,7 @@ mod tests {
         let budget = Budget {
             log_slots: 15,
             reserved: 3,
+            fewest: 1,
             top: 16,
         };
         let tried = std::cell::RefCell::new(Vec::new());

@@ -18,6 +18,8 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
+/// Bits by which a circuit's last level may lower the scale.
+const MOST_LOWERED: u32 = 8;
 /// Times of kernels on one core with AVX-512 (IFMA); plans depend on their ratios alone.
 const TIMES: KernelTimes = KernelTimes {
     degree: 1 << 16,
@@ -289,14 +291,27 @@ pub fn bootstrapping() -> Vec<&'static str> {
     preset_names().iter().filter(able).copied().collect()
 }
 
+/// The fewest levels of SlotsToCoeffs whose complement in the `reserved` ones can hold products: a level
+/// shorter than the scale by `d` bits lowers the scale by `d`, and one of few primes would leave nothing.
+fn fewest_bottom_levels(params: &Params, reserved: usize) -> usize {
+    let literal = params.literal();
+    let short = |&level: &usize| {
+        let bits = literal.level_bits.get(level).copied().unwrap_or_default();
+        bits + MOST_LOWERED < literal.log_scale
+    };
+    (2..=reserved).rev().find(short).unwrap_or(1)
+}
+
 /// Levels between two bootstraps, of any number of slots.
 fn budget(params: &Params) -> Result<Budget> {
     let context = Context::new(params.clone(), DryRun::default())?;
     let few = Bootstrapper::new(&context, 4, BootstrapOptions::default())?;
     let literal = params.literal().bootstrap.as_ref();
+    let reserved = literal.map_or(1, |b| b.slots_to_coeffs_levels);
     Ok(Budget {
         log_slots: params.max_slots().trailing_zeros(),
-        reserved: literal.map_or(1, |b| b.slots_to_coeffs_levels),
+        reserved,
+        fewest: fewest_bottom_levels(params, reserved),
         top: few.output_level(),
     })
 }
