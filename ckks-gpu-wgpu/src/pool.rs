@@ -154,8 +154,10 @@ impl Pool {
     fn fill(&self, buffer: &Buffer) -> Result<()> {
         let threads = self.queue().card().threads;
         let words = (buffer.raw.size() / 4) as u32;
-        let mut args = Arguments::default();
-        args.total = words;
+        let mut args = Arguments {
+            total: words,
+            ..Arguments::default()
+        };
         args.extra[0] = POISON;
         self.queue().dispatch(&Dispatch {
             kernel: "fill",
@@ -228,7 +230,7 @@ mod tests {
     fn classes_hold_what_is_asked_and_meet() {
         for bytes in [1, 4, 255, 4096, 5000, 1 << 20, (33 << 20) + 4] {
             let class = size_class(bytes, 128 << 20);
-            assert!(class >= bytes && class % GRAIN == 0 && class <= 2 * bytes.max(GRAIN));
+            assert!(class >= bytes && class.is_multiple_of(GRAIN) && class <= 2 * bytes.max(GRAIN));
         }
         assert_eq!(size_class(4900, 1 << 30), size_class(5000, 1 << 30));
     }

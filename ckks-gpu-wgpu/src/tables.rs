@@ -30,6 +30,8 @@ pub(crate) struct Conversion {
 
 /// Source basis, target basis and digit size of a conversion.
 type Route = (Basis, Basis, usize);
+/// What a division drops, what it keeps.
+type Division = (Basis, Basis);
 
 /// The constants of one ring, with those of base conversions made on first use.
 pub struct Tables {
@@ -37,7 +39,7 @@ pub struct Tables {
     primes: Buffer,
     twiddles: Vec<Twiddles>,
     conversions: Mutex<HashMap<Route, Arc<Conversion>>>,
-    divisions: Mutex<HashMap<(Basis, Basis), Arc<Vec<u32>>>>,
+    divisions: Mutex<HashMap<Division, Arc<Vec<u32>>>>,
 }
 
 impl Tables {

@@ -8,10 +8,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The exit status of a program; an error is printed before.
 pub fn exit_status(result: Result<()>) -> ExitCode {
-    if let Err(error) = &result {
-        eprintln!("error: {error}");
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::from(u8::from(result.is_err()))
 }
 
 /// Errors of measuring, of records and of their comparison.

@@ -28,7 +28,7 @@ pub fn preset_names() -> &'static [&'static str] {
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
 /// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
-/// | `n16-ci-boot` | 2^16 | 1552 | h = 192 | `n16-boot` on the conjugate-invariant ring |
+/// | `n16-ci-boot` | 2^16 | 1553 | h = 192 | `n16-boot` on the conjugate-invariant ring |
 /// | `n16-ci-boot-w31` | 2^16 | 1664 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let literal = match name {

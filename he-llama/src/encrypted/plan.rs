@@ -2,7 +2,7 @@
 //!
 //! A bootstrap of few slots costs less, and admits fewer tensors; SlotsToCoeffs on fewer levels
 //! costs more, and leaves the circuit a level more. For the prompt and for the steps behind it
-//! every useful way to bootstrap is tried: the [`search`](super::search) finds where bootstraps
+//! every useful way to bootstrap is tried: the search finds where bootstraps
 //! go, and the least time of all bootstraps of the session wins.
 
 use ckks_math::bootstrap::BootstrapOptions;
