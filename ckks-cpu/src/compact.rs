@@ -4,8 +4,8 @@ use crate::device::{Block, CpuBackend, light};
 use crate::kernels::CHUNK;
 use crate::ring::{by_limb, positions, tasks};
 use crate::tables::Tables;
-use ckks_math::backend::Basis;
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{Basis, operands};
 
 impl CpuBackend {
     /// See [`ckks_math::backend::RingKernels::embed_compact`].
@@ -17,12 +17,7 @@ impl CpuBackend {
         m: usize,
     ) -> Result<Block> {
         let n = t.ring.degree();
-        if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
-            return Err(Error::InvalidParameters(format!(
-                "embed_compact: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
-                coefficients.len()
-            )));
-        }
+        operands::polynomials("embed_compact", &t.ring, coefficients, m)?;
         let mut out = self.block(t, coefficients.len().div_ceil(n), basis)?;
         let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
         let bound = bound.unwrap_or(0);
@@ -51,11 +46,7 @@ impl CpuBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let Some(shape) = xs.first().map(|x| x.shape) else {
-            return Err(Error::InvalidParameters(
-                "sum_products: no blocks to multiply, give at least one".into(),
-            ));
-        };
+        let shape = operands::first_of("sum_products", xs)?.shape;
         let (n, rows) = (shape.degree, shape.rows);
         let run = n / m;
         let at = positions(shape.basis, ys.shape.basis);

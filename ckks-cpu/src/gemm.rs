@@ -6,8 +6,8 @@ use crate::pool::Buffer;
 use crate::ring::{by_limb, columns};
 use crate::simd::GEMM_SCRATCH;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, GemmKernels};
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{Basis, GemmKernels, operands};
 
 /// A piece of a limb of all rows of the result: the limb, the first coefficient, the pieces.
 type Task<'a> = (usize, usize, Vec<&'a mut [u64]>);
@@ -30,12 +30,7 @@ impl GemmKernels for CpuBackend {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        if outputs.checked_mul(inputs) != Some(entries.len()) || entries.is_empty() {
-            return Err(Error::InvalidParameters(format!(
-                "matrix: {} entries for {outputs} outputs and {inputs} inputs",
-                entries.len()
-            )));
-        }
+        operands::matrix(outputs, inputs, entries)?;
         let primes = t.primes(Basis::qp(t.ring.q().len(), t.ring.p().len()));
         let mut residues = self.pool.take_lasting(primes.len() * entries.len())?;
         let words = residues.len();
@@ -57,12 +52,7 @@ impl GemmKernels for CpuBackend {
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
         let (basis, degree) = (x.shape.basis, x.shape.degree);
-        if x.shape.rows != w.inputs {
-            return Err(Error::InvalidParameters(format!(
-                "matrix product: {} rows where the matrix has {} inputs",
-                x.shape.rows, w.inputs
-            )));
-        }
+        operands::matrix_inputs(w.inputs, x.shape)?;
         let mut out = self.block(t, w.outputs, basis)?;
         let primes = t.primes(basis);
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();

@@ -3,9 +3,9 @@
 use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{self, CHUNK, Prime, Target};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned};
+use ckks_math::Result;
+use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned, operands};
 use ckks_math::sampling::Seed;
-use ckks_math::{Error, Result};
 use std::ops::Range;
 
 /// The position in `outer` of each limb of `inner`.
@@ -232,14 +232,8 @@ impl RingKernels for CpuBackend {
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        let n = t.ring.degree();
-        if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
-            return Err(Error::InvalidParameters(format!(
-                "embed: {} coefficients in rows of {m}, a power of two at most N = {n}",
-                coefficients.len()
-            )));
-        }
-        let mut out = self.block(t, coefficients.len() / m, basis)?;
+        let rows = operands::polynomials("embed", &t.ring, coefficients, m)?;
+        let mut out = self.block(t, rows, basis)?;
         let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
         let bound = bound.unwrap_or(0);
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
@@ -267,14 +261,8 @@ impl RingKernels for CpuBackend {
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
+        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
         let rows = first..first + y.shape.rows;
-        if rows.end > x.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_rows",
-                left: x.shape,
-                right: y.shape,
-            });
-        }
         let at = positions(x.shape.basis, y.shape.basis);
         let words = rows.len() * x.row_words();
         let mut chosen = tasks(t, x);

@@ -6,8 +6,8 @@ use crate::key::SwitchKey;
 use crate::pieces::Pieces;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived};
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived, operands};
 use std::ops::Range;
 
 impl CpuBackend {
@@ -66,15 +66,8 @@ impl SwitchKernels for CpuBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        let (limbs, degree, digits) = (key.basis.limbs(), t.ring.degree(), key.digits());
-        let half = digits * limbs * degree;
-        if key.b.len() != half || key.a.len() != half {
-            return Err(Error::InvalidParameters(format!(
-                "switching key: {} and {} residues where {half} are needed",
-                key.b.len(),
-                key.a.len()
-            )));
-        }
+        operands::key_half(&t.ring, key)?;
+        let (limbs, degree) = (key.basis.limbs(), t.ring.degree());
         let halves = |limb: usize, digit: usize, words: Range<usize>| {
             let from = (digit * limbs + limb) * degree;
             let of = from + words.start..from + words.end;

@@ -4,8 +4,8 @@ use crate::device::{Block, CpuBackend, light};
 use crate::kernels::LANES;
 use crate::ring::{positions, tasks};
 use crate::tables::Tables;
-use ckks_math::backend::Turned;
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{Turned, operands};
 
 /// Words turned together: they stay in the first-level cache.
 const PIECE: usize = 2048;
@@ -21,13 +21,7 @@ impl CpuBackend {
         constants: &[u64],
     ) -> Result<()> {
         let (from, rows) = (y.block, first..first + y.rows.len());
-        if rows.end > x.shape.rows || y.rows.end > from.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_scaled",
-                left: x.shape,
-                right: from.shape,
-            });
-        }
+        operands::rows_fit("add_scaled", x.shape, first, (from.shape, &y.rows))?;
         let permutation = (y.galois != 1).then(|| t.permutation(y.galois));
         let at = positions(from.shape.basis, x.shape.basis);
         let words = y.rows.len() * from.row_words();

@@ -7,7 +7,7 @@ use crate::launch::{Grid, arguments};
 use crate::memory::bytes_mut;
 use crate::pool::Buffer;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, derived};
+use ckks_math::backend::{Basis, derived, operands};
 use ckks_math::{Error, Result};
 
 /// Sums that share one reading of the blocks; as in `sum_products.cu`.
@@ -77,14 +77,8 @@ impl CudaBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        let n = t.ring().degree();
-        if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
-            return Err(Error::InvalidParameters(format!(
-                "embed_compact: {} coefficients in polynomials of {m}, a power of two at most N = {n}",
-                coefficients.len()
-            )));
-        }
-        let mut out = self.embed_coefficients(t, basis, coefficients, n)?;
+        operands::polynomials("embed_compact", t.ring(), coefficients, m)?;
+        let mut out = self.embed_coefficients(t, basis, coefficients, t.ring().degree())?;
         if m > 1 {
             self.ntt_compact(t, &mut out, m.trailing_zeros())?;
         }
@@ -100,11 +94,7 @@ impl CudaBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let Some(first) = xs.first() else {
-            return Err(Error::InvalidParameters(
-                "sum_products: no blocks to multiply, give at least one".into(),
-            ));
-        };
+        let first = operands::first_of("sum_products", xs)?;
         let shape = first.shape;
         let outs = sums
             .iter()

@@ -8,9 +8,11 @@ use crate::launch::{Argument, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
 use crate::transform::Skip;
-use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, RingKind, Turned};
+use ckks_math::Result;
+use ckks_math::backend::{
+    Basis, Neighbour, Pointwise, RingKernels, RingKind, Turned, derived, operands,
+};
 use ckks_math::sampling::Seed;
-use ckks_math::{Error, Result};
 use std::ops::Range;
 
 /// Kind of ring and Galois element as kernels read them.
@@ -209,13 +211,7 @@ impl RingKernels for CudaBackend {
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        if first + y.shape.rows > x.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_rows",
-                left: x.shape,
-                right: y.shape,
-            });
-        }
+        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
         let row_bytes = x.shape.basis.limbs() * x.shape.degree * t.word().bytes();
         let rows = Argument::from(x.address().offset(first * row_bytes));
         let [y_words, primes, limbs, y_limbs, y_rows, log_n] = arguments![
@@ -265,13 +261,7 @@ impl RingKernels for CudaBackend {
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        let n = t.ring().degree();
-        if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
-            return Err(Error::InvalidParameters(format!(
-                "embed: {} coefficients in rows of {m}, a power of two at most N = {n}",
-                coefficients.len()
-            )));
-        }
+        operands::polynomials("embed", t.ring(), coefficients, m)?;
         let mut out = self.embed_coefficients(t, basis, coefficients, m)?;
         self.ntt(t, &mut out)?;
         Ok(out)
@@ -306,26 +296,13 @@ impl RingKernels for CudaBackend {
         y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let (rows, galois, y) = (y.rows.clone(), y.galois, y.block);
-        if first + rows.len() > x.shape.rows || rows.end > y.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_scaled",
-                left: x.shape,
-                right: y.shape,
-            });
+        operands::rows_fit("add_scaled", x.shape, first, (y.block.shape, &y.rows))?;
+        if y.galois != 1 {
+            let turned = derived::turned(self, t, y)?;
+            let turned = Turned::rows(&turned, 0..y.rows.len());
+            return self.add_scaled(t, x, first, &turned, constants);
         }
-        if galois != 1 {
-            let basis = y.shape.basis;
-            let turned =
-                self.automorphism(t, &self.restrict(t, y, rows.clone(), basis)?, galois)?;
-            return self.add_scaled(
-                t,
-                x,
-                first,
-                &Turned::rows(&turned, 0..rows.len()),
-                constants,
-            );
-        }
+        let (rows, y) = (y.rows.clone(), y.block);
         let constants = self.limb_constants(t, y.shape.basis, [constants].into_iter())?;
         let row_bytes = y.shape.basis.limbs() * y.shape.degree * t.word().bytes();
         let arguments = arguments![
@@ -353,10 +330,6 @@ impl RingKernels for CudaBackend {
         let out = self.block(t, rows, basis)?;
         self.fill_uniform(t, out.address(), seed, first..first + rows, basis)?;
         Ok(out)
-    }
-
-    fn masked(&self, t: &Tables, basis: Basis, masks: &Masks<'_, Block>) -> Result<Block> {
-        self.masked_rows(t, basis, masks)
     }
 
     fn upload_packed(&self, t: &Tables, rows: usize, basis: Basis, bytes: &[u8]) -> Result<Block> {

@@ -1,13 +1,12 @@
-//! Uniform polynomials from seeds, made on the card, and what is masked with them.
+//! Uniform polynomials from seeds, made on the card.
 
 use crate::backend::CudaBackend;
-use crate::device::Block;
 use crate::driver::Address;
 use crate::launch::{Grid, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, Turned};
+use ckks_math::backend::Basis;
 use ckks_math::sampling::{Seed, UniformStream};
 use std::ops::Range;
 
@@ -66,25 +65,5 @@ impl CudaBackend {
             t.ring().log_degree(),
         ];
         self.launch_for(t, "uniform", grid, &arguments)
-    }
-
-    /// See [`RingKernels::masked`].
-    pub(crate) fn masked_rows(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        masks: &Masks<'_, Block>,
-    ) -> Result<Block> {
-        let n = t.ring().degree();
-        let rows = masks.check(n)?;
-        let mut out = self.embed(t, basis, masks.errors, n)?;
-        let mut product = self.uniform(t, masks.seed, 0, rows, basis)?;
-        self.pointwise_assign(t, Pointwise::Mul, &mut product, masks.secret)?;
-        self.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
-        for (row, message) in masks.messages.iter().enumerate() {
-            let ones = vec![1; message.shape.basis.limbs()];
-            self.add_scaled(t, &mut out, row, &Turned::rows(*message, 0..1), &ones)?;
-        }
-        Ok(out)
     }
 }

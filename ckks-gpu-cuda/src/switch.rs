@@ -7,7 +7,9 @@ use crate::device::Block;
 use crate::key::SwitchKey;
 use crate::tables::Tables;
 use crate::transform::{Division, Skip};
-use ckks_math::backend::{Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData};
+use ckks_math::backend::{
+    Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData, operands,
+};
 use ckks_math::{Error, Result};
 
 impl CudaBackend {
@@ -31,14 +33,7 @@ impl SwitchKernels for CudaBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        let half = key.digits() * key.basis.limbs() * t.ring().degree();
-        if key.b.len() != half || key.a.len() != half {
-            return Err(Error::InvalidParameters(format!(
-                "switching key: {} and {} residues where {half} are needed",
-                key.b.len(),
-                key.a.len()
-            )));
-        }
+        let half = operands::key_half(t.ring(), key)?;
         let load = |residues: &[u64]| {
             let words = self.buffer(half * t.word().bytes())?;
             self.import(t, words.address(), key.digits(), key.basis, residues)?;

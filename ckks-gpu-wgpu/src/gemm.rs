@@ -4,8 +4,8 @@ use crate::backend::WgpuBackend;
 use crate::block::{Block, Rows, Run, count, lines};
 use crate::launch::Arguments;
 use crate::tables::{RADIX, Tables};
-use ckks_math::backend::GemmKernels;
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{GemmKernels, operands};
 
 /// Bits of an entry in one plane, which has a sign beside them.
 const PLANE_BITS: u32 = 31;
@@ -88,12 +88,7 @@ impl GemmKernels for WgpuBackend {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        if outputs.checked_mul(inputs) != Some(entries.len()) || entries.is_empty() {
-            return Err(Error::InvalidParameters(format!(
-                "matrix: {} entries for {outputs} outputs and {inputs} inputs",
-                entries.len()
-            )));
-        }
+        operands::matrix(outputs, inputs, entries)?;
         let longest = entries.iter().map(|e| e.unsigned_abs()).max().unwrap_or(0);
         let bits = (u64::BITS - longest.leading_zeros()).max(1);
         let plane = |plane| {
@@ -116,12 +111,7 @@ impl GemmKernels for WgpuBackend {
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
-        if x.shape.rows != w.inputs {
-            return Err(Error::InvalidParameters(format!(
-                "matrix product: {} rows where the matrix has {} inputs",
-                x.shape.rows, w.inputs
-            )));
-        }
+        operands::matrix_inputs(w.inputs, x.shape)?;
         let out = self.block(t, w.outputs, x.shape.basis)?;
         let primes = t.ring().q().len() + t.ring().p().len();
         for (plane, matrix) in w.planes.iter().enumerate() {

@@ -6,8 +6,8 @@ use crate::launch::{Arguments, Elements};
 use crate::pool::Buffer;
 use crate::ring::{TOGETHER, filled};
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Device, derived, packed};
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{Basis, Device, derived, operands, packed};
 
 /// Bytes of packed residues that are staged at a time.
 const STAGED: usize = 16 << 20;
@@ -16,23 +16,6 @@ const STAGED: usize = 16 << 20;
 type Pairs = Vec<(usize, usize)>;
 
 impl WgpuBackend {
-    /// Fails unless there are rows of a power of two at most `N`.
-    pub(crate) fn check_embedding(
-        op: &'static str,
-        t: &Tables,
-        coefficients: &[i64],
-        m: usize,
-    ) -> Result<()> {
-        let n = t.ring().degree();
-        if m.is_power_of_two() && m <= n && coefficients.len().is_multiple_of(m) {
-            return Ok(());
-        }
-        Err(Error::InvalidParameters(format!(
-            "{op}: {} coefficients in rows of {m}, which is to be a power of two at most N = {n}",
-            coefficients.len()
-        )))
-    }
-
     /// Coefficients in rows of `m` as those of `X^(N/m)`; a last row may be shorter than `m`.
     pub(crate) fn embed_coefficients(
         &self,
@@ -69,6 +52,7 @@ impl WgpuBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
+        operands::polynomials("embed_compact", t.ring(), coefficients, m)?;
         let mut out = self.embed_coefficients(t, basis, coefficients, t.ring().degree())?;
         if m > 1 {
             self.ntt_compact(t, &mut out, m.trailing_zeros())?;
@@ -85,12 +69,7 @@ impl WgpuBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let Some(first) = xs.first() else {
-            return Err(Error::InvalidParameters(
-                "sum_products: no blocks to multiply, give at least one".into(),
-            ));
-        };
-        let shape = first.shape;
+        let shape = operands::first_of("sum_products", xs)?.shape;
         let log_run = (shape.degree / m).trailing_zeros();
         let sum = |pairs: &Vec<(usize, usize)>| {
             if pairs.is_empty() {

@@ -5,9 +5,11 @@ use crate::block::{Block, View};
 use crate::convert::Lift;
 use crate::launch::Elements;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Device, Masks, Pointwise, RingKernels, RingKind, Turned};
+use ckks_math::Result;
+use ckks_math::backend::{
+    Basis, Device, Pointwise, RingKernels, RingKind, Turned, derived, operands,
+};
 use ckks_math::sampling::Seed;
-use ckks_math::{Error, Result};
 use std::ops::Range;
 
 /// Operands of one launch that sums over several blocks.
@@ -29,18 +31,6 @@ pub(crate) fn filled<'a>(out: &'a Block, xs: &[&'a Block]) -> Vec<View<'a>> {
 }
 
 impl WgpuBackend {
-    /// Fails unless the rows of `y` fit into `x` from row `first` on.
-    fn check_rows(op: &'static str, x: &Block, first: usize, y: &Block) -> Result<()> {
-        if first + y.shape.rows <= x.shape.rows {
-            return Ok(());
-        }
-        Err(Error::ShapeMismatch {
-            op,
-            left: x.shape,
-            right: y.shape,
-        })
-    }
-
     /// A kernel with one constant for each limb that is counted.
     pub(crate) fn with_constants(
         &self,
@@ -182,7 +172,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        Self::check_rows("add_rows", x, first, y)?;
+        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
         let views = [x.rows.from(first), y.rows.view()];
         self.launch(t, &Elements::over("add_assign", y.shape.rows, &views))
     }
@@ -195,21 +185,14 @@ impl RingKernels for WgpuBackend {
         y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let (rows, galois, y) = (y.rows.clone(), y.galois, y.block);
-        if first + rows.len() > x.shape.rows || rows.end > y.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op: "add_scaled",
-                left: x.shape,
-                right: y.shape,
-            });
-        }
-        let basis = y.shape.basis;
-        if galois != 1 {
-            let turned =
-                self.automorphism(t, &self.restrict(t, y, rows.clone(), basis)?, galois)?;
-            let turned = Turned::rows(&turned, 0..rows.len());
+        operands::rows_fit("add_scaled", x.shape, first, (y.block.shape, &y.rows))?;
+        if y.galois != 1 {
+            let turned = derived::turned(self, t, y)?;
+            let turned = Turned::rows(&turned, 0..y.rows.len());
             return self.add_scaled(t, x, first, &turned, constants);
         }
+        let (rows, y) = (y.rows.clone(), y.block);
+        let basis = y.shape.basis;
         let stored = t.stored(basis, constants);
         let views = [x.rows.from(first), y.rows.from(rows.start)];
         self.with_constants(t, "add_scaled", (basis, rows.len()), &views, &stored)
@@ -230,7 +213,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        Self::check_embedding("embed", t, coefficients, m)?;
+        operands::polynomials("embed", t.ring(), coefficients, m)?;
         let mut out = self.embed_coefficients(t, basis, coefficients, m)?;
         self.ntt(t, &mut out)?;
         Ok(out)
@@ -243,7 +226,6 @@ impl RingKernels for WgpuBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        Self::check_embedding("embed_compact", t, coefficients, m)?;
         self.embed_side_by_side(t, basis, coefficients, m)
     }
 
@@ -256,10 +238,6 @@ impl RingKernels for WgpuBackend {
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
         self.sum_groups(t, xs, ys, m, sums)
-    }
-
-    fn masked(&self, t: &Tables, basis: Basis, masks: &Masks<'_, Block>) -> Result<Block> {
-        self.masked_rows(t, basis, masks)
     }
 
     fn uniform(

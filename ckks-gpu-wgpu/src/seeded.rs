@@ -1,11 +1,10 @@
-//! Uniform polynomials from seeds, and what is masked with them.
+//! Uniform polynomials from seeds.
 
 use crate::backend::WgpuBackend;
 use crate::block::Block;
 use crate::launch::Elements;
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Masks, Pointwise, RingKernels, Turned};
 use ckks_math::sampling::{Seed, UniformStream};
 
 impl WgpuBackend {
@@ -38,25 +37,5 @@ impl WgpuBackend {
             ..Elements::over("uniform_residues", 1, &views)
         };
         self.launch(t, &work)
-    }
-
-    /// See [`RingKernels::masked`].
-    pub(crate) fn masked_rows(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        masks: &Masks<'_, Block>,
-    ) -> Result<Block> {
-        let n = t.ring().degree();
-        let rows = masks.check(n)?;
-        let mut out = self.embed(t, basis, masks.errors, n)?;
-        let mut product = self.uniform(t, masks.seed, 0, rows, basis)?;
-        self.pointwise_assign(t, Pointwise::Mul, &mut product, masks.secret)?;
-        self.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
-        for (row, message) in masks.messages.iter().enumerate() {
-            let ones = vec![1; message.shape.basis.limbs()];
-            self.add_scaled(t, &mut out, row, &Turned::rows(message, 0..1), &ones)?;
-        }
-        Ok(out)
     }
 }

@@ -6,8 +6,10 @@ use crate::convert::Lift;
 use crate::launch::Elements;
 use crate::ring::real;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData};
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use ckks_math::backend::{
+    Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData, operands,
+};
 
 /// A switching key on the device: rows `2 d` and `2 d + 1` are `b_d` and `a_d`.
 pub struct SwitchKey {
@@ -88,15 +90,8 @@ impl SwitchKernels for WgpuBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
+        operands::key_half(t.ring(), key)?;
         let row = key.basis.limbs() * t.ring().degree();
-        let half = key.digits() * row;
-        if key.b.len() != half || key.a.len() != half {
-            return Err(Error::InvalidParameters(format!(
-                "switching key: {} and {} residues where {half} are needed",
-                key.b.len(),
-                key.a.len()
-            )));
-        }
         let rows = self.block(t, 2 * key.digits(), key.basis)?;
         let pairs = key.b.chunks_exact(row).zip(key.a.chunks_exact(row));
         for (d, (b, a)) in pairs.enumerate() {

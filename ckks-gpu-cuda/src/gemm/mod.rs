@@ -11,7 +11,7 @@ use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::pool::Buffer;
 use crate::tables::Tables;
-use ckks_math::backend::GemmKernels;
+use ckks_math::backend::{GemmKernels, operands};
 use ckks_math::{Error, Result};
 use integer::Residues;
 use tensor::Tiles;
@@ -94,10 +94,10 @@ impl GemmKernels for CudaBackend {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        let whole = outputs.checked_mul(inputs) == Some(entries.len());
-        if !whole || entries.is_empty() || u32::try_from(entries.len()).is_err() {
+        operands::matrix(outputs, inputs, entries)?;
+        if u32::try_from(entries.len()).is_err() {
             return Err(Error::InvalidParameters(format!(
-                "matrix: {} entries for {outputs} outputs and {inputs} inputs",
+                "matrix: {} entries at once, at most 2^32 - 1",
                 entries.len()
             )));
         }
@@ -115,12 +115,7 @@ impl GemmKernels for CudaBackend {
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
-        if x.shape.rows != w.inputs {
-            return Err(Error::InvalidParameters(format!(
-                "matrix product: {} rows where the matrix has {} inputs",
-                x.shape.rows, w.inputs
-            )));
-        }
+        operands::matrix_inputs(w.inputs, x.shape)?;
         let mut out = self.block(t, w.outputs, x.shape.basis)?;
         match &w.form {
             Form::Integer(residues) => residues.multiply(self, t, x, &mut out)?,

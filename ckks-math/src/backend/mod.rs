@@ -22,6 +22,7 @@ mod device;
 pub mod dry_run;
 mod gemm;
 pub mod montgomery;
+pub mod operands;
 pub mod packed;
 mod ring_kernels;
 mod ring_spec;

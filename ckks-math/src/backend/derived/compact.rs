@@ -1,7 +1,7 @@
 //! Compact polynomials from required kernels: see [`RingKernels::embed_compact`].
 
-use crate::backend::{Basis, Pointwise, RingKernels};
-use crate::error::{Error, Result};
+use crate::backend::{Basis, Pointwise, RingKernels, operands};
+use crate::error::Result;
 
 /// See [`RingKernels::embed_compact`].
 pub fn embed_compact<B: RingKernels>(
@@ -41,11 +41,7 @@ pub fn sum_products<B: RingKernels>(
     m: usize,
     sums: &[Vec<(usize, usize)>],
 ) -> Result<Vec<B::Block>> {
-    let Some(first) = xs.first() else {
-        return Err(Error::InvalidParameters(
-            "sum_products: no blocks to multiply, give at least one".into(),
-        ));
-    };
+    let first = operands::first_of("sum_products", xs)?;
     let (shape, compact) = (backend.shape(first), backend.shape(ys));
     let residues = backend.download(t, ys)?;
     let spread = |k: usize| {

@@ -15,6 +15,6 @@ pub use key_switch::{
     decompose, dot_key_turned, key_product, key_switch, mod_down, mod_down_and_rescale, rescale,
 };
 pub use neighbours::add_neighbours;
-pub use rows::{add_rows, add_scaled, embed, tensor};
+pub use rows::{add_rows, add_scaled, embed, tensor, turned};
 pub use seeded::{check_packed, load_seeded_key, masked, uniform};
 pub use transfer::{download_packed, is_zero, upload_packed};

@@ -1,7 +1,7 @@
 //! Row-wise operations from required kernels.
 
-use crate::backend::{Basis, Pointwise, RingKernels, Turned};
-use crate::error::{Error, Result};
+use crate::backend::{Basis, Pointwise, RingKernels, Turned, operands};
+use crate::error::Result;
 
 /// See [`RingKernels::add_rows`].
 pub fn add_rows<B: RingKernels>(
@@ -12,14 +12,9 @@ pub fn add_rows<B: RingKernels>(
     y: &B::Block,
 ) -> Result<()> {
     let shape = backend.shape(x);
-    let (end, basis) = (first + backend.shape(y).rows, shape.basis);
-    if end > shape.rows {
-        return Err(Error::ShapeMismatch {
-            op: "add_rows",
-            left: shape,
-            right: backend.shape(y),
-        });
-    }
+    let added = backend.shape(y);
+    operands::rows_fit("add_rows", shape, first, (added, &(0..added.rows)))?;
+    let (end, basis) = (first + added.rows, shape.basis);
     let mut sum = backend.restrict(t, x, first..end, basis)?;
     backend.pointwise_assign(t, Pointwise::Add, &mut sum, y)?;
     let mut parts = Vec::new();
@@ -43,11 +38,10 @@ pub fn add_scaled<B: RingKernels>(
     y: &Turned<'_, B::Block>,
     constants: &[u64],
 ) -> Result<()> {
-    let (to, from) = (backend.shape(x).basis, backend.shape(y.block).basis);
-    let mut lifted = backend.restrict(t, y.block, y.rows.clone(), from)?;
-    if y.galois != 1 {
-        lifted = backend.automorphism(t, &lifted, y.galois)?;
-    }
+    let (shape, held) = (backend.shape(x), backend.shape(y.block));
+    operands::rows_fit("add_scaled", shape, first, (held, &y.rows))?;
+    let (to, from) = (shape.basis, held.basis);
+    let mut lifted = turned(backend, t, y)?;
     // The conversion copies the limbs of `y`; what it makes of the others is multiplied by zero.
     backend.intt(t, &mut lifted)?;
     let mut lifted = backend.base_convert(t, &lifted, to)?;
@@ -62,6 +56,20 @@ pub fn add_scaled<B: RingKernels>(
     let all: Vec<u64> = to.prime_indices(total).map(constant).collect();
     backend.scale_limbs(t, &mut lifted, &all)?;
     backend.add_rows(t, x, first, &lifted)
+}
+
+/// The rows meant, on their own.
+pub fn turned<B: RingKernels>(
+    backend: &B,
+    t: &B::Tables,
+    y: &Turned<'_, B::Block>,
+) -> Result<B::Block> {
+    let basis = backend.shape(y.block).basis;
+    let rows = backend.restrict(t, y.block, y.rows.clone(), basis)?;
+    if y.galois == 1 {
+        return Ok(rows);
+    }
+    backend.automorphism(t, &rows, y.galois)
 }
 
 /// See [`RingKernels::tensor`].
@@ -94,14 +102,8 @@ pub fn embed<B: RingKernels>(
     m: usize,
 ) -> Result<B::Block> {
     let ring = backend.ring(t);
-    let n = ring.degree();
-    if !m.is_power_of_two() || m > n || !coefficients.len().is_multiple_of(m) {
-        return Err(Error::InvalidParameters(format!(
-            "embed: {} coefficients in rows of {m}, which is to be a power of two at most N = {n}",
-            coefficients.len()
-        )));
-    }
-    let (rows, gap) = (coefficients.len() / m, n / m);
+    let rows = operands::polynomials("embed", ring, coefficients, m)?;
+    let (n, gap) = (ring.degree(), ring.degree() / m);
     let mut residues = vec![0; rows * basis.limbs() * n];
     let mut polynomials = residues.chunks_exact_mut(n);
     for row in coefficients.chunks_exact(m) {

@@ -3,6 +3,7 @@
 use crate::backend::packed::{packed_row_len, unpack};
 use crate::backend::{
     Basis, Masks, Pointwise, RingKernels, RingSpec, SeededKeyData, SwitchKernels, SwitchKeyData,
+    Turned,
 };
 use crate::error::{Error, Result};
 use crate::sampling::{Seed, UniformStream};
@@ -51,42 +52,11 @@ pub fn masked<B: RingKernels>(
     let mut product = backend.uniform(t, masks.seed, 0, rows, basis)?;
     backend.pointwise_assign(t, Pointwise::Mul, &mut product, masks.secret)?;
     backend.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
-    if masks.messages.is_empty() {
-        return Ok(out);
-    }
-    let mut sums = Vec::with_capacity(rows);
     for (row, message) in masks.messages.iter().enumerate() {
-        let held = backend.shape(message).basis;
-        let whole = if held == basis {
-            backend.duplicate(t, message)?
-        } else {
-            widened(backend, t, message, held, basis)?
-        };
-        let mut sum = backend.restrict(t, &out, row..row + 1, basis)?;
-        backend.pointwise_assign(t, Pointwise::Add, &mut sum, &whole)?;
-        sums.push(sum);
+        let ones = vec![1; backend.shape(message).basis.limbs()];
+        backend.add_scaled(t, &mut out, row, &Turned::rows(message, 0..1), &ones)?;
     }
-    backend.stack(t, &sums.iter().collect::<Vec<_>>())
-}
-
-/// One row over a larger basis, zero on the primes that it lacks.
-fn widened<B: RingKernels>(
-    backend: &B,
-    t: &B::Tables,
-    x: &B::Block,
-    held: Basis,
-    basis: Basis,
-) -> Result<B::Block> {
-    let ring = backend.ring(t);
-    let (n, total) = (ring.degree(), ring.q().len());
-    let residues = backend.download(t, x)?;
-    let mut whole = vec![0; basis.limbs() * n];
-    for (prime, limb) in basis.prime_indices(total).zip(whole.chunks_exact_mut(n)) {
-        if let Some(at) = held.prime_indices(total).position(|p| p == prime) {
-            limb.copy_from_slice(&residues[at * n..(at + 1) * n]);
-        }
-    }
-    backend.upload(t, 1, basis, &whole)
+    Ok(out)
 }
 
 /// See [`SwitchKernels::load_seeded_key`].

@@ -3,7 +3,9 @@
 use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
-use crate::backend::{Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, derived};
+use crate::backend::{
+    Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, derived, operands,
+};
 use crate::error::{Error, Result};
 use std::ops::Range;
 
@@ -144,9 +146,7 @@ impl RingKernels for DryRun {
     ) -> Result<Block> {
         let op = "combine";
         check::basis_of_ring(op, t, basis)?;
-        let Some(first) = xs.first() else {
-            return check::invalid(op, "no blocks: give at least one");
-        };
+        let first = operands::first_of(op, xs)?;
         if constants.len() != xs.len() {
             let (found, blocks) = (constants.len(), xs.len());
             return check::invalid(
@@ -205,9 +205,7 @@ impl RingKernels for DryRun {
     }
 
     fn stack(&self, t: &RingSpec, xs: &[&Block]) -> Result<Block> {
-        let Some(first) = xs.first() else {
-            return check::invalid("stack", "no blocks: give at least one");
-        };
+        let first = operands::first_of("stack", xs)?;
         let (mut rows, mut domain) = (0, Domain::Either);
         for x in xs {
             check::block_of_ring("stack", t, x)?;
@@ -306,17 +304,7 @@ impl RingKernels for DryRun {
 
     /// Counts what the default body does without making the residues.
     fn embed(&self, t: &RingSpec, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        if !m.is_power_of_two() || m > t.degree() || !coefficients.len().is_multiple_of(m) {
-            return check::invalid(
-                "embed",
-                format!(
-                    "{} coefficients in rows of {m}, which is to be a power of two at most {}",
-                    coefficients.len(),
-                    t.degree()
-                ),
-            );
-        }
-        let rows = coefficients.len() / m;
+        let rows = operands::polynomials("embed", t, coefficients, m)?;
         self.record_operation(Operation::Embed, rows);
         let mut block = self.upload_shape(t, rows, basis)?;
         self.ntt(t, &mut block)?;
@@ -331,22 +319,9 @@ impl RingKernels for DryRun {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        if !m.is_power_of_two()
-            || m > t.degree()
-            || !coefficients.len().is_multiple_of(m)
-            || coefficients.is_empty()
-        {
-            return check::invalid(
-                "embed_compact",
-                format!(
-                    "{} coefficients in polynomials of {m}, which is to be a power of two at most {}",
-                    coefficients.len(),
-                    t.degree()
-                ),
-            );
-        }
+        let count = operands::polynomials("embed_compact", t, coefficients, m)?;
         let rows = coefficients.len().div_ceil(t.degree());
-        self.record_operation(Operation::Embed, coefficients.len() / m);
+        self.record_operation(Operation::Embed, count);
         let mut block = self.upload_shape(t, rows, basis)?;
         block.domain = Domain::Evaluations;
         let bytes = self.bytes(block.shape.words());
@@ -374,10 +349,7 @@ impl RingKernels for DryRun {
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
         let op = "sum_products";
-        let Some(first) = xs.first() else {
-            return check::invalid(op, "no blocks to multiply: give at least one");
-        };
-        let shape = first.shape;
+        let shape = operands::first_of(op, xs)?.shape;
         for x in xs {
             check::block_of_ring(op, t, x)?;
             check::domain(op, x, Domain::Evaluations)?;

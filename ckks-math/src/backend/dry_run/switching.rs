@@ -4,7 +4,9 @@ use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
 use super::recorder::{Held, Holder};
-use crate::backend::{Basis, GemmKernels, RingSpec, Shape, SwitchKernels, SwitchKeyData, derived};
+use crate::backend::{
+    Basis, GemmKernels, RingSpec, Shape, SwitchKernels, SwitchKeyData, derived, operands,
+};
 use crate::error::{Error, Result};
 
 /// The layout of a switching key.
@@ -290,28 +292,13 @@ impl GemmKernels for DryRun {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        if entries.len() != outputs * inputs {
-            let found = entries.len();
-            return check::invalid(
-                "load_matrix",
-                format!("{found} entries for {outputs} x {inputs}"),
-            );
-        }
+        operands::matrix(outputs, inputs, entries)?;
         self.matrix_shape(outputs, inputs)
     }
 
     fn gemm(&self, t: &RingSpec, w: &PlainMatrix, x: &Block) -> Result<Block> {
         check::block_of_ring("gemm", t, x)?;
-        if x.shape.rows != w.inputs {
-            return Err(Error::ShapeMismatch {
-                op: "gemm",
-                left: Shape {
-                    rows: w.inputs,
-                    ..x.shape
-                },
-                right: x.shape,
-            });
-        }
+        operands::matrix_inputs(w.inputs, x.shape)?;
         let out = self.block(t, w.outputs, x.shape.basis, x.domain)?;
         let products = w.outputs * w.inputs * x.shape.basis.limbs();
         self.record(
