@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A known benchmark that the parameter set has nothing to run for.
     #[error(
-        "{filter} does not run on {params}: bootstrapping and the layer need a preset with `boot` in its name, and the layer one with enough levels"
+        "{filter} does not run on {params}: bootstrapping and the layer need a preset with `boot` in its name, the layer one with enough levels, and the refresh of a conjugate-invariant ring has the id bootstrap/conjugate_invariant"
     )]
     NothingToRun {
         /// The filter given.

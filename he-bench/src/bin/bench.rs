@@ -47,6 +47,15 @@ struct Arguments {
     compare: Option<Vec<PathBuf>>,
 }
 
+impl Arguments {
+    fn nothing_to_run(&self) -> Error {
+        Error::NothingToRun {
+            filter: self.filter.clone().unwrap_or_default(),
+            params: self.params.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// Takes samples within a budget and keeps the records.
 struct Recorder {
     filter: Filter,
@@ -118,10 +127,7 @@ impl select::Visitor for Run<'_> {
             .iter()
             .any(|&(_, group)| workload::ids_of(group).any(|id| filter.admits(id)))
         {
-            return Err(Error::NothingToRun {
-                filter: arguments.filter.clone().unwrap_or_default(),
-                params: arguments.params.clone().unwrap_or_default(),
-            });
+            return Err(arguments.nothing_to_run());
         }
         let mut recorder = Recorder {
             filter,
@@ -149,7 +155,12 @@ impl select::Visitor for Run<'_> {
             .try_for_each(|(params, group)| workload::run(backend, params, *group, &mut recorder));
         // What was measured before a failure is kept.
         file.map_or(Ok(()), |file| file.write(&recorder.records))
-            .and(outcome)
+            .and(outcome)?;
+        // Some ids are of one ring alone.
+        if recorder.records.is_empty() {
+            return Err(arguments.nothing_to_run());
+        }
+        Ok(())
     }
 }
 
