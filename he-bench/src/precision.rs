@@ -23,6 +23,10 @@ pub struct Question {
     pub resident: bool,
     /// Rotation keys against time.
     pub keys: RotationKeys,
+    /// Levels of CoeffsToSlots; all that the set has for it if not given.
+    pub coeffs_to_slots_levels: Option<usize>,
+    /// Levels of SlotsToCoeffs; all that the set has for it if not given.
+    pub slots_to_coeffs_levels: Option<usize>,
 }
 
 /// A bootstrapper whose precision is measured; it serves every secret.
@@ -80,11 +84,14 @@ impl<B: Backend> Study<B> {
             complex,
             resident,
             keys,
+            coeffs_to_slots_levels,
+            slots_to_coeffs_levels,
         } = question;
         let options = BootstrapOptions {
+            coeffs_to_slots_levels,
+            slots_to_coeffs_levels,
             resident,
             keys,
-            ..BootstrapOptions::default()
         };
         let bootstrapper = Bootstrapper::new(&context, slots, options)?;
         let requests = refresh_requests(params, slots, options, complex)?;

@@ -33,6 +33,12 @@ struct Arguments {
     /// Rotation keys against time.
     #[arg(long, value_enum, default_value = "balanced")]
     keys: Keys,
+    /// Levels of CoeffsToSlots; all that the set has for it if not given.
+    #[arg(long, value_name = "N")]
+    coeffs_to_slots_levels: Option<usize>,
+    /// Levels of SlotsToCoeffs; all that the set has for it if not given.
+    #[arg(long, value_name = "N")]
+    slots_to_coeffs_levels: Option<usize>,
     /// Threads of the backend; without it, one for each core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -104,6 +110,8 @@ fn study<B: Backend>(arguments: &Arguments, secrets: u64, backend: &B) -> Result
         complex: arguments.complex,
         resident: arguments.resident,
         keys: arguments.keys.into(),
+        coeffs_to_slots_levels: arguments.coeffs_to_slots_levels,
+        slots_to_coeffs_levels: arguments.slots_to_coeffs_levels,
     };
     let study = Study::new(&params, backend, question)?;
     let json = |source| Error::File {
