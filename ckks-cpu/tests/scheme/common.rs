@@ -19,6 +19,14 @@ pub fn real_literal(log_n: u32) -> ParamsLiteral {
     small("n16-ci-boot", log_n)
 }
 
+/// A preset on a small ring, with all its levels.
+pub fn on_ring(name: &str, log_n: u32) -> ParamsLiteral {
+    ParamsLiteral {
+        log_n,
+        ..preset(name).unwrap()
+    }
+}
+
 fn small(name: &str, log_n: u32) -> ParamsLiteral {
     let mut literal = preset(name).unwrap();
     let first = literal

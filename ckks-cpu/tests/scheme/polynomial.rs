@@ -1,6 +1,6 @@
 //! Polynomials of ciphertexts, with factors and masks.
 
-use crate::common::{literal, ramp, setup, worst};
+use crate::common::{literal, on_ring, ramp, setup, worst};
 use ckks_math::keys::{KeyPurpose, KeyRequest};
 use ckks_math::polyval::{Chebyshev, Plan};
 
@@ -59,5 +59,34 @@ fn polynomials_take_factors_and_masks() {
         let want: Vec<f64> = x.iter().zip(&mask).map(|(x, m)| p.eval(*x) * m).collect();
         let error = worst(&s.read(&y), &want);
         assert!(error < 1e-6, "masked degree {degree}: {error}");
+    }
+}
+
+/// A circuit that refreshes with SlotsToCoeffs on one level computes on the other levels made for it, which
+/// are narrower than the scale. The lowest canonical scales are 2^34.7, 2^31.5 and 2^54 (whose narrow levels
+/// take no products), where a rescaling leaves 2^7.5 in a slot; powers up to 15 amplify it up to 2^8 times.
+#[test]
+fn polynomials_keep_their_bits_on_narrow_levels() {
+    for (name, bound) in [
+        ("n16-boot", -19.0_f64),
+        ("n15-boot", -16.0),
+        ("n16-boot-w31", -16.0),
+    ] {
+        let mut s = setup(on_ring(name, 10), 8);
+        let p = Chebyshev::interpolate(|v| 1.0 / (v + 1.2), (-1.0, 1.0), 15).unwrap();
+        let depth = Plan::new(&p).depth() as usize;
+        let out = s.context.params().least_product_level().max(1);
+        let x = ramp(64);
+        let cx = s.encrypt(&x, out + depth);
+        let ev = s.evaluator([KeyRequest {
+            purpose: KeyPurpose::Relinearization,
+            level: out + depth,
+        }]);
+        let y = ev.polynomial(&cx, &p).unwrap();
+        assert_eq!(y.level(), out);
+        let want: Vec<f64> = x.iter().map(|x| p.eval(*x)).collect();
+        let error = worst(&s.read(&y), &want);
+        println!("{name}: error 2^{:.1}", error.log2());
+        assert!(error < bound.exp2(), "{name}: {error:e}");
     }
 }

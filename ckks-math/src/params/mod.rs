@@ -178,6 +178,15 @@ impl Params {
         self.0.scales[level]
     }
 
+    /// The least level that a product may leave: levels below are narrower than the scale by more than 8 bits
+    /// and serve SlotsToCoeffs alone.
+    ///
+    /// A level narrower by `d` bits lowers the canonical scale by up to `d`, towards its own width: noise of
+    /// key switching, `2^10` to `2^13` in a slot, would come near the message.
+    pub fn least_product_level(&self) -> usize {
+        least_product_level(&self.0.literal)
+    }
+
     /// The secret's distribution.
     pub fn secret(&self) -> SecretDistribution {
         self.0.literal.secret
@@ -227,11 +236,22 @@ pub(crate) fn special_primes_for(ring: &RingSpec, digit_size: usize, primes: usi
     special
 }
 
-/// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` inside each stretch of equal level sizes;
-/// a new stretch starts at its own modulus.
+/// Bits by which a level may be narrower than the scale and still take products.
+const MOST_NARROWER: u32 = 8;
+
+/// See [`Params::least_product_level`].
+fn least_product_level(literal: &ParamsLiteral) -> usize {
+    let narrow = |&bits: &u32| bits + MOST_NARROWER < literal.log_scale;
+    literal.level_bits.iter().rposition(narrow).unwrap_or(0)
+}
+
+/// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` on the levels of circuits, those no wider than the wanted
+/// scale; wider ones are EvalMod's, which follows its own.
 ///
-/// The top level of a stretch gets the scale at which the drift of the squaring is balanced: the
-/// recursion backwards from the bottom, `scale[l] = sqrt(scale[l-1] * modulus[l])`, is contracting.
+/// The recursion backwards from the bottom, `scale[l] = sqrt(scale[l-1] * modulus[l])`, is contracting. It
+/// includes levels of SlotsToCoeffs that take products, since a circuit that refreshes with fewer of them
+/// computes on the others: at a fixed scale a polynomial would ask of its inner products, at each narrow
+/// level, `log_scale - level_bits` bits less than of the outer ones, down to nothing.
 fn canonical_scales(literal: &ParamsLiteral, ring: &RingSpec, ends: &[usize]) -> Vec<f64> {
     let modulus = |l: usize| -> f64 {
         let start = if l == 0 { 0 } else { ends[l - 1] };
@@ -241,10 +261,11 @@ fn canonical_scales(literal: &ParamsLiteral, ring: &RingSpec, ends: &[usize]) ->
             .product()
     };
     let wanted = f64::from(literal.log_scale).exp2();
+    let least = least_product_level(literal);
     let mut scales = vec![wanted; ends.len()];
     for l in 1..ends.len() {
         let size = literal.level_bits[l];
-        scales[l] = if size == literal.log_scale {
+        scales[l] = if l > least && size <= literal.log_scale {
             (scales[l - 1] * modulus(l)).sqrt()
         } else {
             wanted
