@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and measures a card: needs an NVIDIA driver and the programs of `cargo xtask gpu-pack` beside it.
+# Checks and measures a card: needs an NVIDIA driver and a folder of `cargo xtask gpu-pack`.
 #
 #   gpu-check.sh [OUT]    writes OUT (gpu-check.json): conformance, kernels, operations, bootstrapping; then
 #                         what wgpu-check.sh measures of the same card through Vulkan (gpu-check-wgpu.json)
@@ -11,6 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-gpu-check.json}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+tar -xzf "$here/programs.tar.gz" -C "$here"
 export CKKS_REQUIRE_DEVICE=cuda
 for toolkit in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
     if [[ -d $toolkit ]]; then

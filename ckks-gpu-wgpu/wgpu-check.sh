@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and measures an adapter of Vulkan: needs the programs of `cargo xtask gpu-pack` beside it.
+# Checks and measures an adapter of Vulkan: needs a folder of `cargo xtask gpu-pack`.
 #
 #   wgpu-check.sh [OUT] [ADAPTER]    writes OUT (wgpu-check.json); ADAPTER (wgpu:0) as in `he-llama devices`
 #
@@ -13,6 +13,7 @@ adapter=${2:-wgpu:0}
 preset=${PRESET:-n16-boot-w31}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+tar -xzf "$here/programs.tar.gz" -C "$here"
 export CKKS_REQUIRE_DEVICE=wgpu
 quick=()
 if [[ ${QUICK:-0} == 1 ]]; then quick=(--quick); fi

@@ -136,7 +136,7 @@ fn absence(instance: &wgpu::Instance) -> String {
     let request = wgpu::RequestAdapterOptions::default();
     let refused = pollster::block_on(instance.request_adapter(&request)).err();
     let words = refused.map_or(String::new(), |refused| refused.to_string());
-    let parts = words.split([';', ',']).map(str::trim);
+    let parts = words.rsplit("; ").next().unwrap_or_default().split(", ");
     let asked = parts.filter(|part| {
         let unasked = ["not requested", "support not compiled in"];
         !unasked.iter().any(|end| part.ends_with(end))
