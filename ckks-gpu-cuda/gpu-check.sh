@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Checks and measures a card: needs an NVIDIA driver and the programs of `cargo xtask gpu-pack` beside it.
+# Checks and measures a card: needs an NVIDIA driver and a folder of `cargo xtask gpu-pack`.
 #
-#   gpu-check.sh [OUT]    writes OUT (gpu-check.json): conformance, kernels, operations, bootstrapping
+#   gpu-check.sh [OUT]    writes OUT (gpu-check.json): conformance, kernels, operations, bootstrapping; then
+#                         what wgpu-check.sh measures of the same card through Vulkan (gpu-check-wgpu.json)
 #
 # The first failure ends it. NVRTC (libnvrtc.so.13 on LD_LIBRARY_PATH) compiles for the exact card; without
 # it the driver compiles the embedded PTX. QUICK=1 takes few samples.
@@ -10,6 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-gpu-check.json}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+tar -xzf "$here/programs.tar.gz" -C "$here"
 export CKKS_REQUIRE_DEVICE=cuda
 for toolkit in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
     if [[ -d $toolkit ]]; then
@@ -62,3 +64,10 @@ fi
         "$(cat "$work/kernels.json")" "$(cat "$work/bench.json")" "$(cat "$work/precision.json")"
 } >"$out"
 echo "wrote $out"
+
+# The same card through Vulkan, where its driver has it.
+if "$here/he-llama" devices | grep '^wgpu *built in' | grep -q NVIDIA; then
+    "$here/wgpu-check.sh" "${out%.json}-wgpu.json"
+else
+    echo "wgpu: SKIPPED (Vulkan has no NVIDIA card here)"
+fi

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Checks and measures an adapter of Vulkan, Metal or DirectX 12: needs its driver and the programs of
-# `cargo xtask gpu-pack` beside it.
+# Checks and measures an adapter of Vulkan: needs a folder of `cargo xtask gpu-pack`.
 #
 #   wgpu-check.sh [OUT] [ADAPTER]    writes OUT (wgpu-check.json); ADAPTER (wgpu:0) as in `he-llama devices`
 #
-# The laws run on adapter 0. The first failure ends it. QUICK=1 takes few samples.
+# The laws run on adapter 0. Where CUDA has a card too, the same operations run there for the ratio. The first
+# failure ends it. QUICK=1 takes few samples. PRESET (n16-boot-w31) is the parameter set: drivers that run on the
+# CPU need a ring for tests, insecure-n10-boot-w31.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-wgpu-check.json}
 adapter=${2:-wgpu:0}
-preset=n16-boot-w31
+preset=${PRESET:-n16-boot-w31}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+tar -xzf "$here/programs.tar.gz" -C "$here"
 export CKKS_REQUIRE_DEVICE=wgpu
 quick=()
 if [[ ${QUICK:-0} == 1 ]]; then quick=(--quick); fi
@@ -27,11 +29,20 @@ for program in conformance-wgpu device-wgpu; do
     fi
 done
 
+operations() {
+    "$here/bench" --backend "$1" --params "$preset" --json "$2" "${quick[@]}"
+}
 echo "== operations"
-"$here/bench" --backend "$adapter" --params $preset --json "$work/bench.json" "${quick[@]}"
+operations "$adapter" "$work/bench.json"
+echo '[]' >"$work/cuda.json"
+if grep -q '^cuda *built in' "$work/devices"; then
+    echo "== the same on CUDA (old), and the ratio"
+    operations cuda "$work/cuda.json"
+    "$here/bench" --compare "$work/cuda.json" "$work/bench.json"
+fi
 
 echo "== the same ids as on the CPU"
-ids() { "$here/he-llama" generate --tokens 2 --quiet --preset $preset --backend "$1"; }
+ids() { "$here/he-llama" generate --tokens 2 --quiet --preset "$preset" --backend "$1"; }
 if [[ $(ids "$adapter") != "$(ids cpu)" ]]; then
     echo "generate differs between $adapter and cpu" >&2
     exit 1
@@ -40,6 +51,6 @@ fi
 {
     printf '{"date": "%s",\n' "$(date -u +%FT%TZ)"
     printf '"devices": "%s",\n' "$(sed 's/"/\\"/g' "$work/devices" | tr '\n' ' ')"
-    printf '"bench": %s}\n' "$(cat "$work/bench.json")"
+    printf '"bench": %s,\n"cuda": %s}\n' "$(cat "$work/bench.json")" "$(cat "$work/cuda.json")"
 } >"$out"
 echo "wrote $out"

@@ -97,34 +97,10 @@ impl SwitchKernels for CpuBackend {
         }
     }
 
-    fn mod_down(&self, t: &Tables, x: &Block) -> Result<Block> {
-        let basis = x.shape.basis;
-        let dropped = Basis::p(usize::from(basis.special));
-        match Pieces::of(t, basis) {
-            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, Basis::q(basis.q_len())),
-            None => derived::mod_down(self, t, x),
-        }
-    }
-
-    fn rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let l = x.shape.basis.q_len();
-        let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
+    fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
         match Pieces::of(t, x.shape.basis) {
             Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
-            None => derived::rescale(self, t, x, primes),
-        }
-    }
-
-    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let basis = x.shape.basis;
-        let kept = Basis::q(basis.q_len() - primes);
-        let dropped = Basis {
-            lo: kept.hi,
-            ..basis
-        };
-        match Pieces::of(t, basis) {
-            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
-            None => derived::mod_down_and_rescale(self, t, x, primes),
+            None => derived::divide_round(self, t, x, dropped, kept),
         }
     }
 

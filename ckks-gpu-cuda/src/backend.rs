@@ -1,5 +1,6 @@
 //! Opening a device, and running kernels on it.
 
+use crate::device::RINGS;
 use crate::driver::{Address, Driver, card};
 use crate::feed::Feeder;
 use crate::gemm::{Choices, MatrixUnits};
@@ -43,9 +44,14 @@ impl CudaBackend {
         Self::on(Arc::new(card::Card::open(device)?))
     }
 
-    /// Names of the cards that the driver sees; fails as [`CudaBackend::open`] does.
+    /// The cards that the driver sees, with their limits in words; fails as [`CudaBackend::open`] does.
     pub fn cards() -> Result<Vec<String>> {
-        card::names()
+        let cards = card::list()?.into_iter();
+        let rings = format!(
+            "primes of up to {} bits, ring degree up to {}",
+            RINGS.max_modulus_bits, RINGS.max_degree
+        );
+        Ok(cards.map(|card| format!("{card}, {rings}")).collect())
     }
 
     /// Runs the kernels on the CPU in place of a card, the threads of each block in an order that

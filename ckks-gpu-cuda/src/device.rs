@@ -10,6 +10,12 @@ use ckks_math::arith::Modulus;
 use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
 use ckks_math::{Error, Result};
 
+/// What rings the kernels serve, on any card.
+pub(crate) const RINGS: Limits = Limits {
+    max_modulus_bits: Modulus::MAX_BITS,
+    max_degree: 1 << 17,
+};
+
 /// Words converted at a time on their way over the bus.
 const BUS_WORDS: usize = 1 << 20;
 
@@ -146,10 +152,7 @@ impl Device for CudaBackend {
     }
 
     fn limits(&self) -> Limits {
-        Limits {
-            max_modulus_bits: Modulus::MAX_BITS,
-            max_degree: 1 << 17,
-        }
+        RINGS
     }
 
     fn memory(&self) -> MemoryUse {

@@ -12,23 +12,6 @@ use ckks_math::backend::{
 };
 use ckks_math::{Error, Result};
 
-impl CudaBackend {
-    /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: the transform of
-    /// the centred remainder subtracts and scales as it writes.
-    fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
-        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
-        self.intt(t, &mut remainder)?;
-        let mut out = self.base_convert(t, &remainder, kept)?;
-        let factors = t.division(self, dropped, kept)?;
-        let division = Division {
-            minuend: x,
-            factors: factors.address(),
-        };
-        self.ntt_divide(t, &mut out, &division)?;
-        Ok(out)
-    }
-}
-
 impl SwitchKernels for CudaBackend {
     type SwitchKey = SwitchKey;
 
@@ -76,26 +59,18 @@ impl SwitchKernels for CudaBackend {
         Ok(out)
     }
 
-    fn mod_down(&self, t: &Tables, x: &Block) -> Result<Block> {
-        let basis = x.shape.basis;
-        let dropped = Basis::p(usize::from(basis.special));
-        self.divide_round(t, x, dropped, Basis::q(basis.q_len()))
-    }
-
-    fn rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let l = x.shape.basis.q_len();
-        let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
-        self.divide_round(t, x, dropped, kept)
-    }
-
-    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let basis = x.shape.basis;
-        let kept = Basis::q(basis.q_len() - primes);
-        let dropped = Basis {
-            lo: kept.hi,
-            ..basis
+    /// The transform of the centred remainder subtracts and scales as it writes.
+    fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
+        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
+        self.intt(t, &mut remainder)?;
+        let mut out = self.base_convert(t, &remainder, kept)?;
+        let factors = t.division(self, dropped, kept)?;
+        let division = Division {
+            minuend: x,
+            factors: factors.address(),
         };
-        self.divide_round(t, x, dropped, kept)
+        self.ntt_divide(t, &mut out, &division)?;
+        Ok(out)
     }
 
     fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {

@@ -24,7 +24,7 @@ impl WgpuBackend {
     pub fn open_with(adapter: usize, options: Options) -> Result<Self> {
         let card = Card::open(adapter, options)?;
         Ok(Self {
-            pool: Pool::new(Queue::new(card), options),
+            pool: Pool::new(Queue::new(card)?, options),
         })
     }
 
@@ -36,8 +36,10 @@ impl WgpuBackend {
         }
     }
 
-    /// The adapters of this machine, none if there is no driver of Vulkan, Metal or DirectX 12.
-    pub fn adapters() -> Vec<Found> {
+    /// The adapters of this machine, cards before drivers that run on the CPU.
+    ///
+    /// Fails with [`ckks_math::Error::Unsupported`] where there is none.
+    pub fn adapters() -> Result<Vec<Found>> {
         found()
     }
 
@@ -72,8 +74,7 @@ impl WgpuBackend {
     /// A buffer with words of the host.
     pub(crate) fn stage(&self, words: &[u32]) -> Result<Buffer> {
         let buffer = self.pool.take(words.len())?;
-        let bytes = bytemuck::cast_slice(words);
-        self.pool.queue().upload(buffer.raw(), 0, bytes)?;
+        self.pool.queue().upload(buffer.raw(), 0, words)?;
         Ok(buffer)
     }
 }

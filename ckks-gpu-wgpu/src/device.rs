@@ -2,6 +2,7 @@
 
 use crate::backend::WgpuBackend;
 use crate::block::Block;
+use crate::driver::RINGS;
 use crate::launch::Elements;
 use crate::tables::Tables;
 use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
@@ -37,9 +38,8 @@ impl WgpuBackend {
         let mut at = 4 * (in_buffer * x.rows.words) as u64;
         for chunk in residues.chunks(BUS_WORDS) {
             let narrow: Vec<u32> = chunk.iter().map(|&w| w as u32).collect();
-            let bytes = bytemuck::cast_slice(&narrow);
-            self.pool.queue().upload(to, at, bytes)?;
-            at += bytes.len() as u64;
+            self.pool.queue().upload(to, at, &narrow)?;
+            at += 4 * narrow.len() as u64;
         }
         Ok(())
     }
@@ -54,10 +54,7 @@ impl Device for WgpuBackend {
     }
 
     fn limits(&self) -> Limits {
-        Limits {
-            max_modulus_bits: 31,
-            max_degree: 1 << 17,
-        }
+        RINGS
     }
 
     fn memory(&self) -> MemoryUse {

@@ -96,8 +96,7 @@ impl GemmKernels for WgpuBackend {
             let words: Vec<u32> = entries.iter().map(|&e| in_plane(e, plane)).collect();
             let held = words.chunks(rows.each * inputs);
             for (buffer, words) in rows.buffers.iter().zip(held) {
-                let bytes = bytemuck::cast_slice(words);
-                self.pool.queue().upload(buffer.raw(), 0, bytes)?;
+                self.pool.queue().upload(buffer.raw(), 0, words)?;
             }
             Ok(rows)
         };

@@ -39,6 +39,7 @@ pub const PROGRAMS: [Program; 8] = [
             "multiply_assign",
             "multiply_accumulate",
             "automorphism",
+            "add_neighbours",
         ],
     },
     Program {

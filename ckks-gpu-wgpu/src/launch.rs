@@ -42,6 +42,8 @@ pub(crate) struct Elements<'a> {
     pub rows: usize,
     /// `out`, then x0 and those behind it.
     pub views: &'a [View<'a>],
+    /// `log2` of the residues of one thread.
+    pub log_run: u32,
     /// Constants that it reads.
     pub constants: &'a [u32],
     pub flags: u32,
@@ -58,6 +60,7 @@ impl<'a> Elements<'a> {
             each: views[0].rows.limbs,
             rows,
             views,
+            log_run: 0,
             constants: &[],
             flags: 0,
             extra: &[],
@@ -73,7 +76,7 @@ impl WgpuBackend {
             let mut args = Arguments {
                 each: work.each,
                 log_n: t.log_n(),
-                total: ((run.len * count(work.each)) << t.log_n()) as u32,
+                total: ((run.len * count(work.each)) << (t.log_n() - work.log_run)) as u32,
                 flags: work.flags,
                 ..Arguments::default()
             };

@@ -121,21 +121,8 @@ impl Pool {
         if size > self.admitted() {
             return None;
         }
-        let device = &self.queue().card().device;
-        let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let usage = wgpu::BufferUsages::STORAGE
-            | wgpu::BufferUsages::COPY_SRC
-            | wgpu::BufferUsages::COPY_DST;
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size,
-            usage,
-            mapped_at_creation: false,
-        });
-        match pollster::block_on(scope.pop()) {
-            Some(_) => None,
-            None => Some(buffer),
-        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        self.queue().card().buffer(size, usage)
     }
 
     /// Gives all free memory back to the device.

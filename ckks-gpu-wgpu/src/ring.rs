@@ -7,7 +7,7 @@ use crate::launch::Elements;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::backend::{
-    Basis, Device, Pointwise, RingKernels, RingKind, Turned, derived, operands,
+    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, Turned, derived, operands,
 };
 use ckks_math::sampling::Seed;
 use std::ops::Range;
@@ -196,6 +196,18 @@ impl RingKernels for WgpuBackend {
         let stored = t.stored(basis, constants);
         let views = [x.rows.from(first), y.rows.from(rows.start)];
         self.with_constants(t, "add_scaled", (basis, rows.len()), &views, &stored)
+    }
+
+    fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        let out = self.block(t, x.shape.rows, x.shape.basis)?;
+        let views = [out.rows.view(), x.rows.view()];
+        let work = Elements {
+            flags: u32::from(neighbour == Neighbour::Previous),
+            ..Elements::over("add_neighbours", x.shape.rows, &views)
+        };
+        self.launch(t, &work)?;
+        *x = out;
+        Ok(())
     }
 
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {

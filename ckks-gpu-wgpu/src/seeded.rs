@@ -7,6 +7,9 @@ use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::sampling::{Seed, UniformStream};
 
+/// `log2` of the coefficients of one block of a key stream, which one thread makes.
+const LOG_BLOCK: u32 = 3;
+
 impl WgpuBackend {
     /// Writes the uniform polynomial of a number to row `row` of a block.
     pub(crate) fn fill_uniform(
@@ -33,6 +36,7 @@ impl WgpuBackend {
         key.extend(lasts);
         let views = [out.rows.from(row)];
         let work = Elements {
+            log_run: t.log_n().min(LOG_BLOCK),
             constants: &key,
             ..Elements::over("uniform_residues", 1, &views)
         };

@@ -72,18 +72,6 @@ impl WgpuBackend {
         }
         Ok(out)
     }
-
-    /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`.
-    fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
-        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
-        self.intt(t, &mut remainder)?;
-        let mut out = self.base_convert(t, &remainder, kept)?;
-        self.ntt(t, &mut out)?;
-        let factors = t.division(dropped, kept)?;
-        let views = [out.rows.view(), x.rows.view()];
-        self.with_constants(t, "divide", (kept, x.shape.rows), &views, &factors)?;
-        Ok(out)
-    }
 }
 
 impl SwitchKernels for WgpuBackend {
@@ -152,26 +140,15 @@ impl SwitchKernels for WgpuBackend {
         Ok(out)
     }
 
-    fn mod_down(&self, t: &Tables, x: &Block) -> Result<Block> {
-        let basis = x.shape.basis;
-        let dropped = Basis::p(usize::from(basis.special));
-        self.divide_round(t, x, dropped, Basis::q(basis.q_len()))
-    }
-
-    fn rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let l = x.shape.basis.q_len();
-        let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
-        self.divide_round(t, x, dropped, kept)
-    }
-
-    fn mod_down_and_rescale(&self, t: &Tables, x: &Block, primes: usize) -> Result<Block> {
-        let basis = x.shape.basis;
-        let kept = Basis::q(basis.q_len() - primes);
-        let dropped = Basis {
-            lo: kept.hi,
-            ..basis
-        };
-        self.divide_round(t, x, dropped, kept)
+    fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
+        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
+        self.intt(t, &mut remainder)?;
+        let mut out = self.base_convert(t, &remainder, kept)?;
+        self.ntt(t, &mut out)?;
+        let factors = t.division(dropped, kept)?;
+        let views = [out.rows.view(), x.rows.view()];
+        self.with_constants(t, "divide", (kept, x.shape.rows), &views, &factors)?;
+        Ok(out)
     }
 
     fn dot_key_turned(

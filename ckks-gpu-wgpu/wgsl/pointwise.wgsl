@@ -109,3 +109,23 @@ fn automorphism(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     let source = gather(e.i, args.extra[0].x, args.flags != 0u);
     out[line(0u, e.row, e.prime) + e.i] = x0[line(1u, e.row, e.prime) + source];
 }
+
+// Each coefficient and its neighbour (`RingKernels::add_neighbours`): the next one, 0 past the last, or, where
+// flags is not 0, the one before, the first again before itself.
+@compute @workgroup_size(THREADS)
+fn add_neighbours(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                  @builtin(local_invocation_index) thread: u32) {
+    let index = thread_index(group, groups, thread);
+    if index >= args.total {
+        return;
+    }
+    let e = element(index);
+    let start = line(1u, e.row, e.prime);
+    var neighbour = 0u;
+    if args.flags != 0u {
+        neighbour = x0[start + max(e.i, 1u) - 1u];
+    } else if e.i + 1u < (1u << args.log_n) {
+        neighbour = x0[start + e.i + 1u];
+    }
+    out[line(0u, e.row, e.prime) + e.i] = add_mod(x0[start + e.i], neighbour, primes[e.prime].q);
+}

@@ -1,4 +1,4 @@
-//! One folder for a bare GPU host, which has no cargo: stripped tests and benches, and a script.
+//! One folder for a bare GPU host, which has no cargo: stripped tests and benches, and scripts.
 
 use crate::Outcome;
 use crate::workspace::{cargo, root, run as execute, target_directory};
@@ -7,11 +7,16 @@ use std::process::Command;
 
 /// Largest folder, in bytes.
 const MOST: u64 = 60 << 20;
+/// The programs in the folder, which the scripts unpack.
+const PROGRAMS: &str = "programs.tar.gz";
 
-/// Builds the programs, strips them into `folder` and puts the script beside them.
+/// Builds the programs, strips and packs them into `folder` and puts the scripts beside them.
 pub fn run(folder: &Path) -> Outcome {
-    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let release = target_directory()?.join("release");
+    let target = target_directory()?;
+    let (release, staged) = (target.join("release"), target.join("gpu-pack"));
+    for made in [folder, &staged] {
+        std::fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
+    }
     let build = |arguments: &[&str]| execute(cargo(&["build", "--release"]).args(arguments));
     build(&["-p", "ckks-gpu-cuda", "--example", "cuda_kernels"])?;
     let benches = ["--bin", "bench", "--bin", "precision"];
@@ -29,10 +34,16 @@ pub fn run(folder: &Path) -> Outcome {
         (release.join("precision"), "precision"),
         (release.join("he-llama"), "he-llama"),
     ];
-    let mut total = 0;
     for (program, name) in &programs {
-        total += stripped(program, &folder.join(name))?;
+        let to = staged.join(name);
+        execute(Command::new("strip").arg("-o").arg(to).arg(program))?;
     }
+    let packed = folder.join(PROGRAMS);
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(&packed).arg("-C").arg(&staged);
+    execute(tar.args(programs.iter().map(|(_, name)| name)))?;
+    let metadata = std::fs::metadata(&packed).map_err(|e| format!("{}: {e}", packed.display()))?;
+    let total = metadata.len();
     for script in ["ckks-gpu-cuda/gpu-check.sh", "ckks-gpu-wgpu/wgpu-check.sh"] {
         let from = root().join(script);
         let name = from.file_name().unwrap_or_default();
@@ -64,13 +75,6 @@ fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     })?;
     let (_, rest) = line.split_once("\"executable\":\"")?;
     Some(rest.split('"').next()?.into())
-}
-
-/// Copies a program without its symbols; returns its size.
-fn stripped(program: &Path, to: &Path) -> Result<u64, String> {
-    execute(Command::new("strip").arg("-o").arg(to).arg(program))?;
-    let metadata = std::fs::metadata(to).map_err(|e| format!("{}: {e}", to.display()))?;
-    Ok(metadata.len())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Adapters: which there are, what they admit, and how one is opened.
 
 use super::Failure;
+use ckks_math::backend::Limits;
 use ckks_math::{Error, Result};
+use std::fmt;
 use std::sync::Arc;
 
 /// Threads of a workgroup, where the adapter admits them; every WebGPU adapter does.
@@ -22,6 +24,12 @@ pub struct Options {
     pub buffer: Option<u64>,
 }
 
+/// What rings the kernels serve, on any adapter.
+pub const RINGS: Limits = Limits {
+    max_modulus_bits: 31,
+    max_degree: 1 << 17,
+};
+
 /// An adapter in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -29,10 +37,42 @@ pub struct Found {
     pub name: String,
     /// Largest buffer that a kernel can see, in bytes.
     pub largest_buffer: u64,
+    /// Buffers that a kernel can see.
+    pub buffers: u32,
+    /// Threads of a workgroup.
+    pub threads: u32,
+    /// Bytes that a workgroup shares.
+    pub workgroup_storage: u32,
     /// Whether it has 64-bit integers.
     pub long_integers: bool,
     /// Why it cannot be used, if so.
     pub refusal: Option<String>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} 64-bit integers, {} buffers of up to {} MiB a kernel, workgroups of up to {} threads and {} KiB, \
+             primes of up to {} bits, ring degree up to {}",
+            self.name,
+            if self.long_integers {
+                "with"
+            } else {
+                "without"
+            },
+            self.buffers,
+            self.largest_buffer >> 20,
+            self.threads,
+            self.workgroup_storage >> 10,
+            RINGS.max_modulus_bits,
+            RINGS.max_degree
+        )?;
+        match &self.refusal {
+            Some(why) => write!(f, ", unusable: {why}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An open adapter.
@@ -56,14 +96,52 @@ pub struct Card {
     pub alignment: u32,
 }
 
-fn adapters() -> Vec<wgpu::Adapter> {
+fn unsupported(what: String, way_out: &str) -> Error {
+    Error::Unsupported {
+        backend: "wgpu".into(),
+        what,
+        way_out: way_out.into(),
+    }
+}
+
+/// The adapters of this machine, cards before drivers that run on the CPU; fails where there is none.
+fn adapters() -> Result<Vec<wgpu::Adapter>> {
     let systems = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let descriptor = wgpu::InstanceDescriptor {
         backends: systems,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     };
     let instance = wgpu::Instance::new(descriptor);
-    pollster::block_on(instance.enumerate_adapters(systems))
+    let mut found = pollster::block_on(instance.enumerate_adapters(systems));
+    if found.is_empty() {
+        let what = format!(
+            "this machine: no adapter of Vulkan, Metal or DirectX 12 ({})",
+            absence(&instance)
+        );
+        let way_out = "install a driver, or use the cpu backend";
+        return Err(unsupported(what, way_out));
+    }
+    found.sort_by_key(|adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    Ok(found)
+}
+
+/// What became of each graphics system that this build has, in the words of wgpu.
+fn absence(instance: &wgpu::Instance) -> String {
+    let request = wgpu::RequestAdapterOptions::default();
+    let refused = pollster::block_on(instance.request_adapter(&request)).err();
+    let words = refused.map_or(String::new(), |refused| refused.to_string());
+    let parts = words.rsplit("; ").next().unwrap_or_default().split(", ");
+    let asked = parts.filter(|part| {
+        let unasked = ["not requested", "support not compiled in"];
+        !unasked.iter().any(|end| part.ends_with(end))
+    });
+    asked.collect::<Vec<_>>().join(", ")
 }
 
 fn name_of(info: &wgpu::AdapterInfo) -> String {
@@ -100,17 +178,20 @@ fn refusal(limits: &wgpu::Limits) -> Option<String> {
 }
 
 /// The adapters of this machine, in the order in which they are opened.
-pub fn found() -> Vec<Found> {
+pub fn found() -> Result<Vec<Found>> {
     let of = |adapter: &wgpu::Adapter| {
         let limits = adapter.limits();
         Found {
             name: name_of(&adapter.get_info()),
             largest_buffer: largest(&limits),
+            buffers: limits.max_storage_buffers_per_shader_stage,
+            threads: limits.max_compute_invocations_per_workgroup,
+            workgroup_storage: limits.max_compute_workgroup_storage_size,
             long_integers: adapter.features().contains(wgpu::Features::SHADER_INT64),
             refusal: refusal(&limits),
         }
     };
-    adapters().iter().map(of).collect()
+    Ok(adapters()?.iter().map(of).collect())
 }
 
 fn largest(limits: &wgpu::Limits) -> u64 {
@@ -122,23 +203,12 @@ fn largest(limits: &wgpu::Limits) -> u64 {
 impl Card {
     /// Opens the adapter of an index.
     pub fn open(index: usize, options: Options) -> Result<Self> {
-        let unsupported = |what: String, way_out: &str| Error::Unsupported {
-            backend: "wgpu".into(),
-            what,
-            way_out: way_out.into(),
-        };
-        let all = adapters();
-        let count = all.len();
-        let Some(adapter) = all.into_iter().nth(index) else {
-            return Err(if count == 0 {
-                let what =
-                    format!("adapter {index}: no driver of Vulkan, Metal or DirectX 12 found");
-                unsupported(what, "install one, or use the cpu backend")
-            } else {
-                let what = format!("adapter {index} where there are {count}");
-                unsupported(what, "count from 0, or use the cpu backend")
-            });
-        };
+        let mut all = adapters()?;
+        if index >= all.len() {
+            let what = format!("adapter {index} where there are {}", all.len());
+            return Err(unsupported(what, "count from 0, or use the cpu backend"));
+        }
+        let adapter = all.swap_remove(index);
         let (info, limits) = (adapter.get_info(), adapter.limits());
         if let Some(refusal) = refusal(&limits) {
             let what = format!("adapter {}: {refusal}", name_of(&info));
@@ -185,6 +255,19 @@ impl Card {
             extent: limits.max_compute_workgroups_per_dimension,
             alignment: limits.min_storage_buffer_offset_alignment.max(4),
         })
+    }
+
+    /// A new buffer that commands can write to; none where the device has no memory for it.
+    pub fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> Option<wgpu::Buffer> {
+        let scope = (self.device).push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage: usage | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let refused = pollster::block_on(scope.pop());
+        refused.is_none().then_some(buffer)
     }
 }
 

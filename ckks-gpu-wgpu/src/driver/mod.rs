@@ -4,6 +4,6 @@ mod adapter;
 mod failure;
 mod queue;
 
-pub use adapter::{Card, Found, Options, found};
+pub use adapter::{Card, Found, Options, RINGS, found};
 pub use failure::Failure;
 pub use queue::{Args, Bound, Dispatch, Queue};

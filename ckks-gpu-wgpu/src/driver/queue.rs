@@ -1,6 +1,6 @@
 //! Commands in order: recorded, submitted in batches, waited for only by downloads and `synchronize`.
 //!
-//! Arguments and small constants of launches are collected on the host and reach the device before the
+//! Arguments, small constants and short uploads are collected on the host and reach the device before the
 //! batch that reads them, in one buffer that all batches share: the device takes the writes of a later
 //! batch after the commands of the earlier one.
 
@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub type Args = [u32; 64];
 /// Words of arguments and constants of one batch, at first: some 256 launches with few constants.
 const STAGED: usize = 1 << 15;
+/// Words of an upload that become part of a batch; those of a longer one end it, and are copied once.
+const SHORT: usize = STAGED / 4;
 /// Bytes that are downloaded, or uploaded between submissions, at a time.
 const PIECE: u64 = 32 << 20;
 
@@ -42,7 +44,7 @@ pub struct Queue {
 
 struct Batch {
     args: wgpu::Buffer,
-    /// The arguments and constants of the launches recorded.
+    /// What the commands recorded read of it.
     staged: Vec<u32>,
     pass: Option<wgpu::ComputePass<'static>>,
     encoder: Option<wgpu::CommandEncoder>,
@@ -51,20 +53,20 @@ struct Batch {
 
 impl Queue {
     /// The queue of an adapter.
-    pub fn new(card: Card) -> Arc<Self> {
+    pub fn new(card: Card) -> Result<Arc<Self>> {
         let kernels = Kernels::new(&card);
         let batch = Mutex::new(Batch {
-            args: arguments(&card, STAGED),
+            args: arguments(&card, STAGED)?,
             staged: Vec::new(),
             pass: None,
             encoder: None,
             landing: None,
         });
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             card,
             kernels,
             batch,
-        })
+        }))
     }
 
     /// The adapter.
@@ -86,16 +88,10 @@ impl Queue {
         let words = dispatch.args.len() + dispatch.constants.len().max(4);
         let words = words.next_multiple_of(self.card.alignment as usize / 4);
         let mut batch = self.batch();
-        if batch.staged.len() + words > batch.room() {
-            self.submit(&mut batch)?;
-        }
-        if words > batch.room() {
-            batch.args = arguments(&self.card, words.next_power_of_two());
-        }
-        let at = batch.staged.len();
-        batch.staged.extend(dispatch.args);
-        batch.staged.extend(dispatch.constants);
-        batch.staged.resize(at + words, 0);
+        let at = self.reserve(&mut batch, words)?;
+        let (args, constants) = batch.staged[at..].split_at_mut(dispatch.args.len());
+        args.copy_from_slice(dispatch.args);
+        constants[..dispatch.constants.len()].copy_from_slice(dispatch.constants);
 
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,
@@ -146,12 +142,21 @@ impl Queue {
     }
 
     /// Writes words of the host into a buffer, in order.
-    pub fn upload(&self, buffer: &wgpu::Buffer, byte: u64, words: &[u8]) -> Result<()> {
+    pub fn upload(&self, buffer: &wgpu::Buffer, byte: u64, words: &[u32]) -> Result<()> {
         self.card.failure.check()?;
+        let mut batch = self.batch();
+        if words.len() <= SHORT {
+            let at = self.reserve(&mut batch, words.len())?;
+            batch.staged[at..][..words.len()].copy_from_slice(words);
+            let (from, bytes) = (batch.args.clone(), 4 * words.len() as u64);
+            let encoder = batch.encoder(&self.card);
+            encoder.copy_buffer_to_buffer(&from, 4 * at as u64, buffer, byte, bytes);
+            return Ok(());
+        }
         // Writes come before the commands recorded but not submitted, which may read the buffer.
-        self.submit(&mut self.batch())?;
+        self.submit(&mut batch)?;
         let mut at = byte;
-        for piece in words.chunks(PIECE as usize) {
+        for piece in bytemuck::cast_slice(words).chunks(PIECE as usize) {
             self.card.queue.write_buffer(buffer, at, piece);
             at += piece.len() as u64;
             // A submission lets a large staged copy go as soon as it has arrived.
@@ -170,10 +175,10 @@ impl Queue {
         mut take: impl FnMut(&[u32]),
     ) -> Result<()> {
         let mut batch = self.batch();
-        let landing = batch.landing.take().unwrap_or_else(|| {
-            let usage = wgpu::BufferUsages::MAP_READ;
-            buffer_for(&self.card, "landing", usage, PIECE)
-        });
+        let landing = match batch.landing.take() {
+            Some(landing) => landing,
+            None => buffer_for(&self.card, wgpu::BufferUsages::MAP_READ, PIECE)?,
+        };
         let mut from = 0;
         while from < 4 * words as u64 {
             let bytes = (4 * words as u64 - from).min(PIECE);
@@ -213,6 +218,20 @@ impl Queue {
         waited
             .map(drop)
             .map_err(|e| self.card.failure.device(format!("waiting failed: {e}")))
+    }
+
+    /// Room for words that commands of the batch read, zeros at first: where it begins, aligned.
+    fn reserve(&self, batch: &mut Batch, words: usize) -> Result<usize> {
+        let words = words.next_multiple_of(self.card.alignment as usize / 4);
+        if batch.staged.len() + words > batch.room() {
+            self.submit(batch)?;
+        }
+        if words > batch.room() {
+            batch.args = arguments(&self.card, words.next_power_of_two())?;
+        }
+        let at = batch.staged.len();
+        batch.staged.resize(at + words, 0);
+        Ok(at)
     }
 
     fn submit(&self, batch: &mut Batch) -> Result<()> {
@@ -260,18 +279,14 @@ impl Batch {
     }
 }
 
-fn arguments(card: &Card, words: usize) -> wgpu::Buffer {
-    let usage = wgpu::BufferUsages::STORAGE;
-    buffer_for(card, "arguments", usage, 4 * words as u64)
+fn arguments(card: &Card, words: usize) -> Result<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+    buffer_for(card, usage, 4 * words as u64)
 }
 
-fn buffer_for(card: &Card, label: &str, usage: wgpu::BufferUsages, size: u64) -> wgpu::Buffer {
-    card.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage: usage | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
+fn buffer_for(card: &Card, usage: wgpu::BufferUsages, size: u64) -> Result<wgpu::Buffer> {
+    let buffer = card.buffer(size, usage);
+    buffer.ok_or_else(|| card.failure.memory(size, 0))
 }
 
 fn entry(binding: u32, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {

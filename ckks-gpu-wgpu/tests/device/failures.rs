@@ -90,13 +90,17 @@ fn a_missing_adapter_is_named() {
     let refused = WgpuBackend::open(99).err().unwrap();
     assert!(matches!(refused, Error::Unsupported { .. }));
     let words = refused.to_string();
-    assert!(
-        words.contains("99") && words.contains("cpu backend"),
-        "{words}"
-    );
-    let found = WgpuBackend::adapters().len();
-    assert!(
-        words.contains(&format!("where there are {found}")) || found == 0,
-        "{words}"
-    );
+    assert!(words.contains("cpu backend"), "{words}");
+    match WgpuBackend::adapters() {
+        Ok(found) => assert!(
+            words.contains(&format!("adapter 99 where there are {}", found.len())),
+            "{words}"
+        ),
+        Err(none) => {
+            // Which graphics systems were looked for, and what became of each.
+            let systems = ["vulkan ", "metal ", "dx12 "];
+            assert!(systems.iter().any(|s| words.contains(s)), "{words}");
+            assert_eq!(words, none.to_string());
+        }
+    }
 }

@@ -77,6 +77,21 @@ pub trait SwitchKernels: RingKernels {
         derived::decompose(self, t, x, digit_size, special)
     }
 
+    /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: the centred residue
+    /// modulo `D` is subtracted, what is left is multiplied by `D^-1`.
+    ///
+    /// # Contract
+    /// in: evaluations over the primes of `dropped` and of `kept`, which share none · out: basis `kept`, evaluations · exact · law: `mod_down_and_rescale_divides_once`
+    fn divide_round(
+        &self,
+        t: &Self::Tables,
+        x: &Self::Block,
+        dropped: Basis,
+        kept: Basis,
+    ) -> Result<Self::Block> {
+        derived::divide_round(self, t, x, dropped, kept)
+    }
+
     /// `round(x / P)` with `P` the product of the special primes of `x`.
     ///
     /// # Contract

@@ -3,6 +3,9 @@
 use super::laws;
 use crate::backend::Backend;
 use crate::error::Error;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 /// Why a backend cannot be opened here: no such device, no such instructions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,28 @@ impl Skip {
     /// forbids this skip.
     pub fn is_forbidden_by(&self, required: &str) -> bool {
         required.split(',').any(|kind| kind.trim() == self.kind)
+    }
+
+    /// Says `SKIPPED` and why, once in a process for each kind, past the harness, which keeps what a
+    /// passing test prints.
+    ///
+    /// # Panics
+    /// When `CKKS_REQUIRE_DEVICE` forbids the skip. Made for tests.
+    pub fn announce(&self, what: &str) {
+        let required = std::env::var("CKKS_REQUIRE_DEVICE").unwrap_or_default();
+        assert!(
+            !self.is_forbidden_by(&required),
+            "{what} skipped ({self}), but CKKS_REQUIRE_DEVICE = {required}"
+        );
+        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(self.kind.clone()) {
+            // Nobody is told where nobody listens.
+            let _ = writeln!(
+                std::io::stdout(),
+                "SKIPPED ({self}): {what} and all else that needs it"
+            );
+        }
     }
 }
 
@@ -59,7 +84,7 @@ pub type Verdict<T = ()> = Result<T, Violation>;
 /// A law: fails with a violation on a backend that breaks it.
 pub type Law<B> = fn(&B) -> Verdict;
 
-/// Runs a law as a test: prints `SKIPPED (reason)` when the backend cannot be opened.
+/// Runs a law as a test: [`Skip::announce`] where the backend cannot be opened.
 ///
 /// # Panics
 /// When the law does not hold, or when the environment variable `CKKS_REQUIRE_DEVICE` names the
@@ -75,14 +100,7 @@ pub fn run<B: Backend>(
                 panic!("{} breaks {name}: {violation}", backend.name());
             }
         }
-        Err(skip) => {
-            let required = std::env::var("CKKS_REQUIRE_DEVICE").unwrap_or_default();
-            assert!(
-                !skip.is_forbidden_by(&required),
-                "{name} skipped ({skip}), but CKKS_REQUIRE_DEVICE = {required}"
-            );
-            println!("SKIPPED ({skip})");
-        }
+        Err(skip) => skip.announce(name),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Levels<'a> {
     pub bottom: usize,
     /// Sizes of the model.
     pub config: &'a Config,
+    /// The least level that a product may leave.
+    pub least: usize,
     /// Most slots that a tensor may fill to be bootstrapped.
     pub slots: usize,
     /// Candidates met, in order.
@@ -47,6 +49,14 @@ pub struct Levels<'a> {
     pub bootstraps: usize,
     /// Sites that a set of candidates includes, when a plan is being searched.
     pub chosen: Option<(BTreeSet<Site>, usize)>,
+}
+
+/// Fails where fewer levels are left than are needed.
+fn exhausted(op: &'static str, need: usize, have: usize) -> Result<()> {
+    if have >= need {
+        return Ok(());
+    }
+    Err(ckks_math::Error::LevelExhausted { op, need, have }.into())
 }
 
 impl<'a> Levels<'a> {
@@ -64,6 +74,7 @@ impl<'a> Levels<'a> {
             plan,
             bottom,
             config,
+            least: 0,
             slots: usize::MAX,
             candidates: Vec::new(),
             bootstraps: 0,
@@ -71,15 +82,11 @@ impl<'a> Levels<'a> {
         }
     }
 
+    /// `level - need`, if products may go as low as that.
     fn below(&self, op: &'static str, level: usize, need: usize) -> Result<usize> {
-        level.checked_sub(need).ok_or_else(|| {
-            ckks_math::Error::LevelExhausted {
-                op,
-                need,
-                have: level,
-            }
-            .into()
-        })
+        let have = level.saturating_sub(self.least);
+        exhausted(op, need, have)?;
+        Ok(level - need)
     }
 
     fn argument(&self, x: &Leveled, f: &Function, site: Site) -> Result<usize> {
@@ -99,7 +106,7 @@ impl<'a> Levels<'a> {
         let unit = self.units.of(site)?;
         // A change of unit is a constant on the level above.
         let change = usize::from((x.unit / unit - 1.0).abs() > 1e-9);
-        self.below("refresh", x.level, self.bottom + change)?;
+        exhausted("refresh", self.bottom + change, x.level)?;
         self.bootstraps += x.count;
         Ok(Leveled { level, unit, ..x })
     }
@@ -186,7 +193,7 @@ impl Machine for Levels<'_> {
         let unit = if x.level < y.level { x.unit } else { y.unit };
         // Equal levels with different units have no room for the constant that unites them.
         if x.level == y.level && (x.unit / y.unit - 1.0).abs() > 1e-9 {
-            self.below("add", 0, 1)?;
+            exhausted("add", 1, 0)?;
         }
         Ok(Leveled {
             level: x.level.min(y.level),

@@ -23,8 +23,9 @@ pub struct Budget {
     pub log_slots: u32,
     /// Levels that the preset reserves for SlotsToCoeffs.
     pub reserved: usize,
-    /// The fewest that it may take: the others must hold a product.
-    pub fewest: usize,
+    /// The least level that a product may leave: those below are too short to divide by, and SlotsToCoeffs
+    /// takes them all.
+    pub least: usize,
     /// Level that a bootstrap leaves, and at which inputs are encrypted.
     pub top: usize,
 }
@@ -48,7 +49,7 @@ impl Refresh {
     fn of_period(period: usize, budget: Budget) -> impl Iterator<Item = Self> {
         let slots = period.max(4);
         let few = FEW_LEVELS.into_iter().filter(move |few| slots <= few.1);
-        let levels = |few: (usize, _)| few.0.max(budget.fewest).min(budget.reserved);
+        let levels = |few: (usize, _)| few.0.max(budget.least).min(budget.reserved);
         let mut bottoms: Vec<usize> = few.map(levels).collect();
         if bottoms.is_empty() {
             bottoms.push(budget.reserved);
@@ -113,6 +114,7 @@ impl Plan {
                 units,
                 packing: Packing::new(&llama.config, shape, budget.log_slots),
                 top: budget.top,
+                least: budget.least,
                 refresh: Refresh {
                     slots: 4,
                     bottom: budget.reserved,
@@ -149,7 +151,7 @@ impl Plan {
             .ok_or_else(|| Error::Unplannable {
                 site: "the model".into(),
                 preset: format!("with {} levels", budget.top),
-                levels: budget.top - budget.reserved.min(FEW_LEVELS[0].0.max(budget.fewest)),
+                levels: budget.top - budget.reserved.min(FEW_LEVELS[0].0.max(budget.least)),
             })
     }
 }
@@ -263,7 +265,7 @@ mod tests {
         let budget = Budget {
             log_slots: 15,
             reserved: 3,
-            fewest: 1,
+            least: 0,
             top: 16,
         };
         let tried = std::cell::RefCell::new(Vec::new());

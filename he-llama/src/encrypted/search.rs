@@ -25,6 +25,8 @@ pub(super) struct Search<'a> {
     pub packing: Packing,
     /// Level that a bootstrap leaves, and at which inputs are encrypted.
     pub top: usize,
+    /// The least level that a product may leave.
+    pub least: usize,
     /// How bootstraps are made: the slots that they admit, the level that they take.
     pub refresh: Refresh,
 }
@@ -42,7 +44,7 @@ impl Search<'_> {
     fn levels<'b>(&'b self, plan: &'b PassPlan) -> Levels<'b> {
         let Refresh { slots, bottom } = self.refresh;
         let mut levels = Levels::new(self.units, self.packing, plan, bottom, &self.llama.config);
-        levels.slots = slots;
+        (levels.slots, levels.least) = (slots, self.least);
         levels
     }
 
@@ -105,7 +107,8 @@ impl Search<'_> {
         let end = Site::new(self.llama.config.layers, Role::Hidden);
         let mut done: Option<Way> = None;
         for mut way in ways.into_values() {
-            if way.hidden.level < 1 {
+            // The head divides once more.
+            if way.hidden.level < self.least + 1 {
                 if way.hidden.level < self.refresh.bottom {
                     continue;
                 }

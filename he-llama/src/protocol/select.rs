@@ -1,5 +1,7 @@
 //! The backends by name: the only file that names them.
 
+use std::fmt::Display;
+
 use ckks_cpu::{CpuBackend, CpuOptions, KernelChoice, available_kernels};
 use ckks_gpu_cuda::CudaBackend;
 #[cfg(feature = "wgpu")]
@@ -63,6 +65,13 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
     }
 }
 
+/// Devices of a kind as [`open`] counts them.
+fn numbered(kind: &str, devices: &[impl Display]) -> String {
+    let lines = devices.iter().enumerate();
+    let lines: Vec<String> = lines.map(|(i, d)| format!("{kind}:{i} {d}")).collect();
+    lines.join("; ")
+}
+
 /// All backends that there are, present or not.
 pub fn devices() -> Result<Vec<Listed>> {
     let engine = open("cpu", None)?;
@@ -84,7 +93,7 @@ pub fn devices() -> Result<Vec<Listed>> {
         present: true,
     }];
     let (description, present) = match CudaBackend::cards() {
-        Ok(cards) => (cards.join("; "), !cards.is_empty()),
+        Ok(cards) => (numbered("cuda", &cards), !cards.is_empty()),
         Err(refusal) => (refusal.to_string(), false),
     };
     all.push(Listed {
@@ -105,28 +114,16 @@ pub fn devices() -> Result<Vec<Listed>> {
 /// Every adapter that is found, with what it admits, or why there is none.
 #[cfg(feature = "wgpu")]
 fn adapters() -> Listed {
-    let adapters = WgpuBackend::adapters();
-    let present = adapters.iter().any(|adapter| adapter.refusal.is_none());
-    let described = adapters.iter().enumerate().map(|(i, adapter)| {
-        let integers = match adapter.long_integers {
-            true => "with 64-bit integers",
-            false => "without 64-bit integers",
-        };
-        let refusal = adapter.refusal.as_ref();
-        let refusal = refusal.map_or(String::new(), |why| format!(", unusable: {why}"));
-        format!(
-            "wgpu:{i} {}, {integers}, buffers of up to {} MiB, primes of up to 31 bits{refusal}",
-            adapter.name,
-            adapter.largest_buffer >> 20
-        )
-    });
-    let described: Vec<String> = described.collect();
+    let (description, present) = match WgpuBackend::adapters() {
+        Ok(found) => {
+            let present = found.iter().any(|adapter| adapter.refusal.is_none());
+            (numbered("wgpu", &found), present)
+        }
+        Err(refusal) => (refusal.to_string(), false),
+    };
     Listed {
         name: "wgpu",
-        description: match adapters.is_empty() {
-            true => "no driver of Vulkan, Metal or DirectX 12 found".to_owned(),
-            false => described.join("; "),
-        },
+        description,
         present,
     }
 }

@@ -18,8 +18,8 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
-/// Bits by which a circuit's last level may lower the scale.
-const MOST_LOWERED: u32 = 8;
+/// Bits by which a level of SlotsToCoeffs may be shorter than the scale and still hold a circuit's product.
+const MOST_SHORTER: u32 = 8;
 /// Times of kernels on one core with AVX-512 (IFMA); plans depend on their ratios alone.
 const TIMES: KernelTimes = KernelTimes {
     degree: 1 << 16,
@@ -291,15 +291,15 @@ pub fn bootstrapping() -> Vec<&'static str> {
     preset_names().iter().filter(able).copied().collect()
 }
 
-/// The fewest levels of SlotsToCoeffs whose complement in the `reserved` ones can hold products: a level
-/// shorter than the scale by `d` bits lowers the scale by `d`, and one of few primes would leave nothing.
-fn fewest_bottom_levels(params: &Params, reserved: usize) -> usize {
+/// The least level that a product may leave, one of the `reserved` for SlotsToCoeffs: a level shorter than the
+/// scale by `d` bits makes the scale of a product larger by `d`, beyond what the levels below it hold.
+fn least_level(params: &Params, reserved: usize) -> usize {
     let literal = params.literal();
     let short = |&level: &usize| {
         let bits = literal.level_bits.get(level).copied().unwrap_or_default();
-        bits + MOST_LOWERED < literal.log_scale
+        bits + MOST_SHORTER < literal.log_scale
     };
-    (2..=reserved).rev().find(short).unwrap_or(1)
+    (1..=reserved).rev().find(short).unwrap_or(0)
 }
 
 /// Levels between two bootstraps, of any number of slots.
@@ -311,7 +311,7 @@ fn budget(params: &Params) -> Result<Budget> {
     Ok(Budget {
         log_slots: params.max_slots().trailing_zeros(),
         reserved,
-        fewest: fewest_bottom_levels(params, reserved),
+        least: least_level(params, reserved),
         top: few.output_level(),
     })
 }

@@ -54,6 +54,40 @@ pub fn check<T>(doing: &str, outcome: Result<T, result::DriverError>) -> Result<
     })
 }
 
+/// The compute capability of a card.
+fn capability(device: sys::CUdevice) -> Result<(i32, i32)> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+    };
+    let attribute = |attribute| {
+        // SAFETY: the device comes from the driver.
+        let value = unsafe { result::device::get_attribute(device, attribute) };
+        check("asking the card", value)
+    };
+    Ok((attribute(MAJOR)?, attribute(MINOR)?))
+}
+
+/// A card in a listing: its name, its memory, what the driver says it can.
+pub fn describe(ordinal: i32) -> Result<String> {
+    let device = check("finding a card", result::device::get(ordinal))?;
+    let name = check("naming a card", result::device::get_name(device))?;
+    // SAFETY: the device comes from the driver.
+    let bytes = check("asking the card", unsafe {
+        result::device::total_mem(device)
+    })?;
+    let capability = capability(device)?;
+    let refusal = match capability < OLDEST {
+        true => ", unusable: 8.0 or newer is needed",
+        false => "",
+    };
+    let (major, minor) = capability;
+    Ok(format!(
+        "{name}, {} MiB, compute capability {major}.{minor}{refusal}",
+        bytes >> 20
+    ))
+}
+
 impl Context {
     pub fn open(index: usize) -> Result<Self> {
         let count = check("counting cards", result::device::get_count())?;
@@ -67,16 +101,7 @@ impl Context {
         };
         let device = check("finding the card", result::device::get(ordinal))?;
         let name = check("naming the card", result::device::get_name(device))?;
-        use sys::CUdevice_attribute::{
-            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
-            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
-        };
-        let attribute = |attribute| {
-            // SAFETY: the device comes from the driver.
-            let value = unsafe { result::device::get_attribute(device, attribute) };
-            check("asking the card", value)
-        };
-        let capability = (attribute(MAJOR)?, attribute(MINOR)?);
+        let capability = capability(device)?;
         if capability < OLDEST {
             return Err(Error::Unsupported {
                 backend: "cuda".into(),

@@ -11,7 +11,7 @@ mod stream;
 
 use super::{Address, Driver, HostMemory, Queue};
 use ckks_math::{Error, Result};
-use context::{Context, check};
+use context::{Context, check, describe};
 use cudarc::driver::{result, sys};
 use std::sync::Arc;
 
@@ -37,16 +37,11 @@ fn start() -> Result<()> {
     })
 }
 
-/// Names of the cards that the driver sees.
-pub fn names() -> Result<Vec<String>> {
+/// The cards that the driver sees, in words.
+pub fn list() -> Result<Vec<String>> {
     start()?;
     let count = check("counting cards", result::device::get_count())?;
-    (0..count)
-        .map(|i| {
-            let device = check("finding a card", result::device::get(i))?;
-            check("naming a card", result::device::get_name(device))
-        })
-        .collect()
+    (0..count).map(describe).collect()
 }
 
 impl Card {

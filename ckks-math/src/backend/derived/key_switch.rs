@@ -30,31 +30,26 @@ pub fn decompose<B: RingKernels>(
 }
 
 /// See [`SwitchKernels::mod_down`].
-pub fn mod_down<B: RingKernels>(backend: &B, t: &B::Tables, x: &B::Block) -> Result<B::Block> {
+pub fn mod_down<B: SwitchKernels>(backend: &B, t: &B::Tables, x: &B::Block) -> Result<B::Block> {
     let basis = backend.shape(x).basis;
     let dropped = Basis::p(usize::from(basis.special));
-    divide_round(backend, t, x, dropped, Basis::q(basis.q_len()))
+    backend.divide_round(t, x, dropped, Basis::q(basis.q_len()))
 }
 
 /// See [`SwitchKernels::rescale`].
-pub fn rescale<B: RingKernels>(
+pub fn rescale<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     x: &B::Block,
     primes: usize,
 ) -> Result<B::Block> {
     let l = backend.shape(x).basis.q_len();
-    divide_round(
-        backend,
-        t,
-        x,
-        Basis::digit(l - primes, l),
-        Basis::q(l - primes),
-    )
+    let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
+    backend.divide_round(t, x, dropped, kept)
 }
 
 /// See [`SwitchKernels::mod_down_and_rescale`].
-pub fn mod_down_and_rescale<B: RingKernels>(
+pub fn mod_down_and_rescale<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     x: &B::Block,
@@ -66,12 +61,11 @@ pub fn mod_down_and_rescale<B: RingKernels>(
         lo: kept.hi,
         ..basis
     };
-    divide_round(backend, t, x, dropped, kept)
+    backend.divide_round(t, x, dropped, kept)
 }
 
-/// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: subtract the
-/// centred residue modulo `D`, then multiply by `D^-1`.
-fn divide_round<B: RingKernels>(
+/// See [`SwitchKernels::divide_round`].
+pub fn divide_round<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
     x: &B::Block,

@@ -12,7 +12,8 @@ mod transfer;
 
 pub use compact::{embed_compact, sum_products};
 pub use key_switch::{
-    decompose, dot_key_turned, key_product, key_switch, mod_down, mod_down_and_rescale, rescale,
+    decompose, divide_round, dot_key_turned, key_product, key_switch, mod_down,
+    mod_down_and_rescale, rescale,
 };
 pub use neighbours::add_neighbours;
 pub use rows::{add_rows, add_scaled, embed, tensor, turned};
