@@ -6,8 +6,10 @@ use std::time::Instant;
 
 /// The feature that runs CUDA kernels on the CPU, for lints and tests.
 const EXECUTOR: [&str; 2] = ["--features", "ckks-gpu-cuda/executor"];
+/// The tests of the model on it.
+const CAPTURED: [&str; 4] = ["--test", "captured", "--features", "he-llama/executor"];
 /// Features that the default build lacks, for lints.
-const ALL_FEATURES: [&str; 2] = ["--features", "ckks-gpu-cuda/executor,he-bench/wgpu"];
+const ALL_FEATURES: [&str; 2] = ["--features", "he-llama/executor,he-bench/wgpu"];
 /// The variable that names the driver file of SwiftShader, a Vulkan without 64-bit integers.
 const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
@@ -51,7 +53,9 @@ pub fn run() -> Outcome {
     })?;
     step("CUDA kernels run on the CPU", || {
         let tests = ["test", "--release", "--quiet", "--package", "ckks-gpu-cuda"];
-        execute(cargo(&tests).args(EXECUTOR))
+        execute(cargo(&tests).args(EXECUTOR))?;
+        let tests = ["test", "--release", "--quiet", "--package", "he-llama"];
+        execute(cargo(&tests).args(CAPTURED))
     })?;
     step("WGSL kernels on SwiftShader", wgsl_without_long_integers)?;
     println!("== tests");
