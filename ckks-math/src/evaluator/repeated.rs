@@ -11,6 +11,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// Most uses that are remembered: operands whose scale differs each time would else add up.
+const MOST: usize = 512;
+
 /// What a device has captured of some sequences; belongs to what they read, such as encoded diagonals.
 ///
 /// `K` names a sequence of the owner, `T` is what it finds beside ciphertexts, the same at each run.
@@ -123,7 +126,12 @@ impl<B: Backend> Evaluator<B> {
                 }
             }
             _ => {
-                all.insert(key, Entry::of(self));
+                if all.len() >= MOST {
+                    all.retain(|_, entry| matches!(entry.state, State::Captured(_)));
+                }
+                if all.len() < MOST {
+                    all.insert(key, Entry::of(self));
+                }
             }
         }
         drop(all);
