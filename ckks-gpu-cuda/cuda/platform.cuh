@@ -40,6 +40,14 @@ DEVICE void multiply_tiles(i32 (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// c += a b for tiles of doubles, 8 by 4 times 4 by 8: a of lane l is row l / 4, column l % 4, b row l % 4 of
+// column l / 4; word e of c row l / 4, column 2 (l % 4) + e, as the manual says of mma.m8n8k4.
+DEVICE void multiply_tiles(double (&c)[2], double a, double b) {
+    asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+                 : "+d"(c[0]), "+d"(c[1])
+                 : "d"(a), "d"(b));
+}
+
 #else
 #include "executor.h"
 #endif

@@ -16,9 +16,11 @@ constexpr u32 DEPTH = 32;      // inputs of a tile
 constexpr u32 HEIGHT = 16;     // outputs of a tile
 constexpr u32 WIDTH = 8;       // columns of a tile
 constexpr u32 WARP_ROWS = 2;   // tiles of a warp
-constexpr u32 WARP_COLUMNS = 4;
 constexpr u32 WARPS = 2;       // of a block, on each axis
 constexpr u32 FRACTION = 24;   // bits of a fraction
+
+// Tiles of a warp across: long words take twice the registers to gather in.
+template <class W> constexpr u32 WARP_COLUMNS = sizeof(W) == 4 ? 4 : 2;
 
 // One of the small moduli; written by src/gemm/tensor.rs.
 struct Small {
@@ -151,35 +153,36 @@ DEVICE void gather(Gathered<W> &into, i32 sum, const Small &s, W weight, const P
 template <class W>
 DEVICE void tensor_gemm(W *out, const W *weights, const Prime<W> *primes, Limbs limbs,
                         const TensorGemm &c) {
+    constexpr u32 ACROSS = WARP_COLUMNS<W>;
     u32 lane = thread_in_block() % 32, warp = thread_in_block() / 32;
     u32 depth = (c.inputs + DEPTH - 1) / DEPTH;
     u32 height = (c.outputs + HEIGHT - 1) / HEIGHT, width = (c.columns + WIDTH - 1) / WIDTH;
     u32 row = (blockIdx.y * WARPS + warp / WARPS) * WARP_ROWS;
-    u32 column = (blockIdx.x * WARPS + warp % WARPS) * WARP_COLUMNS;
+    u32 column = (blockIdx.x * WARPS + warp % WARPS) * ACROSS;
     u32 index = limbs.prime(c.limb);
     Prime<W> p = primes[index];
     const W *of_prime = weights + u64(index) * (c.count + 1);
-    Gathered<W> gathered[WARP_ROWS][WARP_COLUMNS][4] = {};
+    Gathered<W> gathered[WARP_ROWS][ACROSS][4] = {};
     for (u32 t = 0; t < c.count; t++) {
-        i32 sums[WARP_ROWS][WARP_COLUMNS][4] = {};
+        i32 sums[WARP_ROWS][ACROSS][4] = {};
 #pragma unroll 2
         for (u32 k = 0; k < depth; k++) {
             RowWords a[WARP_ROWS];
-            ColumnWords b[WARP_COLUMNS];
+            ColumnWords b[ACROSS];
 #pragma unroll
             for (u32 i = 0; i < WARP_ROWS; i++) {
                 u64 tile = (u64(t) * height + least(row + i, height - 1)) * depth + k;
                 a[i] = c.w[tile * 32 + lane];
             }
 #pragma unroll
-            for (u32 j = 0; j < WARP_COLUMNS; j++) {
+            for (u32 j = 0; j < ACROSS; j++) {
                 u64 tile = (u64(t) * width + least(column + j, width - 1)) * depth + k;
                 b[j] = c.x[tile * 32 + lane];
             }
 #pragma unroll
             for (u32 i = 0; i < WARP_ROWS; i++)
 #pragma unroll
-                for (u32 j = 0; j < WARP_COLUMNS; j++)
+                for (u32 j = 0; j < ACROSS; j++)
                     multiply_tiles(sums[i][j], a[i].words, b[j].words);
         }
         Small s = c.small[t];
@@ -187,7 +190,7 @@ DEVICE void tensor_gemm(W *out, const W *weights, const Prime<W> *primes, Limbs 
 #pragma unroll
         for (u32 i = 0; i < WARP_ROWS; i++)
 #pragma unroll
-            for (u32 j = 0; j < WARP_COLUMNS; j++)
+            for (u32 j = 0; j < ACROSS; j++)
 #pragma unroll
                 for (u32 e = 0; e < 4; e++)
                     gather<W>(gathered[i][j][e], sums[i][j][e], s, weight, p);
@@ -196,7 +199,7 @@ DEVICE void tensor_gemm(W *out, const W *weights, const Prime<W> *primes, Limbs 
 #pragma unroll
     for (u32 i = 0; i < WARP_ROWS; i++)
 #pragma unroll
-        for (u32 j = 0; j < WARP_COLUMNS; j++)
+        for (u32 j = 0; j < ACROSS; j++)
 #pragma unroll
             for (u32 e = 0; e < 4; e++) {
                 u32 output = (row + i) * HEIGHT + lane / 4 + 8 * (e / 2);

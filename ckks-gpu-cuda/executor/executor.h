@@ -126,6 +126,22 @@ inline void multiply_tiles(i32 (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
     }
 }
 
+inline void multiply_tiles(double (&c)[2], double a, double b) {
+    executor::Deposit given = {};
+    __builtin_memcpy(given.words, &a, 8);
+    __builtin_memcpy(given.words + 2, &b, 8);
+    const executor::Deposit *lanes = executor::exchange(given);
+    u32 lane = threadIdx.x % 32;
+    auto number = [&](u32 of_lane, u32 word) {
+        double value;
+        __builtin_memcpy(&value, lanes[of_lane].words + word, 8);
+        return value;
+    };
+    for (u32 e = 0; e < 2; e++)
+        for (u32 k = 0; k < 4; k++)
+            c[e] += number(lane / 4 * 4 + k, 0) * number((lane % 4 * 2 + e) * 4 + k, 2);
+}
+
 template <class W> struct Shared {
     W get(u32 i) const {
         return *static_cast<W *>(executor::shared_word(i, sizeof(W), executor::Access::Read));

@@ -7,6 +7,7 @@ namespace {
 #include "automorphism.cu"
 #include "base_convert.cu"
 #include "constants.cu"
+#include "double_gemm.cu"
 #include "gemm.cu"
 #include "key_product.cu"
 #include "neighbours.cu"

@@ -7,7 +7,9 @@ use crate::gemm::{Choices, MatrixUnits};
 use crate::key::KeyForm;
 use crate::launch::{Argument, Grid, Launch};
 use crate::memory::{Plain, bytes};
-use crate::pool::{Buffer, OpenQueue, Pool};
+use crate::open_queue::OpenQueue;
+use crate::options::CudaOptions;
+use crate::pool::{Buffer, Pool};
 use ckks_math::Result;
 use std::sync::Arc;
 
@@ -15,24 +17,11 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct CudaBackend {
     pub(crate) queue: Arc<OpenQueue>,
-    pub(crate) options: Options,
+    pub(crate) options: CudaOptions,
     /// What trials on this card found.
     pub(crate) choices: Arc<Choices>,
     /// What brings keys and matrices from the host.
     pub(crate) feeder: Arc<Feeder>,
-}
-
-/// How work is done: results have the same bits.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Options {
-    /// What is kept of keys.
-    pub key_form: KeyForm,
-    /// Whether key switches are captured.
-    pub graphs: bool,
-    /// Whether keys and matrices lie in pinned memory of the host.
-    pub on_host: bool,
-    /// What multiplies matrices; `None`: what is faster.
-    pub matrix_units: Option<MatrixUnits>,
 }
 
 impl CudaBackend {
@@ -75,14 +64,28 @@ impl CudaBackend {
         self.queue.pool().tensor_rate()
     }
 
+    /// Captured sequences that were submitted to this queue so far, see [`CudaBackend::with_graphs`].
+    pub fn replays(&self) -> u64 {
+        self.queue.replays()
+    }
+
     fn on(driver: Arc<dyn Driver>) -> Result<Self> {
         let queue = Pool::new(driver).open_queue()?;
         Ok(Self {
             queue,
-            options: Options::default(),
+            options: CudaOptions::default(),
             choices: Arc::default(),
             feeder: Arc::default(),
         })
+    }
+
+    /// Works as these options say from now on.
+    #[must_use]
+    pub fn with_options(mut self, options: CudaOptions) -> Self {
+        self.options = options;
+        // A queue of its own, which ends with this backend.
+        self.feeder = Arc::default();
+        self
     }
 
     /// Keeps keys that are loaded from now on as one half and a seed in this form.
@@ -96,23 +99,26 @@ impl CudaBackend {
     /// half and a seed packed. They come to the device when they are used, on a queue of their own
     /// beside the work that runs.
     #[must_use]
-    pub fn with_host_storage(mut self) -> Self {
-        self.options.on_host = true;
-        // A queue of its own, which ends with this backend.
-        self.feeder = Arc::default();
-        self
+    pub fn with_host_storage(self) -> Self {
+        let options = CudaOptions {
+            on_host: true,
+            ..self.options
+        };
+        self.with_options(options)
     }
 
-    /// Captures key switches at their second use with a key and a shape, and submits each as one from
-    /// then on. Takes device memory for an input and an output of each.
+    /// Captures fixed sequences at their second use with operands of a kind, and submits each as one from
+    /// then on: key switches by themselves, and what [`ckks_math::Evaluator::repeat`] is given, such as the
+    /// second half of a bootstrap. Takes device memory for the operands and the results of each, and
+    /// for what one of them needs meanwhile.
     #[must_use]
     pub fn with_graphs(mut self) -> Self {
         self.options.graphs = true;
         self
     }
 
-    /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those that
-    /// tensor cores cannot multiply exactly (more than 2^16 inputs) are left to integers.
+    /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those that they
+    /// cannot multiply exactly (tensor cores on bytes more than 2^16 inputs) are left to integers.
     #[must_use]
     pub fn with_matrix_units(mut self, units: MatrixUnits) -> Self {
         self.options.matrix_units = Some(units);

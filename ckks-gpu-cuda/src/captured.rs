@@ -25,12 +25,22 @@ type Use = (Sequence, Shape, Address, usize);
 
 /// The sequences of one key.
 #[derive(Default)]
-pub(crate) struct Captures(Mutex<HashMap<Use, Option<Arc<Captured>>>>);
+pub(crate) struct Captures(Mutex<HashMap<Use, State>>);
+
+/// How far a sequence has come.
+enum State {
+    /// It was run plainly.
+    Seen,
+    /// It cannot be captured.
+    Refused,
+    Captured(Box<Captured>),
+}
 
 /// A sequence with the block that it reads, and the one that it writes.
 struct Captured {
-    input: Block,
-    graph: Graph<Block>,
+    graph: Graph,
+    _operand: Vec<Block>,
+    result: Block,
 }
 
 impl CudaBackend {
@@ -51,7 +61,8 @@ impl CudaBackend {
     }
 
     /// A sequence with a key: plainly at first, captured at the second use of its kind, from the capture
-    /// on after that. Without [`CudaBackend::with_graphs`], and where other queues are open, plainly.
+    /// on after that. Without [`CudaBackend::with_graphs`], as a part of a longer sequence, where memory is
+    /// short and where other queues are open, plainly.
     pub(crate) fn run_sequence(
         &self,
         t: &Tables,
@@ -59,35 +70,55 @@ impl CudaBackend {
         x: &Block,
         key: &SwitchKey,
     ) -> Result<Block> {
-        if !self.options.graphs {
+        if !self.options.graphs || self.queue.takes_notes() {
             return self.run_plain(t, sequence, x, key);
         }
         let queue = Arc::as_ptr(&self.queue) as usize;
         let kind = (sequence, x.shape, t.primes(), queue);
+        // Held to the end: runs of one graph must not mix.
         let mut known = (key.captures.0.lock()).unwrap_or_else(PoisonError::into_inner);
-        let captured = match known.get(&kind) {
+        match known.get(&kind) {
             None => {
-                known.insert(kind, None);
-                return self.run_plain(t, sequence, x, key);
+                known.insert(kind, State::Seen);
             }
-            Some(Some(captured)) => captured.clone(),
-            Some(None) => {
-                let input = self.duplicate(t, x)?;
-                let graph = match self.capture(|| self.run_plain(t, sequence, &input, key)) {
-                    Err(Error::Unsupported { .. }) => {
-                        return self.run_plain(t, sequence, x, key);
-                    }
-                    other => other?,
-                };
-                let captured = Arc::new(Captured { input, graph });
-                known.insert(kind, Some(captured.clone()));
-                captured
+            Some(State::Seen) => {
+                let state = self.capture_switch(t, sequence, x, key)?;
+                known.insert(kind, state);
             }
-        };
-        // The lock is held: runs of one graph must not mix.
-        self.overwrite(&captured.input, x)?;
-        let out = self.duplicate(t, captured.graph.run()?)?;
+            Some(State::Refused | State::Captured(_)) => {}
+        }
+        if let Some(State::Captured(captured)) = known.get(&kind)
+            && self.replay_sequence(&captured.graph, &[x])?
+        {
+            return self.duplicate(t, &captured.result);
+        }
         drop(known);
-        Ok(out)
+        self.run_plain(t, sequence, x, key)
+    }
+
+    fn capture_switch(
+        &self,
+        t: &Tables,
+        sequence: Sequence,
+        x: &Block,
+        key: &SwitchKey,
+    ) -> Result<State> {
+        let mut held = None;
+        let captured = self.capture_sequence(t, &[x], &mut |operand| {
+            let result = self.run_plain(t, sequence, &operand[0], key)?;
+            held = Some((operand, result));
+            Ok(())
+        });
+        match (captured, held) {
+            (Ok(Some(graph)), Some((operand, result))) => Ok(State::Captured(Box::new(Captured {
+                graph,
+                _operand: operand,
+                result,
+            }))),
+            (Ok(_) | Err(Error::Unsupported { .. } | Error::OutOfMemory { .. }), _) => {
+                Ok(State::Refused)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::backend::CudaBackend;
 use crate::driver::Address;
+use crate::graph::Graph;
 use crate::launch::{Argument, Grid, Limbs, arguments};
 use crate::memory::{bytes, bytes_mut};
 use crate::pool::Buffer;
 use crate::tables::{Tables, Word};
 use ckks_math::arith::Modulus;
-use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
+use ckks_math::backend::{Basis, Captured, Device, Limits, MemoryUse, RingSpec, Shape};
 use ckks_math::{Error, Result};
 
 /// What rings the kernels serve, on any card.
@@ -148,7 +149,11 @@ impl Device for CudaBackend {
     type Tables = Tables;
 
     fn name(&self) -> String {
-        format!("cuda ({})", self.queue.pool().device_name())
+        let (device, options) = (self.queue.pool().device_name(), self.options.to_string());
+        if options.is_empty() {
+            return format!("cuda ({device})");
+        }
+        format!("cuda ({device}; {options})")
     }
 
     fn limits(&self) -> Limits {
@@ -230,5 +235,22 @@ impl Device for CudaBackend {
 
     fn join(&self, other: &Self) -> Result<()> {
         self.queue.wait_for(&other.queue)
+    }
+
+    fn capture(
+        &self,
+        t: &Tables,
+        operands: &[&Block],
+        work: &mut dyn FnMut(Vec<Block>) -> Result<()>,
+    ) -> Result<Option<Captured>> {
+        let graph = self.capture_sequence(t, operands, work)?;
+        Ok(graph.map(Captured::new))
+    }
+
+    fn replay(&self, captured: &Captured, operands: &[&Block]) -> Result<bool> {
+        match captured.get::<Graph>() {
+            Some(graph) => self.replay_sequence(graph, operands),
+            None => Ok(false),
+        }
     }
 }

@@ -7,7 +7,8 @@
 
 use crate::backend::CudaBackend;
 use crate::driver::HostMemory;
-use crate::pool::{Buffer, OpenQueue};
+use crate::open_queue::OpenQueue;
+use crate::pool::Buffer;
 use ckks_math::Result;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,59 +3,97 @@
 //! A sequence is captured by running it once: its kernels are noted with the addresses of their operands
 //! and not executed. Memory that it takes and frees meanwhile belongs to the queue from then on, for the
 //! captured sequences of that queue only, which run one after the other. So a sequence reads and writes
-//! the same blocks at each run; new inputs are copied into the blocks that it read at first.
+//! the same blocks at each run; new operands are copied into the blocks that it was captured with.
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
-use crate::driver;
-use crate::pool::OpenQueue;
+use crate::driver::notes::Work;
+use crate::driver::{self, Address};
+use crate::open_queue::OpenQueue;
+use crate::tables::Tables;
+use ckks_math::backend::{Device, Shape};
 use ckks_math::{Error, Result};
 use std::sync::Arc;
 
-/// A captured sequence and what it returned, whose blocks each run writes anew.
-pub struct Graph<R> {
+/// Most bytes of the host that a sequence may bring to the device at each run: they stay pinned.
+const MOST_UPLOADED: usize = 1 << 30;
+
+/// A captured sequence.
+pub(crate) struct Graph {
     recorded: driver::Graph,
     queue: Arc<OpenQueue>,
-    result: R,
-}
-
-impl<R> Graph<R> {
-    /// Submits the sequence. The blocks of its result hold what they will hold until the next run.
-    pub fn run(&self) -> Result<&R> {
-        self.queue.raw().replay(&self.recorded)?;
-        Ok(&self.result)
-    }
+    /// Where each operand is copied to: its shape, address and bytes.
+    operands: Vec<(Shape, Address, usize)>,
 }
 
 impl CudaBackend {
-    /// Captures what `run` submits to this queue. Nothing is executed before [`Graph::run`].
-    ///
-    /// `run` must submit the same work whatever the residues are, and must have been run once before in
-    /// the plain way: tables and keys are made at their first use, which a capture cannot wait for. Blocks
-    /// that it reads from outside must outlive the graph: let its result own them. No other thread may use the device
-    /// meanwhile. Fails where another queue is open, which [`CudaBackend::with_host_storage`] opens.
-    pub fn capture<R>(&self, run: impl FnOnce() -> Result<R>) -> Result<Graph<R>> {
+    /// See [`Device::capture`]; `None` without [`CudaBackend::with_graphs`] and within another capture.
+    pub(crate) fn capture_sequence(
+        &self,
+        t: &Tables,
+        operands: &[&Block],
+        work: &mut dyn FnMut(Vec<Block>) -> Result<()>,
+    ) -> Result<Option<Graph>> {
+        if !self.options.graphs || self.queue.takes_notes() {
+            return Ok(None);
+        }
+        let own = operands.iter().map(|x| self.duplicate(t, x));
+        let own = own.collect::<Result<Vec<_>>>()?;
+        let place = |x: &Block| (x.shape, x.address(), x.words.len());
+        let operands = own.iter().map(place).collect();
         let pool = self.queue.pool();
         pool.begin_capture(&self.queue)?;
-        let result = run();
+        let outcome = work(own);
         // Ended in any case, or the queue would be of no use.
-        let recorded = pool.end_capture(&self.queue);
-        Ok(Graph {
-            result: result?,
-            recorded: recorded?,
+        let notes = pool.end_capture(&self.queue);
+        outcome?;
+        check_uploads(&notes)?;
+        Ok(Some(Graph {
+            recorded: self.queue.raw().graph(notes)?,
             queue: self.queue.clone(),
-        })
+            operands,
+        }))
     }
 
-    /// Copies the residues of a block into another of the same shape, such as one that a graph reads.
-    pub fn overwrite(&self, x: &Block, with: &Block) -> Result<()> {
-        if x.shape != with.shape || x.words.len() != with.words.len() {
-            return Err(Error::ShapeMismatch {
-                op: "overwrite",
-                left: x.shape,
-                right: with.shape,
-            });
+    /// See [`Device::replay`]; `false` on another queue and within a capture.
+    pub(crate) fn replay_sequence(&self, graph: &Graph, operands: &[&Block]) -> Result<bool> {
+        if !Arc::ptr_eq(&self.queue, &graph.queue) || self.queue.takes_notes() {
+            return Ok(false);
         }
-        self.copy(with.address(), x.address(), x.words.len())
+        if operands.len() != graph.operands.len() {
+            return Err(Error::InvalidParameters(format!(
+                "replay: {} operands for a sequence of {}",
+                operands.len(),
+                graph.operands.len()
+            )));
+        }
+        for (x, &(shape, to, bytes)) in operands.iter().zip(&graph.operands) {
+            if x.shape != shape || x.words.len() != bytes {
+                return Err(Error::ShapeMismatch {
+                    op: "replay",
+                    left: shape,
+                    right: x.shape,
+                });
+            }
+            self.copy(x.address(), to, bytes)?;
+        }
+        self.queue.raw().replay(&graph.recorded)?;
+        Ok(true)
     }
+}
+
+fn check_uploads(notes: &[Work]) -> Result<()> {
+    let bytes = notes.iter().map(|work| match work {
+        Work::Upload(_, bytes) => bytes.len(),
+        Work::Launch { .. } | Work::Copy(..) | Work::Fill(..) => 0,
+    });
+    let bytes: usize = bytes.sum();
+    if bytes > MOST_UPLOADED {
+        return Err(Error::Unsupported {
+            backend: "cuda".into(),
+            what: format!("a captured sequence that uploads {bytes} bytes at each run"),
+            way_out: format!("keep its constants on the device: at most {MOST_UPLOADED} bytes"),
+        });
+    }
+    Ok(())
 }

@@ -91,6 +91,7 @@ impl SwitchKey {
 impl CudaBackend {
     /// A key in the form that is asked for. Where memory is short for a whole one, in the least.
     pub(crate) fn load_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
+        self.queue.refuse_notes()?;
         let form = self.options.key_form;
         let halves = match form {
             KeyForm::Whole if !self.options.on_host => match self.whole_halves(t, key) {

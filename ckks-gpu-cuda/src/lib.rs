@@ -9,8 +9,9 @@
 //! | `cuda/` | the kernels, templates over the word: 32 bits for rings whose primes are all below `2^31`, else 64 |
 //! | [`mod@kernels`] | their sources, the embedded PTX, and NVRTC that compiles for the card at hand |
 //! | `driver` | what is asked of a device: memory, queues, launches; the real one and the executor |
-//! | `pool` | recycled device memory in the order of the queues |
+//! | `pool`, `open_queue` | recycled device memory in the order of the queues; queues, and notes of captured work |
 //! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
+//! | `options` | how a card is used, in words |
 //! | `key`, `feed` | what is kept of keys and matrices, on the device or in pinned memory of the host |
 //! | `communicator` | blocks between the cards of one host, through NCCL (feature `nccl`) or the host |
 //! | `graph`, `captured` | sequences that are submitted as one |
@@ -32,6 +33,8 @@ pub mod kernels;
 mod key;
 mod launch;
 mod memory;
+mod open_queue;
+mod options;
 mod packed;
 mod pool;
 mod ring;
@@ -46,6 +49,6 @@ pub use device::Block;
 #[cfg(feature = "executor")]
 pub use driver::executor::KernelSet;
 pub use gemm::{MatrixUnits, PlainMatrix};
-pub use graph::Graph;
 pub use key::{KeyForm, SwitchKey};
+pub use options::CudaOptions;
 pub use tables::Tables;

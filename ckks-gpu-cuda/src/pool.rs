@@ -5,12 +5,15 @@
 //! runs later, and memory is handed out again at once. While there are more queues, freed memory carries an
 //! event of each, and the queue that takes it waits for those on the device.
 
-use crate::driver::{Address, Driver, Event, Graph, HostMemory, Queue};
+use crate::driver::notes::Work;
+use crate::driver::{Address, Driver, Event, HostMemory};
+use crate::open_queue::OpenQueue;
 use ckks_math::backend::MemoryUse;
 use ckks_math::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 /// A byte pattern that makes a word which no residue is.
 const POISON: u8 = 0xa5;
@@ -32,8 +35,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     free: BTreeMap<usize, Vec<Free>>,
-    /// While a queue captures, what is free for its graphs.
-    captured: Option<Spare>,
+    /// While a thread captures, what is free for the graphs of its queue.
+    captured: Option<(ThreadId, Spare)>,
     queues: Vec<Weak<OpenQueue>>,
     memory: MemoryUse,
 }
@@ -45,15 +48,7 @@ struct Free {
 }
 
 /// Memory by size that graphs of one queue take in turns.
-type Spare = BTreeMap<usize, Vec<Address>>;
-
-/// A queue that the pool knows of.
-pub struct OpenQueue {
-    queue: Box<dyn Queue>,
-    pool: Pool,
-    /// What its graphs use while they run. Counts as live.
-    spare: Mutex<Spare>,
-}
+pub type Spare = BTreeMap<usize, Vec<Address>>;
 
 /// Device memory, given back on drop. Its content is unspecified at first.
 pub struct Buffer {
@@ -95,11 +90,7 @@ impl Pool {
 
     /// A new queue of the device.
     pub fn open_queue(&self) -> Result<Arc<OpenQueue>> {
-        let queue = Arc::new(OpenQueue {
-            queue: self.0.driver.queue()?,
-            pool: self.clone(),
-            spare: Mutex::default(),
-        });
+        let queue = Arc::new(OpenQueue::new(self.0.driver.queue()?, self.clone()));
         self.state().queues.push(Arc::downgrade(&queue));
         Ok(queue)
     }
@@ -129,10 +120,10 @@ impl Pool {
             pool: self.clone(),
         };
         for event in &free.events {
-            queue.queue.wait(event)?;
+            queue.raw().wait(event)?;
         }
         if self.0.poison.load(Ordering::Relaxed) {
-            queue.queue.fill(buffer.address, class, POISON)?;
+            queue.raw().fill(buffer.address, class, POISON)?;
         }
         Ok(buffer)
     }
@@ -164,55 +155,76 @@ impl Pool {
         }
     }
 
-    /// Begins to note what a queue is given, see [`Queue::begin_capture`]: from now on memory that is
-    /// freed belongs to the graphs of this queue.
+    /// Begins to note what this thread submits to a queue: from now on memory that the thread frees
+    /// belongs to the graphs of the queue.
+    ///
+    /// Fails where another queue is open, since memory would have to wait for it, and while another thread
+    /// captures.
     pub fn begin_capture(&self, queue: &OpenQueue) -> Result<()> {
         let open = self.queues().len();
+        let refuse = |what: String, way_out: &str| Error::Unsupported {
+            backend: "cuda".into(),
+            what,
+            way_out: way_out.into(),
+        };
         if open != 1 {
-            return Err(Error::Unsupported {
-                backend: "cuda".into(),
-                what: format!("capturing the work of one of {open} queues"),
-                way_out: "drop forks first, and keep keys and matrices on the device".into(),
-            });
+            return Err(refuse(
+                format!("capturing the work of one of {open} queues"),
+                "drop forks first, and keep keys and matrices on the device",
+            ));
         }
-        queue.queue.begin_capture()?;
+        let mut state = self.state();
+        if state.captured.is_some() {
+            return Err(refuse(
+                "capturing the work of two threads at once".into(),
+                "run the work plainly, or capture it later",
+            ));
+        }
         let spare = std::mem::take(&mut *queue.spare());
-        self.state().captured = Some(spare);
+        state.captured = Some((thread::current().id(), spare));
+        drop(state);
+        queue.begin_notes();
         Ok(())
     }
 
     /// Ends the notes; the memory that they name stays with the queue.
-    pub fn end_capture(&self, queue: &OpenQueue) -> Result<Graph> {
+    pub fn end_capture(&self, queue: &OpenQueue) -> Vec<Work> {
         let spare = self.state().captured.take();
-        *queue.spare() = spare.unwrap_or_default();
-        queue.queue.end_capture()
+        *queue.spare() = spare.map_or_else(Spare::new, |(_, spare)| spare);
+        queue.end_notes()
+    }
+
+    /// Takes what the graphs of a queue used that has ended.
+    pub(crate) fn give_back(&self, spare: Spare) {
+        let mut state = self.state();
+        for (class, addresses) in spare {
+            for address in addresses {
+                state.recycle(class, address, Vec::new());
+            }
+        }
     }
 
     /// The queues alive.
-    fn queues(&self) -> Vec<Arc<OpenQueue>> {
+    pub(crate) fn queues(&self) -> Vec<Arc<OpenQueue>> {
         let mut state = self.state();
         state.queues.retain(|q| q.strong_count() > 0);
         state.queues.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn give(&self, buffer: &Buffer) {
-        let queues = self.queues();
-        let events = match queues.as_slice() {
-            [] | [_] => Ok(Vec::new()),
-            many => many.iter().map(|q| q.queue.record()).collect(),
-        };
-        let mut state = self.state();
-        if let Some(spare) = &mut state.captured {
+        if let Some(spare) = self.state().spare() {
             spare.entry(buffer.class).or_default().push(buffer.address);
             return;
         }
-        state.memory.live -= buffer.class as u64;
+        let queues = self.queues();
+        let events = match queues.as_slice() {
+            [] | [_] => Ok(Vec::new()),
+            many => many.iter().map(|q| q.raw().record()).collect(),
+        };
         // A queue that cannot record has failed, and the device with it: the memory is lost.
-        if let Ok(events) = events {
-            let address = buffer.address;
-            state.account(0, buffer.class as u64);
-            let free = state.free.entry(buffer.class).or_default();
-            free.push(Free { address, events });
+        match events {
+            Ok(events) => self.state().recycle(buffer.class, buffer.address, events),
+            Err(_) => self.state().memory.live -= buffer.class as u64,
         }
     }
 
@@ -224,15 +236,22 @@ impl Pool {
 
 impl State {
     fn take(&mut self, class: usize) -> Option<Free> {
-        if let Some(address) = self.spare(class) {
-            let events = Vec::new();
-            return Some(Free { address, events });
-        }
+        let captures = match self.spare() {
+            Some(spare) => {
+                if let Some(address) = spare.get_mut(&class).and_then(Vec::pop) {
+                    let events = Vec::new();
+                    return Some(Free { address, events });
+                }
+                true
+            }
+            None => false,
+        };
         let free = self.free.get_mut(&class)?;
-        let last = match self.captured {
+        let last = if captures {
             // An event of before the capture is nothing that a graph can wait for.
-            Some(_) => free.iter().rposition(|f| f.events.is_empty())?,
-            None => free.len().checked_sub(1)?,
+            free.iter().rposition(|f| f.events.is_empty())?
+        } else {
+            free.len().checked_sub(1)?
         };
         let free = free.swap_remove(last);
         self.memory.pooled -= class as u64;
@@ -240,9 +259,18 @@ impl State {
         Some(free)
     }
 
-    /// Memory of the graphs, while one is captured.
-    fn spare(&mut self, class: usize) -> Option<Address> {
-        self.captured.as_mut()?.get_mut(&class)?.pop()
+    /// Memory that was live, to be handed out again.
+    fn recycle(&mut self, class: usize, address: Address, events: Vec<Event>) {
+        self.memory.live -= class as u64;
+        self.account(0, class as u64);
+        let free = self.free.entry(class).or_default();
+        free.push(Free { address, events });
+    }
+
+    /// Memory of the graphs, while this thread captures one.
+    fn spare(&mut self) -> Option<&mut Spare> {
+        let (capturing, spare) = self.captured.as_mut()?;
+        (*capturing == thread::current().id()).then_some(spare)
     }
 
     fn account(&mut self, live: u64, pooled: u64) {
@@ -268,50 +296,6 @@ impl Drop for Shared {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         for free in std::mem::take(&mut state.free).into_values().flatten() {
             self.driver.release(free.address);
-        }
-    }
-}
-
-impl OpenQueue {
-    /// The queue of the device.
-    pub fn raw(&self) -> &dyn Queue {
-        &*self.queue
-    }
-
-    fn spare(&self) -> MutexGuard<'_, Spare> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pool of the same device.
-    pub const fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// Makes later work wait for everything submitted to another queue.
-    pub fn wait_for(&self, other: &Self) -> Result<()> {
-        self.queue.wait(&other.queue.record()?)
-    }
-}
-
-impl Drop for OpenQueue {
-    /// Memory that is freed from now on carries no event of this queue: those left wait for it.
-    fn drop(&mut self) {
-        if let Ok(event) = self.queue.record() {
-            for other in self.pool.queues() {
-                // A queue that cannot wait has failed and reports that itself.
-                let _ = other.queue.wait(&event);
-            }
-        }
-        let spare = std::mem::take(&mut *self.spare());
-        let mut state = self.pool.state();
-        for (class, addresses) in spare {
-            for address in addresses {
-                let events = Vec::new();
-                state.memory.live -= class as u64;
-                state.account(0, class as u64);
-                let free = state.free.entry(class).or_default();
-                free.push(Free { address, events });
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The pool against a device that only takes notes: what is recycled, and what waits for what.
 
 use super::*;
+use crate::driver::{Graph, Queue};
 use crate::launch::Launch;
 
 /// Notes of a device with a limited memory.
@@ -53,7 +54,7 @@ impl Driver for Notes {
     }
 
     fn pin(&self, _: &[u8]) -> Result<Arc<dyn HostMemory>> {
-        Err(crate::driver::captured_wait())
+        Err(crate::driver::notes::captured_wait())
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>> {
@@ -104,11 +105,7 @@ impl Queue for NotedQueue {
         Ok(())
     }
 
-    fn begin_capture(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn end_capture(&self) -> Result<Graph> {
+    fn graph(&self, _: Vec<Work>) -> Result<Graph> {
         Ok(Box::new(()))
     }
 
@@ -205,14 +202,28 @@ fn graphs_keep_their_memory() {
     assert_ne!(address, evented_address);
     drop(inside);
     assert_eq!(pool.take(&queue, 5000).unwrap().address(), address);
-    pool.end_capture(&queue).unwrap();
+    assert!(pool.end_capture(&queue).is_empty());
     let outside = pool.take(&queue, 5000).unwrap();
     assert_eq!(outside.address(), evented_address);
     assert_ne!(pool.take(&queue, 5000).unwrap().address(), address);
     pool.begin_capture(&queue).unwrap();
     assert_eq!(pool.take(&queue, 5000).unwrap().address(), address);
-    pool.end_capture(&queue).unwrap();
+    assert!(pool.end_capture(&queue).is_empty());
     drop(outside);
+    // Another thread neither takes what is the graphs' nor adds to it.
+    pool.begin_capture(&queue).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(pool.begin_capture(&queue).is_err());
+            let buffer = pool.take(&queue, 5000).unwrap();
+            assert_ne!(buffer.address(), address);
+            queue.raw().fill(buffer.address(), 512, POISON).unwrap();
+        });
+    });
+    assert_eq!(notes.locked().filled, 512);
+    queue.raw().fill(address, 512, POISON).unwrap();
+    assert_eq!(pool.end_capture(&queue).len(), 1);
+    assert_eq!(notes.locked().filled, 512);
     drop(queue);
     let memory = pool.memory();
     assert_eq!((memory.live, memory.pooled), (0, memory.peak));

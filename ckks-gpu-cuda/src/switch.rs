@@ -16,6 +16,7 @@ impl SwitchKernels for CudaBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
+        self.queue.refuse_notes()?;
         let half = operands::key_half(t.ring(), key)?;
         let load = |residues: &[u64]| {
             let words = self.buffer(half * t.word().bytes())?;

@@ -12,9 +12,15 @@ suite! { mod plain, backend = open() }
 suite! { mod poisoned, backend = open().map(CudaBackend::poisoned) }
 suite! { mod defaults, backend = open().map(DefaultsOnly) }
 suite! { mod captured, backend = open().map(captured) }
-suite! { mod streamed, backend = open().map(CudaBackend::with_host_storage) }
+suite! { mod streamed, backend = open().map(streamed) }
 
-/// Matrices on tensor cores, keys made as they are multiplied, key switches submitted as one.
+/// Keys in halves and matrices in limbs of doubles, in memory of the host.
+fn streamed(backend: CudaBackend) -> CudaBackend {
+    let double = backend.with_matrix_units(MatrixUnits::Double);
+    double.with_key_form(KeyForm::Expanded).with_host_storage()
+}
+
+/// Matrices on tensor cores, keys made as they are multiplied, fixed sequences submitted as one.
 fn captured(backend: CudaBackend) -> CudaBackend {
     let tensor = backend.with_matrix_units(MatrixUnits::Tensor);
     tensor.with_key_form(KeyForm::Fused).with_graphs()

@@ -44,6 +44,11 @@ impl<B: Backend> Context<B> {
         })))
     }
 
+    /// Whether both share everything.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The parameters.
     pub fn params(&self) -> &Params {
         &self.0.params

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use ckks_cpu::{CpuBackend, CpuOptions};
-use ckks_gpu_cuda::CudaBackend;
+use ckks_gpu_cuda::{CudaBackend, CudaOptions};
 #[cfg(feature = "wgpu")]
 use ckks_gpu_wgpu::WgpuBackend;
 use ckks_math::backend::Backend;
@@ -16,7 +16,8 @@ pub trait Visitor {
     fn visit<B: Backend>(&mut self, backend: &B, threads: usize) -> Result<()>;
 }
 
-/// Opens the backend of a name and hands it to the visitor; `cuda:1` is the second card.
+/// Opens the backend of a name and hands it to the visitor; `cuda:1` is the second card, `cuda,graphs`
+/// the first with an option ([`CudaOptions::WORDS`]).
 ///
 /// `threads` counts the calling one; `None` takes one for each core. Fails with
 /// [`Error::UnknownBackend`], or with the backend's own refusal.
@@ -25,16 +26,21 @@ pub fn visit(name: &str, threads: Option<usize>, visitor: &mut impl Visitor) -> 
         name: name.into(),
         known: BACKENDS,
     };
-    let (kind, index) = match name.split_once(':') {
+    let (device, options) = name.split_once(',').unwrap_or((name, ""));
+    let (kind, index) = match device.split_once(':') {
         Some((kind, index)) => (kind, index.parse().map_err(|_| unknown())?),
-        None => (name, 0),
+        None => (device, 0),
     };
     match kind {
+        "cuda" => {
+            let options: CudaOptions = options.parse()?;
+            visitor.visit(&CudaBackend::open(index)?.with_options(options), 1)
+        }
+        _ if !options.is_empty() => Err(unknown()),
         "cpu" if index == 0 => {
             let backend = cpu(threads)?;
             visitor.visit(&backend, backend.threads())
         }
-        "cuda" => visitor.visit(&CudaBackend::open(index)?, 1),
         #[cfg(feature = "wgpu")]
         "wgpu" => visitor.visit(&WgpuBackend::open(index)?, 1),
         #[cfg(not(feature = "wgpu"))]
@@ -75,7 +81,7 @@ mod tests {
         visit("cpu", Some(1), &mut names).unwrap();
         assert_eq!(names.0.len(), 1);
         assert_eq!(names.0[0].1, 1);
-        for name in ["cuda", "cuda:99", "wgpu"] {
+        for name in ["cuda", "cuda:99", "cuda,graphs", "cuda,tricks", "wgpu"] {
             if let Err(refusal) = visit(name, None, &mut names) {
                 assert!(matches!(
                     refusal,
@@ -83,7 +89,7 @@ mod tests {
                 ));
             }
         }
-        for name in ["tpu", "cuda:x", "cpu:1"] {
+        for name in ["tpu", "cuda:x", "cpu:1", "cpu,graphs"] {
             assert!(matches!(
                 visit(name, None, &mut names),
                 Err(Error::UnknownBackend { .. })

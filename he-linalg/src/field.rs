@@ -39,7 +39,7 @@ impl fmt::Display for Axis {
 }
 
 /// One group of address bits: an axis, its logical length and its number of bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The axis laid out along these bits.
     pub axis: Axis,
@@ -103,7 +103,7 @@ pub(crate) const fn ceil_log2(len: usize) -> u32 {
 }
 
 /// What the padding slots of a layout hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Padding {
     /// Zero: sums may run over them.
     Zero,

@@ -28,7 +28,7 @@ use crate::field::{Axis, Field, Padding};
 const MAX_BITS: u32 = 30;
 
 /// A field at its place in the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Placed {
     pub(crate) field: Field,
     /// Lowest address bit of the field.
@@ -39,7 +39,7 @@ pub(crate) struct Placed {
 ///
 /// An index lists one component for each logical axis in the order of the fields, fastest first,
 /// replicas left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Layout {
     log_slots: u32,
     bits: u32,

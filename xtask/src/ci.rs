@@ -2,14 +2,11 @@
 
 use crate::workspace::{cargo, run as execute};
 use crate::{Outcome, budget, contracts, cuda_check, neon};
+use std::process::Command;
 use std::time::Instant;
 
-/// The feature that runs CUDA kernels on the CPU, for lints and tests.
-const EXECUTOR: [&str; 2] = ["--features", "ckks-gpu-cuda/executor"];
-/// Features that the default build lacks, for lints.
-const ALL_FEATURES: [&str; 2] = ["--features", "ckks-gpu-cuda/executor,he-bench/wgpu"];
-/// The backend that the default build of the program lacks, for its tests.
-const PORTABLE_BACKEND: [&str; 2] = ["--features", "he-llama/wgpu"];
+/// Features that the default build lacks: CUDA kernels on the CPU, and the portable backend in programs.
+const FEATURES: [&str; 2] = ["--features", "he-llama/executor,he-bench/wgpu"];
 /// The variable that names the driver file of SwiftShader, a Vulkan without 64-bit integers.
 const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
@@ -35,11 +32,7 @@ pub fn run() -> Outcome {
             "--all-targets",
             "--quiet",
         ];
-        execute(
-            cargo(&check)
-                .args(ALL_FEATURES)
-                .args(["--", "-D", "warnings"]),
-        )
+        execute(cargo(&check).args(FEATURES).args(["--", "-D", "warnings"]))
     })?;
     step("kernels of aarch64", neon::check)?;
     step("CUDA kernels", || cuda_check::run(false))?;
@@ -51,14 +44,20 @@ pub fn run() -> Outcome {
         let program = ["run", "--quiet", "--release", "--package", "he-llama", "--"];
         execute(cargo(&program).args(["generate", "--tokens", "1", "--quiet"]))
     })?;
-    step("CUDA kernels run on the CPU", || {
-        let tests = ["test", "--release", "--quiet", "--package", "ckks-gpu-cuda"];
-        execute(cargo(&tests).args(EXECUTOR))
+    step("GPU kernels run on the CPU", || {
+        let tests = ["--lib", "--test", "executor", "--test", "captured"];
+        execute(test(&tests).args(["--test", "wgpu"]))
     })?;
     step("WGSL kernels on SwiftShader", wgsl_without_long_integers)?;
     println!("== tests");
-    let tests = ["test", "--release", "--workspace"];
-    execute(cargo(&tests).args(PORTABLE_BACKEND))
+    execute(&mut cargo(&["test", "--release", "--workspace"]))
+}
+
+/// Tests of the workspace with all features: of the whole, so that dependencies are built once for all steps.
+fn test(arguments: &[&str]) -> Command {
+    let mut command = cargo(&["test", "--release", "--quiet", "--workspace"]);
+    command.args(FEATURES).args(arguments);
+    command
 }
 
 /// One suite of the laws on a Vulkan that has no 64-bit integers, which keeps the portable path honest.
@@ -67,19 +66,11 @@ fn wgsl_without_long_integers() -> Outcome {
         println!("SKIPPED ({SWIFTSHADER} names no driver)");
         return Ok(());
     };
-    let tests = [
-        "test",
-        "--release",
-        "--quiet",
-        "--package",
-        "ckks-gpu-wgpu",
-        "--test",
-        "conformance",
-        "--",
-        "poisoned::",
-    ];
+    // Those of this backend: names of others have a module before.
+    let laws = ["poisoned::", "--skip", "::poisoned::"];
     execute(
-        cargo(&tests)
+        test(&["--test", "conformance", "--"])
+            .args(laws)
             .env("VK_DRIVER_FILES", driver)
             .env("CKKS_REQUIRE_DEVICE", "wgpu"),
     )

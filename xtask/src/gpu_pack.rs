@@ -10,8 +10,17 @@ const MOST: u64 = 60 << 20;
 /// The programs in the folder, which the scripts unpack.
 const PROGRAMS: &str = "programs.tar.gz";
 
-/// Builds the programs, strips and packs them into `folder` and puts the scripts beside them.
-pub fn run(folder: &Path) -> Outcome {
+/// Files that a model is read from, and its licence.
+const MODEL: [&str; 4] = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "LICENSE",
+];
+
+/// Builds the programs, strips and packs them into `folder` and puts the scripts beside them, and a model if one
+/// is given.
+pub fn run(folder: &Path, model: Option<&Path>) -> Outcome {
     let target = target_directory()?;
     let (release, staged) = (target.join("release"), target.join("gpu-pack"));
     for made in [folder, &staged] {
@@ -43,18 +52,32 @@ pub fn run(folder: &Path) -> Outcome {
     tar.arg("-czf").arg(&packed).arg("-C").arg(&staged);
     execute(tar.args(programs.iter().map(|(_, name)| name)))?;
     let metadata = std::fs::metadata(&packed).map_err(|e| format!("{}: {e}", packed.display()))?;
-    let total = metadata.len();
+    let mut total = metadata.len();
     for script in ["ckks-gpu-cuda/gpu-check.sh", "ckks-gpu-wgpu/wgpu-check.sh"] {
         let from = root().join(script);
         let name = from.file_name().unwrap_or_default();
         // A copy keeps the permission to execute.
-        std::fs::copy(&from, folder.join(name)).map_err(|e| format!("{}: {e}", from.display()))?;
+        total += copied(&from, &folder.join(name))?;
+    }
+    if let Some(model) = model {
+        let to = folder.join("model");
+        std::fs::create_dir_all(&to).map_err(|e| format!("{}: {e}", to.display()))?;
+        // A model may come without a licence of its own.
+        let there = |name: &&str| *name != "LICENSE" || model.join(name).exists();
+        for name in MODEL.into_iter().filter(there) {
+            total += copied(&model.join(name), &to.join(name))?;
+        }
     }
     println!("{}: {:.1} MB", folder.display(), total as f64 / 1e6);
     if total > MOST {
         return Err(format!("{total} bytes, {MOST} admitted"));
     }
     Ok(())
+}
+
+/// Copies a file; returns its size.
+fn copied(from: &Path, to: &Path) -> Result<u64, String> {
+    std::fs::copy(from, to).map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))
 }
 
 /// A test program of a package.

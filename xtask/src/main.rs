@@ -58,6 +58,9 @@ enum Task {
     GpuPack {
         /// The folder.
         folder: PathBuf,
+        /// A Hugging Face Llama directory, whose tokens the script compares with those of the CPU.
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
     },
     /// Check lengths of files, `where` clauses and required methods.
     Budget,
@@ -78,7 +81,7 @@ fn main() -> ExitCode {
         Task::Contracts => contracts::run(),
         Task::CudaCheck { write } => cuda_check::run(write),
         Task::NeonCheck => neon::check(),
-        Task::GpuPack { folder } => gpu_pack::run(&folder),
+        Task::GpuPack { folder, model } => gpu_pack::run(&folder, model.as_deref()),
         Task::Budget => budget::run(),
     };
     match outcome {

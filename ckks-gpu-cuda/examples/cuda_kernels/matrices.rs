@@ -22,23 +22,33 @@ pub fn measure(bench: &mut Bench, name: &str, ring: &RingSpec, size: usize) -> R
         let entries: Vec<i64> = (0..size * size)
             .map(|i| (i as i64 * 0x9e37_79b9) % largest)
             .collect();
-        for units in [MatrixUnits::Integer, MatrixUnits::Tensor] {
+        for units in [
+            MatrixUnits::Integer,
+            MatrixUnits::Tensor,
+            MatrixUnits::Double,
+        ] {
             let b = plain.clone().with_matrix_units(units);
             let matrix = b.load_matrix(&t, size, size, &entries)?;
             let mut work = unit.work(2.0 * k * l, 0.0);
             work.bytes += matrix.bytes() as f64;
-            match matrix.moduli() {
-                None => work.operations = unit.work(0.0, k * k * l * ACCUMULATE).operations,
-                Some(moduli) => {
-                    let m = moduli as f64;
-                    // Splitting and putting together, for each residue and small modulus.
-                    work.operations = unit.work(0.0, 2.0 * k * l * m * PRODUCT).operations;
-                    work.tensor = k * k * l * unit.n * m;
+            let products = matrix.products() as f64;
+            // Splitting and putting together, for each residue and smaller number.
+            let ends = unit.work(0.0, 2.0 * k * l * products * PRODUCT).operations;
+            match matrix.units() {
+                MatrixUnits::Integer => {
+                    work.operations = unit.work(0.0, k * k * l * ACCUMULATE).operations;
                 }
+                MatrixUnits::Tensor => {
+                    work.operations = ends;
+                    work.tensor = k * k * l * unit.n * products;
+                }
+                // No rate of doubles is known: their floor is that of bytes and of the ends.
+                MatrixUnits::Double => work.operations = ends,
             }
             let name = format!("{name}: gemm {size} x {size}, {bits} bits, {units:?}");
             bench.time(name, work, &mut || b.gemm(&t, &matrix, &x).map(drop))?;
             bench.note("matrix_bytes", matrix.bytes() as f64);
+            bench.note("products", products);
         }
         let free = plain.load_matrix(&t, size, size, &entries)?;
         println!("    {bits} bits: {:?} would be chosen", free.units());

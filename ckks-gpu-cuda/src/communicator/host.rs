@@ -2,7 +2,7 @@
 
 use super::Transport;
 use crate::driver::Address;
-use crate::pool::OpenQueue;
+use crate::open_queue::OpenQueue;
 use ckks_math::{Error, Result};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 

@@ -11,7 +11,7 @@ mod nccl;
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::driver::Address;
-use crate::pool::OpenQueue;
+use crate::open_queue::OpenQueue;
 use crate::tables::Tables;
 use ckks_math::backend::{Pointwise, RingKernels};
 use ckks_math::{Error, Result};

@@ -3,7 +3,7 @@
 use super::Transport;
 use crate::backend::CudaBackend;
 use crate::driver::{Address, Native};
-use crate::pool::OpenQueue;
+use crate::open_queue::OpenQueue;
 use ckks_math::{Error, Result};
 use cudarc::nccl::{result, sys};
 

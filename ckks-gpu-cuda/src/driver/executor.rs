@@ -4,8 +4,8 @@
 //! and accesses to shared memory are checked (`executor/executor.cpp`). Memory of the device is filled with
 //! a pattern at first and lies between zones that no kernel may write.
 
-use super::recorder::Recorder;
-use super::{Address, Driver, HostMemory, Queue};
+use super::notes::Work;
+use super::{Address, Driver, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use std::any::Any;
@@ -183,7 +183,7 @@ impl HostMemory for HostBytes {
     }
 }
 
-pub fn failure(message: String) -> Error {
+fn failure(message: String) -> Error {
     Error::Device {
         backend: "cuda executor".into(),
         message,
@@ -211,13 +211,13 @@ impl Driver for Executor {
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>> {
-        Ok(Box::new(Recorder::new(self.clone())))
+        Ok(Box::new(self.clone()))
     }
 }
 
 /// Work is done when it is submitted: there is nothing to wait for.
-impl Executor {
-    pub fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+impl Queue for Executor {
+    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let name = CString::new(launch.kernel).map_err(|e| failure(e.to_string()))?;
         let (arguments, sizes): (Vec<_>, Vec<_>) = launch.arguments.iter().map(|a| a.raw()).unzip();
         let turn = self.0.launches.fetch_add(1, Ordering::Relaxed);
@@ -254,14 +254,18 @@ impl Executor {
         }
     }
 
-    pub fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.check(to, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.0 as *mut u8, bytes.len()) };
         Ok(())
     }
 
-    pub fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
+        self.upload(to, from.bytes())
+    }
+
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.check(from, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe {
@@ -270,7 +274,7 @@ impl Executor {
         Ok(())
     }
 
-    pub fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
         self.check(from, bytes)?;
         self.check(to, bytes)?;
         // SAFETY: both ranges were checked, and Rust code holds no reference to them.
@@ -278,10 +282,32 @@ impl Executor {
         Ok(())
     }
 
-    pub fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
         self.check(to, bytes)?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::write_bytes(to.0 as *mut u8, value, bytes) };
         Ok(())
+    }
+
+    fn record(&self) -> Result<Event> {
+        Ok(Box::new(()))
+    }
+
+    fn wait(&self, _: &Event) -> Result<()> {
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn graph(&self, work: Vec<Work>) -> Result<Graph> {
+        Ok(Box::new(work))
+    }
+
+    fn replay(&self, graph: &Graph) -> Result<()> {
+        let work = graph.downcast_ref::<Vec<Work>>();
+        let work = work.ok_or_else(|| failure("a graph of another kind of device".into()))?;
+        work.iter().try_for_each(|work| work.submit(self))
     }
 }

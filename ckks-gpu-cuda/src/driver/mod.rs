@@ -4,11 +4,11 @@
 pub mod card;
 #[cfg(feature = "executor")]
 pub mod executor;
-#[cfg(feature = "executor")]
-mod recorder;
+pub mod notes;
 
 use crate::launch::Launch;
-use ckks_math::{Error, Result};
+use ckks_math::Result;
+use notes::Work;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -26,18 +26,8 @@ impl Address {
 /// A point in a queue, for other queues to wait for.
 pub type Event = Box<dyn Any + Send + Sync>;
 
-/// Work that a queue has captured.
+/// Work that is submitted as one.
 pub type Graph = Box<dyn Any + Send + Sync>;
-
-/// What a queue answers that is asked to wait while it captures.
-pub fn captured_wait() -> Error {
-    Error::Unsupported {
-        backend: "cuda".into(),
-        what: "waiting for the device while work is captured".into(),
-        way_out: "run the same work once before the capture, and download its results after it"
-            .into(),
-    }
-}
 
 /// What other libraries of the vendor know a queue by.
 #[cfg(feature = "nccl")]
@@ -116,13 +106,10 @@ pub trait Queue: Send + Sync {
     /// Waits for all that was submitted; a late failure surfaces here.
     fn synchronize(&self) -> Result<()>;
 
-    /// From now on notes what is submitted and does not do it; waiting fails with [`captured_wait`].
-    fn begin_capture(&self) -> Result<()>;
+    /// Makes one of work that queues of this device were to be given, in its order. Does none of it.
+    fn graph(&self, work: Vec<Work>) -> Result<Graph>;
 
-    /// Ends the notes.
-    fn end_capture(&self) -> Result<Graph>;
-
-    /// Submits all that was noted.
+    /// Submits a graph of this device.
     fn replay(&self, graph: &Graph) -> Result<()>;
 
     /// Handles of the queue where it is a card's, which becomes that of the calling thread.

@@ -1,6 +1,7 @@
 //! Products of integer matrices with rows of residues.
 
 mod choice;
+mod double;
 mod integer;
 mod tensor;
 
@@ -9,12 +10,20 @@ pub use choice::MatrixUnits;
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
+use crate::launch::Grid;
 use crate::pool::Buffer;
 use crate::tables::Tables;
+use choice::Way;
 use ckks_math::backend::{GemmKernels, operands};
 use ckks_math::{Error, Result};
+use double::Limbs;
 use integer::Residues;
 use tensor::Tiles;
+
+/// Lanes of a tile.
+const LANES: usize = 32;
+/// Threads of a block when operands are brought into tiles, and most blocks.
+const TILING: (usize, usize) = (128, 1 << 16);
 
 /// An integer matrix, prepared for the units that multiply it.
 pub struct PlainMatrix {
@@ -27,6 +36,7 @@ pub struct PlainMatrix {
 enum Form {
     Integer(Residues),
     Tensor(Tiles),
+    Double(Limbs),
 }
 
 impl PlainMatrix {
@@ -35,14 +45,17 @@ impl PlainMatrix {
         match self.form {
             Form::Integer(_) => MatrixUnits::Integer,
             Form::Tensor(_) => MatrixUnits::Tensor,
+            Form::Double(_) => MatrixUnits::Double,
         }
     }
 
-    /// Small moduli that tensor cores multiply for, one after the other.
-    pub const fn moduli(&self) -> Option<usize> {
+    /// Exact products of smaller numbers that make one of an entry and a residue: one for integers, one for
+    /// each small modulus on tensor cores, one for each pair of limbs in doubles.
+    pub const fn products(&self) -> usize {
         match &self.form {
-            Form::Integer(_) => None,
-            Form::Tensor(tiles) => Some(tiles.count()),
+            Form::Integer(_) => 1,
+            Form::Tensor(tiles) => tiles.count(),
+            Form::Double(limbs) => limbs.products() as usize,
         }
     }
 
@@ -51,6 +64,7 @@ impl PlainMatrix {
         let (device, host) = match &self.form {
             Form::Integer(residues) => residues.bytes(),
             Form::Tensor(tiles) => tiles.bytes(),
+            Form::Double(limbs) => limbs.bytes(),
         };
         device + host
     }
@@ -64,24 +78,33 @@ struct Entries {
 }
 
 impl CudaBackend {
-    fn prepare(&self, t: &Tables, entries: &Entries, moduli: Option<usize>) -> Result<PlainMatrix> {
-        let (outputs, inputs) = (entries.outputs, entries.inputs);
-        let form = match moduli {
-            Some(count) => {
-                let tiles = Tiles::load(self, t, &entries.words, (outputs, inputs), count)?;
-                Form::Tensor(tiles)
-            }
-            None => {
-                let count = (outputs * inputs) as u32;
-                Form::Integer(Residues::load(self, t, &entries.words, count)?)
+    fn prepare(&self, t: &Tables, entries: &Entries, way: Way) -> Result<PlainMatrix> {
+        let shape = (entries.outputs, entries.inputs);
+        let words = &entries.words;
+        let form = match way {
+            Way::Tensor(count) => Form::Tensor(Tiles::load(self, t, words, shape, count)?),
+            Way::Double(cut) => Form::Double(Limbs::load(self, t, words, shape, cut)?),
+            Way::Integer => {
+                let count = (shape.0 * shape.1) as u32;
+                Form::Integer(Residues::load(self, t, words, count)?)
             }
         };
         Ok(PlainMatrix {
-            outputs,
-            inputs,
+            outputs: shape.0,
+            inputs: shape.1,
             form,
         })
     }
+}
+
+/// A grid of one thread for each of `lanes`.
+fn lane_grid(kernel: &str, lanes: usize) -> Result<Grid> {
+    let (threads, most) = TILING;
+    Grid::new(
+        kernel,
+        [lanes.div_ceil(threads).min(most), 1, 1],
+        threads as u32,
+    )
 }
 
 impl GemmKernels for CudaBackend {
@@ -94,6 +117,7 @@ impl GemmKernels for CudaBackend {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
+        self.queue.refuse_notes()?;
         operands::matrix(outputs, inputs, entries)?;
         if u32::try_from(entries.len()).is_err() {
             return Err(Error::InvalidParameters(format!(
@@ -101,17 +125,19 @@ impl GemmKernels for CudaBackend {
                 entries.len()
             )));
         }
-        let moduli = tensor::moduli_for(t, inputs, entries);
-        let moduli = match moduli {
-            Some(count) if self.prefers_tensor(t, (outputs, inputs), count)? => Some(count),
-            _ => None,
-        };
+        let ways = [
+            Some(Way::Integer),
+            tensor::moduli_for(t, inputs, entries).map(Way::Tensor),
+            double::cut_for(t, inputs, entries).map(Way::Double),
+        ];
+        let ways: Vec<Way> = ways.into_iter().flatten().collect();
+        let way = self.choose(t, (outputs, inputs), &ways)?;
         let staged = Entries {
             words: self.stage(entries)?,
             outputs,
             inputs,
         };
-        self.prepare(t, &staged, moduli)
+        self.prepare(t, &staged, way)
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
@@ -120,6 +146,7 @@ impl GemmKernels for CudaBackend {
         match &w.form {
             Form::Integer(residues) => residues.multiply(self, t, x, &mut out)?,
             Form::Tensor(tiles) => tiles.multiply(self, t, x, &mut out)?,
+            Form::Double(limbs) => limbs.multiply(self, t, x, &mut out)?,
         }
         Ok(out)
     }

@@ -1,5 +1,6 @@
 //! Matrix products by the tensor cores: residues modulo small coprime numbers, see `tensor_gemm.cu`.
 
+use super::{LANES, lane_grid};
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::feed::Stored;
@@ -22,11 +23,9 @@ const MARGIN: f64 = 0.01;
 const DEPTH: usize = 32;
 const HEIGHT: usize = 16;
 const WIDTH: usize = 8;
-/// Outputs and columns of a block of threads.
+/// Outputs of a block of threads.
 const BLOCK: usize = 64;
 const THREADS: usize = 128;
-/// Most blocks when operands are brought into tiles.
-const MOST_BLOCKS: usize = 1 << 16;
 /// Most inputs: sums of products of bytes stay below `2^30`.
 const MOST_INPUTS: usize = 1 << 16;
 /// Bytes that the tiles of `x` may take at a time.
@@ -100,7 +99,7 @@ impl Tiles {
         let moduli = &MODULI[..count];
         let primes = t.ring().q().iter().chain(t.ring().p());
         let stored = primes.flat_map(|&m| weights(moduli, m).map(move |w| t.word().stored(m, w)));
-        let lanes = outputs.div_ceil(HEIGHT) * inputs.div_ceil(DEPTH) * 32;
+        let lanes = outputs.div_ceil(HEIGHT) * inputs.div_ceil(DEPTH) * LANES;
         let words = backend.buffer(count * lanes * 16)?;
         let small = backend.stage(&small_words(moduli))?;
         let arguments = arguments![
@@ -140,14 +139,16 @@ impl Tiles {
         out: &mut Block,
     ) -> Result<()> {
         let (n, inputs) = (x.shape.degree, x.shape.rows);
-        let of_columns = |columns: usize| columns.div_ceil(WIDTH) * inputs.div_ceil(DEPTH) * 32;
+        // Columns of a block of threads: long words take twice the registers.
+        let across = BLOCK * 4 / t.word().bytes();
+        let of_columns = |columns: usize| columns.div_ceil(WIDTH) * inputs.div_ceil(DEPTH) * LANES;
         let mut columns = n;
-        while columns > BLOCK && of_columns(columns) * self.count * 8 > WORKSPACE {
+        while columns > across && of_columns(columns) * self.count * 8 > WORKSPACE {
             columns /= 2;
         }
         let words = self.words.fetch(backend)?;
         let workspace = backend.buffer(of_columns(columns) * self.count * 8)?;
-        let blocks = [columns.div_ceil(BLOCK), out.shape.rows.div_ceil(BLOCK), 1];
+        let blocks = [columns.div_ceil(across), out.shape.rows.div_ceil(BLOCK), 1];
         let grid = Grid::new("tensor_gemm", blocks, THREADS as u32)?;
         for limb in 0..x.shape.basis.limbs() as u32 {
             for first in (0..n).step_by(columns) {
@@ -187,12 +188,6 @@ impl Tiles {
         }
         Ok(())
     }
-}
-
-/// A grid of one thread for each of `lanes`.
-fn lane_grid(kernel: &str, lanes: usize) -> Result<Grid> {
-    let blocks = lanes.div_ceil(THREADS).min(MOST_BLOCKS);
-    Grid::new(kernel, [blocks, 1, 1], THREADS as u32)
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ pub const HEADERS: &[Source] =
 
 /// Files that hold kernels; each is compiled on its own.
 pub const PROGRAMS: &[Source] = programs! {
-    "automorphism" "base_convert" "constants" "gemm" "key_product" "neighbours" "ntt" "pointwise"
-    "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
+    "automorphism" "base_convert" "constants" "double_gemm" "gemm" "key_product" "neighbours" "ntt"
+    "pointwise" "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
 };
 
 /// Architecture of the embedded PTX: the oldest, whose PTX every newer card takes.

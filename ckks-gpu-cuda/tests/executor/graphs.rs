@@ -1,13 +1,16 @@
 //! Captured sequences: the residues of plain runs, for other inputs than those they were captured with.
 
 use ckks_gpu_cuda::{CudaBackend, KernelSet};
-use ckks_math::backend::{Basis, Device, RingKernels};
+use ckks_math::arith::ntt_primes_excluding;
+use ckks_math::backend::{
+    Basis, Device, GemmKernels, RingKernels, RingKind, RingSpec, SwitchKernels, SwitchKeyData,
+};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
 use ckks_math::conformance::table;
 use ckks_math::keys::{KeyGenerator, SecretKey, merge_demand};
 use ckks_math::params::preset;
 use ckks_math::sampling::Seed;
-use ckks_math::{Context, Encryptor, Evaluator};
+use ckks_math::{Ciphertext, Context, Encryptor, Evaluator};
 use std::sync::Arc;
 
 fn open() -> CudaBackend {
@@ -26,6 +29,7 @@ fn captured_key_switches_keep_the_laws() {
         "products_match_the_clear",
         "rotations_match_the_clear",
         "fork_and_join_keep_order",
+        "captured_work_equals_plain_work",
     ];
     let backend = open().with_graphs();
     let mut run = 0;
@@ -36,58 +40,117 @@ fn captured_key_switches_keep_the_laws() {
         }
     }
     assert_eq!(run, laws.len());
+    assert!(backend.replays() > 0);
 }
 
-/// The second half of a refresh in primes of 29 bits, captured with one ciphertext and run with others;
-/// work in between, with memory of its own, changes nothing.
+/// Products and switches of one key with several polynomials: all but the first of each kind are run as
+/// one, with the residues of plain ones.
 #[test]
-fn half_boot_is_captured_once() {
+fn key_switches_are_captured_at_their_second_use() {
+    let backend = open();
+    let graphs = backend.clone().with_graphs();
+    let primes = ntt_primes_excluding(28, 4 << 6, 4, &[]).unwrap();
+    let ring = RingSpec::new(RingKind::Standard, 6, &primes[..3], &primes[3..]).unwrap();
+    let t = backend.tables(&ring).unwrap();
+    let uniform = |n: u8, rows: usize, basis: Basis| {
+        let seed = Seed::from_bytes([n; 32]);
+        backend.uniform(&t, &seed, 0, rows, basis).unwrap()
+    };
+    let qp = Basis::qp(3, 1);
+    let [b, a] = [1, 2].map(|n| backend.download(&t, &uniform(n, 3, qp)).unwrap());
+    let data = SwitchKeyData {
+        basis: qp,
+        digit_size: 1,
+        b: &b,
+        a: &a,
+    };
+    let key = backend.load_switch_key(&t, &data).unwrap();
+    for n in 3..7 {
+        let x = uniform(n, 1, Basis::q(3));
+        for switch in [CudaBackend::key_product, CudaBackend::key_switch] {
+            let [plain, captured] = [&backend, &graphs].map(|b| switch(b, &t, &x, &key).unwrap());
+            let [plain, captured] = [plain, captured].map(|y| backend.download(&t, &y).unwrap());
+            assert!(plain == captured, "{n}");
+        }
+        assert_eq!(backend.replays(), 2 * u64::from(n - 3));
+    }
+}
+
+/// Real and complex refreshes of a ring of primes of 29 bits, launch by launch and captured, with other
+/// ciphertexts than those that they were captured with; work in between, with memory of its own, changes nothing.
+#[test]
+fn refreshes_are_captured_once() {
     let backend = open();
     let mut literal = preset("n16-boot-w31").unwrap();
     literal.log_n = 6;
     let params = literal.check_insecure_for_tests(backend.limits()).unwrap();
-    let context = Context::new(params.clone(), backend.clone()).unwrap();
     let seed = |n: u8| Seed::from_bytes([n; 32]);
-    let secret = SecretKey::from_seed(&params, seed(1)).unwrap();
     let (slots, options) = (4, BootstrapOptions::default());
-    let requests = merge_demand(
-        &params,
-        &refresh_requests(&params, slots, options, false).unwrap(),
-    );
-    let keys = KeyGenerator::new(&context, &secret).unwrap();
+    let secret = SecretKey::from_seed(&params, seed(1)).unwrap();
+    let contexts = [backend.clone(), backend.clone().with_graphs()]
+        .map(|backend| Context::new(params.clone(), backend).unwrap());
+    let requests = [false, true].map(|c| refresh_requests(&params, slots, options, c).unwrap());
+    let requests = merge_demand(&params, &requests.into_iter().flatten().collect());
+    let keys = KeyGenerator::new(&contexts[0], &secret).unwrap();
     let keys = Arc::new(keys.evaluation_keys(requests).unwrap());
-    let ev = Evaluator::new(context.clone(), keys);
-    let boot = Bootstrapper::new(&context, slots, options).unwrap();
-    let mut encryptor = Encryptor::with_secret_key(&context, &secret, seed(2)).unwrap();
-    let level = boot.input_level();
-    let mut coefficients = |x: &[f64]| {
-        let plain = context.encode(x, level, params.scale_at(level)).unwrap();
-        let x = encryptor.encrypt(&plain).unwrap();
-        boot.slots_to_coeffs(&ev, &x).unwrap()
-    };
-    let [captured, first, second] = [0.5, -0.25, 1.0].map(|v| coefficients(&[v, 0.125, -v, 0.75]));
-    let t = backend.tables(params.ring()).unwrap();
-    let residues =
-        |x: &ckks_math::Ciphertext<CudaBackend>| backend.download(&t, x.block()).unwrap();
-    let expected = [&first, &second].map(|x| residues(&boot.half_boot(&ev, x).unwrap()));
-    assert!(expected[0] != expected[1]);
-
-    let graph = backend.capture(|| boot.half_boot(&ev, &captured)).unwrap();
-    for turn in 0..2 {
-        for (x, expected) in [&first, &second].into_iter().zip(&expected) {
-            backend.overwrite(captured.block(), x.block()).unwrap();
-            let found = residues(graph.run().unwrap());
-            assert!(found == *expected, "turn {turn}");
-            // Eager work takes memory that the graph must not share.
-            assert!(residues(&boot.half_boot(&ev, x).unwrap()) == *expected);
+    let evaluators = (contexts.each_ref()).map(|c| Evaluator::new(c.clone(), Arc::clone(&keys)));
+    let boots = (contexts.each_ref()).map(|c| Bootstrapper::new(c, slots, options).unwrap());
+    let mut encryptor = Encryptor::with_secret_key(&contexts[0], &secret, seed(2)).unwrap();
+    let level = boots[0].input_level();
+    let inputs = [0.5, -0.25, 1.0].map(|v| {
+        let values = [v, 0.125, -v, 0.75];
+        let plain = contexts[0].encode(&values, level, params.scale_at(level));
+        encryptor.encrypt(&plain.unwrap()).unwrap()
+    });
+    let t = contexts[0].tables();
+    let residues = |x: &Ciphertext<CudaBackend>| backend.download(t, x.block()).unwrap();
+    let refreshes: [&Refresh; 3] = [
+        &|boot, ev, x| boot.refresh(ev, x),
+        &|boot, ev, x| boot.refresh_periodic(ev, x, boot.output_level()),
+        &|boot, ev, x| boot.refresh_complex(ev, x),
+    ];
+    for (i, refresh) in refreshes.into_iter().enumerate() {
+        for turn in 0..3 {
+            let before = backend.replays();
+            for (j, x) in inputs.iter().enumerate() {
+                let expected = refresh(&boots[0], &evaluators[0], x).unwrap();
+                let found = refresh(&boots[1], &evaluators[1], x).unwrap();
+                assert!(
+                    residues(&expected) == residues(&found),
+                    "{i}, {j}, turn {turn}"
+                );
+                assert_eq!(expected.scale(), found.scale());
+            }
+            // SlotsToCoeffs and what follows it, for each input, and at most a sum over copies.
+            let replays = backend.replays() - before;
+            assert!(turn == 0 || (6..=9).contains(&replays), "{i}: {replays}");
         }
     }
+    // Other keys: nothing that was captured with the first ones is run.
+    let secret = SecretKey::from_seed(&params, seed(3)).unwrap();
+    let requests = refresh_requests(&params, slots, options, false).unwrap();
+    let requests = merge_demand(&params, &requests);
+    let other = KeyGenerator::new(&contexts[0], &secret).unwrap();
+    let other = Arc::new(other.evaluation_keys(requests).unwrap());
+    let [plain, captured] = [0, 1].map(|i| {
+        let ev = Evaluator::new(contexts[i].clone(), Arc::clone(&other));
+        residues(&boots[i].refresh(&ev, &inputs[0]).unwrap())
+    });
+    assert!(plain == captured);
 }
 
-/// Waiting cannot be captured, nor can the work of one of two queues; the queue serves on.
+/// One way to refresh.
+type Refresh = dyn Fn(
+    &Bootstrapper<CudaBackend>,
+    &Evaluator<CudaBackend>,
+    &Ciphertext<CudaBackend>,
+) -> ckks_math::Result<Ciphertext<CudaBackend>>;
+
+/// Waiting cannot be captured, nor can the loading of keys and the work of one of two queues; the queue
+/// serves on.
 #[test]
 fn what_cannot_be_captured_is_refused() {
-    let backend = open();
+    let backend = open().with_graphs();
     let params = preset("n14-shallow").unwrap();
     let params = ckks_math::params::ParamsLiteral { log_n: 5, ..params };
     let params = params.check_insecure_for_tests(backend.limits()).unwrap();
@@ -96,16 +159,26 @@ fn what_cannot_be_captured_is_refused() {
         .uniform(&t, &Seed::from_bytes([4; 32]), 0, 1, Basis::q(2))
         .unwrap();
     let before = backend.download(&t, &x).unwrap();
-    let refused = backend.capture(|| backend.download(&t, &x)).err().unwrap();
-    assert!(
-        refused.to_string().contains("before the capture"),
-        "{refused}"
-    );
+    let refusal = |work: &mut dyn FnMut() -> ckks_math::Result<()>| {
+        let refused = backend.capture(&t, &[&x], &mut |_| work());
+        refused.err().unwrap().to_string()
+    };
+    let refused = refusal(&mut || backend.download(&t, &x).map(drop));
+    assert!(refused.contains("before the capture"), "{refused}");
+    let refused = refusal(&mut || backend.load_matrix(&t, 1, 1, &[1]).map(drop));
+    assert!(refused.contains("before the capture"), "{refused}");
     let fork = backend.fork().unwrap();
-    let refused = backend.capture(|| backend.duplicate(&t, &x)).err().unwrap();
-    assert!(refused.to_string().contains("2 queues"), "{refused}");
+    let refused = refusal(&mut || backend.duplicate(&t, &x).map(drop));
+    assert!(refused.contains("2 queues"), "{refused}");
     drop(fork);
     assert!(backend.download(&t, &x).unwrap() == before);
-    let longer = backend.alloc(&t, 2, Basis::q(2)).unwrap();
-    assert!(backend.overwrite(&x, &longer).is_err());
+    // Within a capture nothing else is captured; without graphs nothing at all.
+    let mut inner = None;
+    let captured = backend.capture(&t, &[&x], &mut |_| {
+        inner = Some(backend.capture(&t, &[&x], &mut |_| Ok(()))?);
+        Ok(())
+    });
+    assert!(captured.unwrap().is_some() && inner.unwrap().is_none());
+    let captured = open().capture(&t, &[&x], &mut |_| Ok(()));
+    assert!(captured.unwrap().is_none());
 }

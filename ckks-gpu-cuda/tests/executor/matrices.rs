@@ -20,7 +20,9 @@ fn tensor_cores_multiply_as_integers() {
     let (_, law) = (laws.into_iter())
         .find(|(name, _)| *name == "gemm_matches_integers")
         .unwrap();
-    law(&open(MatrixUnits::Tensor)).unwrap_or_else(|v| panic!("{v}"));
+    for units in [MatrixUnits::Tensor, MatrixUnits::Double] {
+        law(&open(units)).unwrap_or_else(|v| panic!("{units:?}: {v}"));
+    }
 }
 
 /// Outputs, inputs and entries' bits.
@@ -49,13 +51,20 @@ fn product<B: Backend>(backend: &B, ring: &RingSpec, (outputs, inputs, bits): Ca
 #[test]
 fn tensor_cores_give_the_residues_of_the_cpu() {
     let cpu = CpuBackend::open(CpuOptions::default()).unwrap();
-    let tensor = open(MatrixUnits::Tensor);
+    let tensor = [MatrixUnits::Tensor, MatrixUnits::Double].map(open);
     for bits in [28, 60] {
         let q = ntt_primes_excluding(bits, 4 << 7, 3, &[]).unwrap();
         let ring = RingSpec::new(RingKind::Standard, 7, &q[..2], &q[2..]).unwrap();
         for case in [(70, 100, 8), (16, 32, 2), (33, 65, 24), (1, 260, 64)] {
-            let (found, expected) = (product(&tensor, &ring, case), product(&cpu, &ring, case));
-            assert!(found == expected, "{case:?} at {bits} bits");
+            let expected = product(&cpu, &ring, case);
+            for units in &tensor {
+                let found = product(units, &ring, case);
+                assert!(
+                    found == expected,
+                    "{case:?} at {bits} bits, {}",
+                    units.name()
+                );
+            }
         }
     }
 }
@@ -77,4 +86,7 @@ fn units_follow_the_shape_without_a_card() {
     let tensor = open(MatrixUnits::Tensor);
     assert_eq!(units(&tensor, 1, 1 << 16), MatrixUnits::Tensor);
     assert_eq!(units(&tensor, 1, (1 << 16) + 1), MatrixUnits::Integer);
+    // Doubles have no such bound.
+    let double = open(MatrixUnits::Double);
+    assert_eq!(units(&double, 1, (1 << 16) + 1), MatrixUnits::Double);
 }

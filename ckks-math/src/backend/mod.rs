@@ -6,7 +6,7 @@
 //!
 //! | trait | required | derived (free functions in [`derived`], overridable) |
 //! |---|---|---|
-//! | [`Device`] | memory, transfer, order | |
+//! | [`Device`] | memory, transfer, order | captured sequences |
 //! | [`RingKernels`] | NTT, pointwise, automorphism, base conversion | embedding, rows, seeded polynomials, packed transfer |
 //! | [`SwitchKernels`] | key loading, key inner product | decompose, mod-down, rescale, key switch, seeded keys |
 //! | [`GemmKernels`] | matrix loading, modular matrix product | |
@@ -17,6 +17,7 @@
 //! * **Checked at the front.** The scheme checks shapes; a backend returns a typed error for what
 //!   it alone can know (memory, limits, device failures) and may `debug_assert!` the rest.
 
+mod captured;
 pub mod derived;
 mod device;
 pub mod dry_run;
@@ -30,6 +31,7 @@ mod seeded;
 mod shape;
 mod switch_kernels;
 
+pub use captured::Captured;
 pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
 pub use ring_kernels::{Neighbour, Pointwise, RingKernels, Turned};

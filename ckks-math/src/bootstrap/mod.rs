@@ -26,6 +26,7 @@ mod linear;
 mod mod_raise;
 mod options;
 mod requests;
+mod sequence;
 mod steps;
 
 pub use cost::{RefreshCost, refresh_cost};
@@ -38,13 +39,14 @@ use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator};
+use crate::evaluator::{EncodedTransform, Evaluator, Repeated};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
 use crate::polyval::overflow::overflow_failure_log2;
 use crate::polyval::overflow_real::real_overflow_failure_log2;
 use linear::Coordinates;
+use sequence::Sequence;
 use steps::{encode, grouping};
 
 /// What a refresh is made of, for one parameter set and one number of slots.
@@ -61,6 +63,7 @@ pub struct Bootstrapper<B: Backend> {
     slots_to_coeffs: Vec<EncodedTransform<B>>,
     fit: ModularFit,
     plan: Plan,
+    captured: Repeated<B, Sequence>,
 }
 
 impl<B: Backend> Bootstrapper<B> {
@@ -139,6 +142,7 @@ impl<B: Backend> Bootstrapper<B> {
             slots_to_coeffs,
             fit,
             plan,
+            captured: Repeated::default(),
         })
     }
 
@@ -192,8 +196,8 @@ impl<B: Backend> Bootstrapper<B> {
         let period = x.slots;
         let full = self.context.params().max_slots();
         let coefficients = self.slots_to_coeffs(ev, x)?;
-        let real = self.real_slots(ev, &coefficients)?;
-        let copies = self.eval_mod(ev, &real, full / period)?.with_slots(full)?;
+        let copies = self.to_real(ev, &coefficients, full / period)?;
+        let copies = copies.with_slots(full)?;
         let copies = ev.drop_to(&copies, level.min(copies.level))?;
         let sum = ev.inner_sum(&copies, period, full / period)?;
         sum.with_period(period)
@@ -206,19 +210,21 @@ impl<B: Backend> Bootstrapper<B> {
             return Err(EncodingError::RealSlotsOnly.into());
         }
         let coefficients = self.slots_to_coeffs(ev, x)?;
-        let raised = self.mod_raise(ev, &coefficients)?;
-        let slots = self.to_slots(ev, &raised)?;
-        let conjugate = ev.conjugate(&slots)?;
-        let real = ev.add(&slots, &conjugate)?;
-        let difference = ev.sub(&slots, &conjugate)?;
-        let imaginary = self.times_unit(ev, &difference, -1.0)?;
-        let k = x.count;
-        let both = self.eval_mod(ev, &ev.join(&[real, imaginary])?, 1)?;
-        let imaginary = ev.slice(&both, k..2 * k)?;
-        ev.add(
-            &ev.slice(&both, 0..k)?,
-            &self.times_unit(ev, &imaginary, 1.0)?,
-        )
+        self.repeated(ev, Sequence::Complex, &coefficients, |x| {
+            let raised = self.mod_raise(ev, x)?;
+            let slots = self.to_slots(ev, &raised)?;
+            let conjugate = ev.conjugate(&slots)?;
+            let real = ev.add(&slots, &conjugate)?;
+            let difference = ev.sub(&slots, &conjugate)?;
+            let imaginary = self.times_unit(ev, &difference, -1.0)?;
+            let k = x.count;
+            let both = self.eval_mod(ev, &ev.join(&[real, imaginary])?, 1)?;
+            let imaginary = ev.slice(&both, k..2 * k)?;
+            ev.add(
+                &ev.slice(&both, 0..k)?,
+                &self.times_unit(ev, &imaginary, 1.0)?,
+            )
+        })
     }
 
     /// Refreshes with `1 + extra` bootstraps for about `(1 + extra)` times the bits
@@ -292,11 +298,14 @@ impl<B: Backend> Bootstrapper<B> {
             });
         }
         let scale = self.context.params().scale_at(self.bottom);
-        let mut y = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
-        for matrix in &self.slots_to_coeffs {
-            y = ev.transform_rescaled(&y, matrix)?;
-        }
-        Ok(y)
+        let x = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
+        self.repeated(ev, Sequence::SlotsToCoeffs, &x, |x| {
+            let mut y = x.clone();
+            for matrix in &self.slots_to_coeffs {
+                y = ev.transform_rescaled(&y, matrix)?;
+            }
+            Ok(y)
+        })
     }
 
     /// ModRaise, CoeffsToSlots and EvalMod: from coefficients at level 0 to real slots at
@@ -308,11 +317,22 @@ impl<B: Backend> Bootstrapper<B> {
     /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
     /// canonical one by that ratio.
     pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
-        let real = self.real_slots(ev, x)?;
-        let y = self.eval_mod(ev, &real, 1)?;
+        let y = self.to_real(ev, x, 1)?;
         let bottom = self.context.params().group_modulus(0)
             / f64::from(self.literal.message_ratio_bits).exp2();
         ev.canonical(y.with_scale(y.scale * (x.scale / bottom)))
+    }
+
+    /// From coefficients to real slots, divided by `copies`.
+    fn to_real(
+        &self,
+        ev: &Evaluator<B>,
+        x: &Ciphertext<B>,
+        copies: usize,
+    ) -> Result<Ciphertext<B>> {
+        self.repeated(ev, Sequence::Real { copies }, x, |x| {
+            self.eval_mod(ev, &self.real_slots(ev, x)?, copies)
+        })
     }
 
     /// ModRaise and CoeffsToSlots, real parts.

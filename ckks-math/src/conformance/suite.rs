@@ -115,6 +115,7 @@ macro_rules! __conformance_laws {
             device::alloc_is_zero
             device::duplicate_is_independent
             device::fork_and_join_keep_order
+            device::captured_work_equals_plain_work
             device::memory_returns_after_drop
             device::tables_respect_limits
             kernels::ntt_evaluates_at_the_roots

@@ -6,6 +6,7 @@
 //! | `multiply` | products, squares, relinearisation |
 //! | `level` | rescale, drop, alignment of levels and scales |
 //! | `raised` | sums over `QP`, divided by `P` and a level's modulus at once |
+//! | `repeated` | sequences that a device may submit as one |
 //! | `rotate` | rotations, hoisted rotations, conjugation |
 //! | `sums` | a ciphertext and its rotations, summed |
 //! | `transform` | linear transforms by diagonals |
@@ -18,10 +19,12 @@ mod arithmetic;
 mod level;
 mod multiply;
 mod raised;
+mod repeated;
 mod rotate;
 mod sums;
 mod transform;
 
+pub use repeated::Repeated;
 pub use rotate::Hoisted;
 pub use sums::doubling_rotations;
 pub use transform::{BabyTerms, EncodedTransform, TransformPlan, encoded_bytes};

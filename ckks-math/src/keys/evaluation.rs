@@ -109,6 +109,11 @@ impl<B: Backend> EvaluationKeys<B> {
         Ok(())
     }
 
+    /// Whether keys stay expanded once they are.
+    pub(crate) fn stay(&self) -> bool {
+        !lock(&self.store).is_bounded()
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         lock(&self.store).requests().count()

@@ -53,6 +53,11 @@ impl<B: Backend> Store<B> {
         }
     }
 
+    /// Whether expanded keys may be given up.
+    pub fn is_bounded(&self) -> bool {
+        self.budget.is_some()
+    }
+
     pub fn requests(&self) -> impl Iterator<Item = KeyRequest> + '_ {
         self.entries.keys().copied()
     }

@@ -33,7 +33,7 @@ struct Arguments {
     /// Only this parameter set: a preset, n16-deep-w49, or a ring for tests as insecure-n11-boot.
     #[arg(long, value_name = "NAME")]
     params: Option<String>,
-    /// The backend: cpu, cuda or wgpu.
+    /// The backend: cpu, cuda or wgpu; a card's options follow behind commas, as in cuda,graphs.
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     backend: String,
     /// List the ids and stop.

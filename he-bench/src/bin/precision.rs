@@ -42,7 +42,7 @@ struct Arguments {
     /// Threads of the backend; without it, one for each core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The backend: cpu, cuda or wgpu.
+    /// The backend: cpu, cuda or wgpu; a card's options follow behind commas, as in cuda,graphs.
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     backend: String,
     /// Write the table to this file, as JSON.

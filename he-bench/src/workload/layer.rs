@@ -160,6 +160,8 @@ impl<B: Backend> Model<'_, B> {
             units: &setup.units,
             plan: setup.pass_plan(pass),
             packing: setup.packing(pass),
+            fixed: self.bootstrappers.fixed(),
+            heard: Vec::new(),
             report: &mut |_| (),
         };
         let positions = Positions {

@@ -55,7 +55,7 @@ pub struct RunArgs {
     /// Parameter set.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
     pub preset: String,
-    /// Backend, see `he-llama devices`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.
@@ -154,7 +154,7 @@ pub struct DeviceArgs {
     /// A Hugging Face Llama directory; without it, the model built in.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Backend, see `he-llama devices`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.

@@ -11,6 +11,7 @@ use he_linalg::reduce::{Spread, SumOptions};
 use he_linalg::{Axis, Contraction, Layout, Packed, PreparedMap, ReducePlan};
 
 use crate::config::Config;
+use crate::encrypted::fixed::FixedParts;
 use crate::encrypted::maps;
 use crate::encrypted::packing::{Packing, Shape};
 use crate::encrypted::tensor::Tensor;
@@ -47,11 +48,20 @@ pub struct Encrypted<'a, B: Backend> {
     pub plan: &'a PassPlan,
     /// Layouts of this pass.
     pub packing: Packing,
+    /// Parts that the device may submit as one.
+    pub fixed: &'a FixedParts<B>,
+    /// What was reported so far.
+    pub heard: Vec<Event>,
     /// Told of every step.
     pub report: &'a mut dyn FnMut(Event),
 }
 
 impl<B: Backend> Encrypted<'_, B> {
+    pub(super) fn tell(&mut self, event: Event) {
+        self.heard.push(event);
+        (self.report)(event);
+    }
+
     pub(super) fn tensor(
         &mut self,
         layout: Layout,
@@ -59,7 +69,7 @@ impl<B: Backend> Encrypted<'_, B> {
         unit: f64,
         site: Site,
     ) -> Result<Tensor<B>> {
-        (self.report)(Event::Reached(site));
+        self.tell(Event::Reached(site));
         let batch = batch.with_period(layout.period().min(batch.slots()))?;
         Ok(Tensor {
             packed: Packed::new(layout, batch)?,
@@ -137,9 +147,9 @@ impl<B: Backend> Encrypted<'_, B> {
         let unit = self.units.of(site)?;
         let batch = self.in_unit(x, unit);
         let batch = batch.with_period(x.packed.layout().period())?;
-        (self.report)(Event::Refresh(site, batch.count()));
+        self.tell(Event::Refresh(site, batch.count()));
         let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch, level)?;
-        (self.report)(Event::Refreshed(site));
+        self.tell(Event::Refreshed(site));
         Ok(Tensor {
             packed: Packed::new(x.packed.layout().clone(), fresh)?,
             unit,
@@ -251,7 +261,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let mut products = self.products(x, &u, f, distinct)?;
         for (factor, site) in &all[products.len()..] {
-            (self.report)(Event::Reached(*site));
+            self.tell(Event::Reached(*site));
             products.push(Tensor {
                 unit: self.units.of(*site)?,
                 part: factor.part,
@@ -445,6 +455,15 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
     fn last(&mut self, x: &Tensor<B>, _: Positions) -> Result<Tensor<B>> {
         // The head reads the slots of the last token; the others stay where they are.
         Ok(x.clone())
+    }
+
+    fn fixed<const N: usize>(
+        &mut self,
+        site: Site,
+        tensors: [Tensor<B>; N],
+        work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<Tensor<B>>,
+    ) -> Result<Tensor<B>> {
+        self.fixed_part(site, tensors, work)
     }
 
     fn refresh<const N: usize>(

@@ -143,9 +143,26 @@ impl Layer {
         };
         let (softmax, rope) = (&functions.softmax, self.query.rope.as_ref());
         let mixed = attend(m, qkv, cache, softmax, rope, positions, layer)?;
+        m.fixed(at(Role::Mixed), [x, mixed], |m, [x, mixed]| {
+            self.behind_attention(m, functions, &x, mixed, positions)
+        })
+    }
+
+    /// The second half of the layer: the hidden states after it, of those before it and of the mixed values
+    /// of attention. The same work at every position.
+    pub fn behind_attention<M: Machine>(
+        &self,
+        m: &mut M,
+        functions: &LayerFunctions,
+        x: &M::Tensor,
+        mixed: M::Tensor,
+        positions: Positions,
+    ) -> Result<M::Tensor, M::Error> {
+        let layer = self.query.site.layer;
+        let at = |role| Site::new(layer, role);
         let [mixed] = m.refresh([mixed], [at(Role::Mixed)])?;
         let [attended] = m.project(&mixed, [&self.output], positions)?;
-        let x = m.add(&x, &attended, at(Role::HiddenMiddle))?;
+        let x = m.add(x, &attended, at(Role::HiddenMiddle))?;
         let [x] = m.refresh([x], [at(Role::HiddenMiddle)])?;
 
         let [gate, up] = norm_project(

@@ -149,4 +149,15 @@ pub trait Machine {
         tensors: [Self::Tensor; N],
         sites: [Site; N],
     ) -> Result<[Self::Tensor; N], Self::Error>;
+
+    /// `work(tensors)`, which does the same at every position: a machine may run it in another form.
+    /// `site` is that of the last tensor.
+    fn fixed<const N: usize>(
+        &mut self,
+        _site: Site,
+        tensors: [Self::Tensor; N],
+        mut work: impl FnMut(&mut Self, [Self::Tensor; N]) -> Result<Self::Tensor, Self::Error>,
+    ) -> Result<Self::Tensor, Self::Error> {
+        work(self, tensors)
+    }
 }

@@ -6,15 +6,17 @@ use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
 use ckks_math::{Context, Evaluator};
 
-use crate::encrypted::{Encrypted, Event, Refresh, Tensor};
+use crate::encrypted::{Encrypted, Event, FixedParts, Refresh, Tensor};
 use crate::error::Result;
 use crate::model::{Cache, Embedded, Output, Positions};
 use crate::protocol::session::Setup;
 
-/// The bootstrappers of a session: the prompt's and the steps', one where they are alike.
+/// The bootstrappers of a session: the prompt's and the steps', one where they are alike; and what the
+/// device has captured of its passes.
 pub struct Bootstrappers<B: Backend> {
     prompt: Arc<Bootstrapper<B>>,
     step: Arc<Bootstrapper<B>>,
+    fixed: FixedParts<B>,
 }
 
 impl<B: Backend> Bootstrappers<B> {
@@ -34,6 +36,7 @@ impl<B: Backend> Bootstrappers<B> {
         Ok(Self {
             prompt: of_prompt,
             step,
+            fixed: FixedParts::default(),
         })
     }
 
@@ -46,6 +49,11 @@ impl<B: Backend> Bootstrappers<B> {
     /// The one of pass `index`.
     pub fn of(&self, index: usize) -> &Bootstrapper<B> {
         if index == 0 { &self.prompt } else { &self.step }
+    }
+
+    /// What the device has captured.
+    pub fn fixed(&self) -> &FixedParts<B> {
+        &self.fixed
     }
 }
 
@@ -66,6 +74,8 @@ pub fn run<B: Backend>(
         units: &setup.units,
         plan: setup.pass_plan(index),
         packing: setup.packing(index),
+        fixed: bootstrappers.fixed(),
+        heard: Vec::new(),
         report,
     };
     let positions = Positions {

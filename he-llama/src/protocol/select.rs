@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use ckks_cpu::{CpuBackend, CpuOptions, KernelChoice, available_kernels};
-use ckks_gpu_cuda::CudaBackend;
+use ckks_gpu_cuda::{CudaBackend, CudaOptions};
 #[cfg(feature = "wgpu")]
 use ckks_gpu_wgpu::WgpuBackend;
 
@@ -34,15 +34,25 @@ pub struct Listed {
     pub present: bool,
 }
 
-/// Opens a backend of its own memory; `cuda:1` is the second card, `wgpu:1` the second adapter.
+/// Opens a backend of its own memory; `cuda:1` is the second card, `wgpu:1` the second adapter. Options
+/// of a backend follow behind commas: `cuda:1,graphs,keys=fused`, see [`CudaOptions::WORDS`].
 ///
-/// `threads` are those of the CPU's, one for each core if `None`. Fails for names that this build
+/// `threads` are those of the CPU's, one for each core if `None`. Fails for names and options that this build
 /// does not know and lists those it does, and where the device or its driver is missing.
 pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
-    let (kind, index) = match name.split_once(':') {
+    let (device, options) = name.split_once(',').unwrap_or((name, ""));
+    let (kind, index) = match device.split_once(':') {
         Some((kind, index)) => (kind, index.parse().ok()),
-        None => (name, Some(0)),
+        None => (device, Some(0)),
     };
+    if kind != "cuda" && !options.is_empty() {
+        return Err(ckks_math::Error::Unsupported {
+            backend: kind.to_owned(),
+            what: format!("the options {options:?}"),
+            way_out: format!("leave them out; those of cuda are {}", CudaOptions::WORDS),
+        }
+        .into());
+    }
     match (kind, index) {
         ("cpu", Some(0)) => {
             let options = CpuOptions {
@@ -51,7 +61,11 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
             };
             Ok(Box::new(OnBackend(CpuBackend::open(options)?)))
         }
-        ("cuda", Some(index)) => Ok(Box::new(OnBackend(CudaBackend::open(index)?))),
+        ("cuda", Some(index)) => {
+            let options: CudaOptions = options.parse()?;
+            let card = CudaBackend::open(index)?;
+            Ok(Box::new(OnBackend(card.with_options(options))))
+        }
         #[cfg(feature = "wgpu")]
         ("wgpu", Some(index)) => Ok(Box::new(OnBackend(WgpuBackend::open(index)?))),
         _ => {
@@ -92,10 +106,11 @@ pub fn devices() -> Result<Vec<Listed>> {
         description,
         present: true,
     }];
-    let (description, present) = match CudaBackend::cards() {
+    let (cards, present) = match CudaBackend::cards() {
         Ok(cards) => (numbered("cuda", &cards), !cards.is_empty()),
         Err(refusal) => (refusal.to_string(), false),
     };
+    let description = format!("{cards}; options: {}", CudaOptions::WORDS);
     all.push(Listed {
         name: "cuda",
         description,

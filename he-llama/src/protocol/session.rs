@@ -18,8 +18,6 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
-/// Bits by which a level of SlotsToCoeffs may be shorter than the scale and still hold a circuit's product.
-const MOST_SHORTER: u32 = 8;
 /// Times of kernels on one core with AVX-512 (IFMA); plans depend on their ratios alone.
 const TIMES: KernelTimes = KernelTimes {
     degree: 1 << 16,
@@ -291,17 +289,6 @@ pub fn bootstrapping() -> Vec<&'static str> {
     preset_names().iter().filter(able).copied().collect()
 }
 
-/// The least level that a product may leave, one of the `reserved` for SlotsToCoeffs: a level shorter than the
-/// scale by `d` bits makes the scale of a product larger by `d`, beyond what the levels below it hold.
-fn least_level(params: &Params, reserved: usize) -> usize {
-    let literal = params.literal();
-    let short = |&level: &usize| {
-        let bits = literal.level_bits.get(level).copied().unwrap_or_default();
-        bits + MOST_SHORTER < literal.log_scale
-    };
-    (1..=reserved).rev().find(short).unwrap_or(0)
-}
-
 /// Levels between two bootstraps, of any number of slots.
 fn budget(params: &Params) -> Result<Budget> {
     let context = Context::new(params.clone(), DryRun::default())?;
@@ -311,7 +298,7 @@ fn budget(params: &Params) -> Result<Budget> {
     Ok(Budget {
         log_slots: params.max_slots().trailing_zeros(),
         reserved,
-        least: least_level(params, reserved),
+        least: params.least_product_level(),
         top: few.output_level(),
     })
 }

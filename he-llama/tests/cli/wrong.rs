@@ -66,6 +66,18 @@ fn wrong_options_say_what_would_be_right() {
     with(&["--backend", "tpu"], &["tpu", "cpu"]);
     // No machine has so many cards, and most have no driver.
     with(&["--backend", "cuda:99"], &["cuda", "use the cpu backend"]);
+    with(
+        &["--backend", "cuda,keys=half"],
+        &["\"keys=half\"", "graphs, keys=whole|expanded|fused"],
+    );
+    with(
+        &["--backend", "cuda,graphs,storage=host"],
+        &["graphs with storage=host", "leave one out"],
+    );
+    with(
+        &["--backend", "cpu,graphs"],
+        &["cpu", "\"graphs\"", "leave them out"],
+    );
     with(&["--preset", "n99"], &["n99", "n16-boot"]);
     with(
         &["--preset", "n16-deep"],

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// An executable graph with the bytes that its copies read.
 pub struct CardGraph {
     raw: sys::CUgraphExec,
-    _uploads: Vec<Pinned>,
+    _uploads: Pinned,
     context: Arc<Context>,
 }
 
@@ -30,11 +30,7 @@ impl CardGraph {
     }
 
     /// Ends the capture and makes it executable; the context is current.
-    pub fn end(
-        stream: sys::CUstream,
-        uploads: Vec<Pinned>,
-        context: &Arc<Context>,
-    ) -> Result<Self> {
+    pub fn end(stream: sys::CUstream, uploads: Pinned, context: &Arc<Context>) -> Result<Self> {
         // SAFETY: the stream is alive.
         let graph = check("ending a capture", unsafe {
             result::stream::end_capture(stream)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Bytes of one half.
 const HALF: usize = 8 << 20;
 /// Uploads begin at multiples of it.
-const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = 64;
 
 /// Two halves of pinned memory, one of them being filled; pinned by the first upload, which takes
 /// milliseconds that a queue without uploads does not pay.

@@ -3,20 +3,19 @@
 use super::context::{Context, check};
 use super::graph::CardGraph;
 use super::pinned::Pinned;
-use super::stage::Stage;
-use crate::driver::{Address, Event, Graph, HostMemory, Queue, captured_wait};
+use super::stage::{ALIGNMENT, Stage};
+use crate::driver::notes::Work;
+use crate::driver::{Address, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use cudarc::driver::{result, sys};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A stream with its way over the bus.
 pub struct Stream {
     raw: sys::CUstream,
     // Dropped before the context that its memory belongs to.
     stage: Mutex<Stage>,
-    /// While a graph is captured, the bytes that its copies will read.
-    captured: Mutex<Option<Vec<Pinned>>>,
     context: Arc<Context>,
 }
 
@@ -42,22 +41,17 @@ impl Stream {
         Ok(Self {
             raw: check("making a stream", result::stream::create(kind))?,
             stage: Mutex::default(),
-            captured: Mutex::default(),
             context,
         })
     }
 }
 
 impl Stream {
-    fn captured(&self) -> MutexGuard<'_, Option<Vec<Pinned>>> {
-        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Submits a copy of pinned bytes, which stay until it is over.
-    fn copy_pinned(&self, to: Address, pinned: &Pinned) -> Result<()> {
+    fn copy_pinned(&self, to: Address, bytes: &[u8]) -> Result<()> {
         // SAFETY: the device's memory is of the pool; the caller sees to the bytes.
         check("uploading", unsafe {
-            result::memcpy_htod_async(to.0, pinned.bytes(), self.raw)
+            result::memcpy_htod_async(to.0, bytes, self.raw)
         })
     }
 }
@@ -131,12 +125,6 @@ impl Queue for Stream {
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.context.bind()?;
-        if let Some(captured) = &mut *self.captured() {
-            let pinned = Pinned::of(&self.context, bytes)?;
-            self.copy_pinned(to, &pinned)?;
-            captured.push(pinned);
-            return Ok(());
-        }
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         stage.upload(&self.context, self.raw, to, bytes)
     }
@@ -145,14 +133,11 @@ impl Queue for Stream {
         let pinned = from.as_any().downcast_ref::<Pinned>();
         let pinned = pinned.ok_or_else(|| foreign("memory"))?;
         self.context.bind()?;
-        self.copy_pinned(to, pinned)?;
+        self.copy_pinned(to, pinned.bytes())?;
         pinned.copied_by(self.raw)
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        if self.captured().is_some() {
-            return Err(captured_wait());
-        }
         self.context.bind()?;
         // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait is
         // over.
@@ -195,9 +180,6 @@ impl Queue for Stream {
     }
 
     fn synchronize(&self) -> Result<()> {
-        if self.captured().is_some() {
-            return Err(captured_wait());
-        }
         self.context.bind()?;
         // SAFETY: the stream is alive.
         check("waiting for the queue", unsafe {
@@ -205,18 +187,32 @@ impl Queue for Stream {
         })
     }
 
-    fn begin_capture(&self) -> Result<()> {
-        self.context.bind()?;
-        CardGraph::begin(self.raw)?;
-        *self.captured() = Some(Vec::new());
-        Ok(())
-    }
-
-    fn end_capture(&self) -> Result<Graph> {
-        self.context.bind()?;
-        let uploads = self.captured().take().unwrap_or_default();
-        let graph = CardGraph::end(self.raw, uploads, &self.context)?;
-        Ok(Box::new(graph))
+    /// Captured on a stream of its own, which no other thread can meet. All bytes that its copies read
+    /// are pinned in one piece: pinning takes as long for few.
+    fn graph(&self, work: Vec<Work>) -> Result<Graph> {
+        let mut uploads = Vec::new();
+        for work in &work {
+            if let Work::Upload(_, bytes) = work {
+                uploads.extend_from_slice(bytes);
+                uploads.resize(uploads.len().next_multiple_of(ALIGNMENT), 0);
+            }
+        }
+        let uploads = Pinned::of(&self.context, &uploads)?;
+        let side = Self::open(self.context.clone())?;
+        CardGraph::begin(side.raw)?;
+        let mut next = uploads.bytes();
+        let outcome = work.iter().try_for_each(|work| match work {
+            Work::Upload(to, bytes) => {
+                let (own, rest) = next.split_at(bytes.len().next_multiple_of(ALIGNMENT));
+                next = rest;
+                side.copy_pinned(*to, &own[..bytes.len()])
+            }
+            other => other.submit(&side),
+        });
+        // Ended in any case, or the stream could not be waited for when it goes.
+        let graph = CardGraph::end(side.raw, uploads, &self.context);
+        outcome?;
+        Ok(Box::new(graph?))
     }
 
     fn replay(&self, graph: &Graph) -> Result<()> {

@@ -91,6 +91,51 @@ pub fn fork_and_join_keep_order<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
+/// Work that was captured, if the backend captures, leaves what a plain run leaves: with other operands, more
+/// than once, and with plain work in between that takes memory of its own.
+pub fn captured_work_equals_plain_work<B: Backend>(backend: &B) -> Verdict {
+    Fixture::each(backend, &[5], |f, rng| {
+        let basis = Basis::q(f.levels());
+        let step = f.upload(&f.random(rng, 1, basis))?;
+        let work = |x: &B::Block| -> crate::Result<B::Block> {
+            let mut y = f.backend.duplicate(&f.tables, x)?;
+            for op in [Pointwise::Add, Pointwise::Mul, Pointwise::Add] {
+                f.backend.pointwise_assign(&f.tables, op, &mut y, &step)?;
+            }
+            f.backend
+                .base_convert(&f.tables, &y, Basis::p(f.specials()))
+        };
+        let first = f.upload(&f.random(rng, 3, basis))?;
+        drop(work(&first)?);
+        let mut kept = None;
+        let captured = f.backend.capture(&f.tables, &[&first], &mut |own| {
+            let result = work(&own[0])?;
+            kept = Some((own, result));
+            Ok(())
+        })?;
+        let Some((captured, (_own, result))) = captured.zip(kept) else {
+            return Ok(());
+        };
+        for turn in 0..3 {
+            let x = f.upload(&f.random(rng, 3, basis))?;
+            let ran = f.backend.replay(&captured, &[&x])?;
+            ensure!(ran, "captured work was not run, turn {turn}");
+            let expected = f.backend.download(&f.tables, &work(&x)?)?;
+            let found = f.backend.download(&f.tables, &result)?;
+            ensure!(found == expected, "a replay differs, turn {turn}");
+        }
+        let fewer = f.backend.replay(&captured, &[]);
+        ensure!(fewer.is_err(), "a replay without its operand is taken");
+        let other = f.upload(&f.random(rng, 2, basis))?;
+        let other = f.backend.replay(&captured, &[&other]);
+        ensure!(
+            other.is_err(),
+            "a replay with an operand of another shape is taken"
+        );
+        Ok(())
+    })
+}
+
 /// Blocks, keys and matrices count while they live and no longer.
 pub fn memory_returns_after_drop<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[6], |f, rng| {
