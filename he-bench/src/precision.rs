@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// Slots refreshed: a power of two from 4.
     pub slots: usize,
@@ -242,7 +242,7 @@ mod tests {
                 slots: params.max_slots(),
                 complex,
                 resident: true,
-                keys: RotationKeys::Balanced,
+                ..Question::default()
             };
             let study = Study::new(&params, &backend, question).unwrap();
             let samples = vec![study.sample(0).unwrap(), study.sample(1).unwrap()];
@@ -265,9 +265,8 @@ mod tests {
         let params = literal.check_insecure_for_tests(backend.limits()).unwrap();
         let question = Question {
             slots: 4,
-            complex: false,
-            resident: false,
             keys: RotationKeys::Few,
+            ..Question::default()
         };
         let study = Study::new(&params, &backend, question).unwrap();
         assert!(matches!(
