@@ -182,8 +182,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// As [`Bootstrapper::refresh`] for a vector that repeats with a period of `x.slots()`, to
-    /// `level`, at most [`Bootstrapper::output_level`]: the copies that fill the ring are averaged
-    /// after EvalMod.
+    /// `level`, at most [`Bootstrapper::output_level`], at its canonical scale: the copies that fill the
+    /// ring are averaged after EvalMod.
     ///
     /// Each copy carries noise of its own, so the average of `c` copies gains `log2(c) / 2` bits,
     /// and the copies agree again. One key switch at `level` for two doublings.
@@ -198,7 +198,8 @@ impl<B: Backend> Bootstrapper<B> {
         let coefficients = self.slots_to_coeffs(ev, x)?;
         let copies = self.to_real(ev, &coefficients, full / period)?;
         let copies = copies.with_slots(full)?;
-        let copies = ev.drop_to(&copies, level.min(copies.level))?;
+        let level = level.min(copies.level);
+        let copies = ev.align_to(&copies, level, self.context.params().scale_at(level))?;
         let sum = ev.inner_sum(&copies, period, full / period)?;
         sum.with_period(period)
     }
