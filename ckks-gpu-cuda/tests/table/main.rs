@@ -84,8 +84,12 @@ fn every_row_of_the_table_is_measured() {
     assert_eq!(named("decompose").len(), 5);
     assert_eq!(named("key_switch").len(), 5 + 2);
     assert_eq!(named("half_boot").len(), 4);
-    // Three lengths of entries, either units, two lengths of words.
-    assert_eq!(named("gemm").len(), 12);
+    // Three lengths of entries, three units, two lengths of words.
+    assert_eq!(named("gemm").len(), 18);
+    // Sums of 33 products of 8 and 29 bits are below 2^53, those with residues of 60 bits are not.
+    let doubles = named("8 bits, Double");
+    let doubles = doubles.iter().map(|row| row["products"].as_f64().unwrap());
+    assert_eq!(doubles.collect::<Vec<_>>(), [1.0, 2.0]);
     let tensor = named("8 bits, Tensor")[0]["tensor_products"]
         .as_f64()
         .unwrap();
