@@ -5,6 +5,9 @@ use crate::backend::{Backend, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 
+/// Canonical scales that differ by less serve in place of each other.
+const ALIKE_BITS: f64 = 0.05;
+
 impl<B: Backend> Evaluator<B> {
     /// `x * y`, relinearised and rescaled: one level below the lower operand.
     ///
@@ -27,7 +30,8 @@ impl<B: Backend> Evaluator<B> {
 
     /// `x * y` of three components: sums of such products need only one relinearisation.
     ///
-    /// The batch sizes must agree; a higher operand is dropped to the other's level.
+    /// The batch sizes must agree; a higher operand is brought to the other's level, and its scale follows the
+    /// canonical one of the levels on the way ([`crate::Params::scale_at`]).
     pub fn multiply_without_relinearisation(
         &self,
         x: &Ciphertext<B>,
@@ -42,7 +46,7 @@ impl<B: Backend> Evaluator<B> {
             });
         }
         let level = x.level.min(y.level);
-        let (x, y) = (self.drop_to(x, level)?, self.drop_to(y, level)?);
+        let (x, y) = (self.follow_to(x, level)?, self.follow_to(y, level)?);
         let block = self
             .backend()
             .tensor(self.tables(), &x.poly.block, &y.poly.block)?;
@@ -71,6 +75,17 @@ impl<B: Backend> Evaluator<B> {
             components: 2,
             ..self.wrap(block, x)
         })
+    }
+
+    /// At `level`, with a scale as far from the canonical one as it was above: by dropping moduli where the
+    /// canonical scales are alike, by a whole number and a rescaling where they are not.
+    fn follow_to(&self, x: &Ciphertext<B>, level: usize) -> Result<Ciphertext<B>> {
+        let params = self.context.params();
+        let change = params.scale_at(level) / params.scale_at(x.level);
+        if change.log2().abs() < ALIKE_BITS {
+            return self.drop_to(x, level);
+        }
+        self.align_to(x, level, x.scale * change)
     }
 
     /// Declares a scale canonical when it is so up to rounding of the scale's own arithmetic.
