@@ -3,7 +3,7 @@
 use super::Harness;
 use crate::error::Result;
 use ckks_math::arith::ntt_primes;
-use ckks_math::backend::{Backend, Basis, RingKind, RingSpec};
+use ckks_math::backend::{Backend, Basis, Limits, RingKind, RingSpec};
 use ckks_math::{Error, Params};
 use ndarray::{Array2, linalg::general_mat_mul};
 
@@ -11,26 +11,34 @@ use ndarray::{Array2, linalg::general_mat_mul};
 const SIZE: usize = 256;
 /// Columns of the other matrix: the degree of a ring.
 const LOG_COLUMNS: u32 = 12;
-/// Length of the prime, and of the entries.
+/// Length of the modulus, and of the entries.
 const BITS: u32 = 50;
 
-/// `SIZE x SIZE` times `SIZE x 2^LOG_COLUMNS`: modulo a prime of [`BITS`] bits by the backend, and
-/// in doubles by `ndarray`, which takes one thread. The parameter set does not matter.
+/// The primes of a modulus of [`BITS`] bits, as few as a backend admits.
+fn moduli(limits: Limits) -> ckks_math::Result<Vec<u64>> {
+    let count = BITS.div_ceil(limits.max_modulus_bits);
+    ntt_primes(BITS / count, 2 << LOG_COLUMNS, count as usize)
+}
+
+/// `SIZE x SIZE` times `SIZE x 2^LOG_COLUMNS`: modulo [`BITS`] bits by the backend, and in doubles by
+/// `ndarray`, which takes one thread. The parameter set does not matter.
 pub(super) fn run<B: Backend>(
     backend: &B,
     params: &Params,
     harness: &mut impl Harness,
 ) -> Result<()> {
     if harness.wants("gemm/mod50") {
-        let prime = ntt_primes(BITS, 2 << LOG_COLUMNS, 1)?;
-        let ring = RingSpec::new(RingKind::Standard, LOG_COLUMNS, &prime, &[])?;
+        let primes = moduli(backend.limits())?;
+        let ring = RingSpec::new(RingKind::Standard, LOG_COLUMNS, &primes, &[])?;
         let t = backend.tables(&ring)?;
-        let entries: Vec<i64> = (residues(SIZE * SIZE, prime[0]).into_iter())
+        let entries: Vec<i64> = (residues(SIZE * SIZE, primes.iter().product()).into_iter())
             .map(u64::cast_signed)
             .collect();
         let matrix = backend.load_matrix(&t, SIZE, SIZE, &entries)?;
-        let words = residues(SIZE << LOG_COLUMNS, prime[0]);
-        let x = backend.upload(&t, SIZE, Basis::q(1), &words)?;
+        // Below each of the primes.
+        let least = primes.iter().copied().min().unwrap_or(1);
+        let words = residues((SIZE * primes.len()) << LOG_COLUMNS, least);
+        let x = backend.upload(&t, SIZE, Basis::q(primes.len()), &words)?;
         harness.time("gemm/mod50", params, &mut || {
             backend.gemm(&t, &matrix, &x)?;
             Ok(backend.synchronize()?)
@@ -57,4 +65,24 @@ fn residues(count: usize, bound: u64) -> Vec<u64> {
     (0..count as u64)
         .map(|i| (i + 7).wrapping_pow(5) % bound)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One prime where the backend admits it, two where it admits 31 bits: a modulus of the same length.
+    #[test]
+    fn the_modulus_has_fifty_bits_on_every_backend() {
+        for (max_modulus_bits, count) in [(61, 1), (31, 2)] {
+            let limits = Limits {
+                max_modulus_bits,
+                max_degree: 1 << 17,
+            };
+            let primes = moduli(limits).unwrap();
+            assert_eq!(primes.len(), count);
+            let bits = primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+            assert!((bits - 50.0).abs() < 0.1, "{bits}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `ntt/forward`, `ntt/inverse` | one polynomial, one prime |
 //! | `ntt/forward_batch` | one polynomial, all primes of the top level |
-//! | `gemm/mod50`, `gemm/f64` | 256 x 256 x 4096 modulo a 50-bit prime, and in doubles (one thread) |
+//! | `gemm/mod50`, `gemm/f64` | 256 x 256 x 4096 modulo 50 bits (one prime or two), and in doubles (one thread) |
 //! | `key_switch` | one polynomial at the top level |
 //! | `multiply_relinearise_rescale` | one product of ciphertexts at the top level |
 //! | `rotate`, `rotate_hoisted_8` | one rotation; rotations by 1 to 8 that share a decomposition |
