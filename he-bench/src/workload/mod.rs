@@ -14,6 +14,7 @@
 //! | `keygen/rotation_8` | eight rotation keys for the top level, made and loaded |
 //! | `half_boot` | ModRaise, CoeffsToSlots, EvalMod: all slots, real |
 //! | `bootstrap`, `bootstrap/complex` | a refresh of all slots: real, complex |
+//! | `bootstrap/sparse` | a refresh of 256 real slots |
 //! | `bootstrap/conjugate_invariant` | a refresh of all slots, real, twice as many: the other ring |
 //! | `layer` | the second decoder layer of the embedded model, the 16 tokens of the default prompt |
 //! | `layer/step` | the same layer in the decoding step behind that prompt: one token and the cache |
@@ -51,6 +52,7 @@ pub const IDS: &[&str] = &[
     "half_boot",
     "bootstrap",
     "bootstrap/complex",
+    "bootstrap/sparse",
     "bootstrap/conjugate_invariant",
     "layer",
     "layer/step",
@@ -103,9 +105,8 @@ pub fn ids_of(group: Group) -> impl Iterator<Item = &'static str> {
 
 fn group_of(id: &str) -> Group {
     match id {
-        "half_boot" | "bootstrap" | "bootstrap/complex" | "bootstrap/conjugate_invariant" => {
-            Group::Bootstrap
-        }
+        "half_boot" => Group::Bootstrap,
+        _ if id.starts_with("bootstrap") => Group::Bootstrap,
         "layer" | "layer/step" => Group::Layer,
         _ => Group::Scheme,
     }
