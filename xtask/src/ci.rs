@@ -45,8 +45,9 @@ pub fn run() -> Outcome {
         execute(cargo(&program).args(["generate", "--tokens", "1", "--quiet"]))
     })?;
     step("GPU kernels run on the CPU", || {
-        let tests = ["--lib", "--test", "executor", "--test", "captured"];
-        execute(test(&tests).args(["--test", "wgpu"]))
+        let tests = ["executor", "table", "captured", "wgpu"];
+        let tests = tests.iter().flat_map(|name| ["--test", name]);
+        execute(test(&["--lib"]).args(tests))
     })?;
     step("WGSL kernels on SwiftShader", wgsl_without_long_integers)?;
     println!("== tests");
