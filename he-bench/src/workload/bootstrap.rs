@@ -21,18 +21,18 @@ pub(super) fn run<B: Backend>(
     params: &Params,
     harness: &mut impl Harness,
 ) -> Result<()> {
-    let context = Context::new(params.clone(), backend.clone())?;
+    let context = || Context::new(params.clone(), backend.clone());
     let all = params.max_slots();
     if params.ring().kind() == RingKind::ConjugateInvariant {
         if harness.wants(REAL) {
-            Refresh::new(&context, all, false)?.time(REAL, harness)?;
+            Refresh::new(&context()?, all, false)?.time(REAL, harness)?;
         }
         return Ok(());
     }
     let complex = harness.wants("bootstrap/complex");
     if complex || harness.wants("half_boot") || harness.wants("bootstrap") {
         // The complex refresh uses every key of the real one.
-        let refresh = Refresh::new(&context, all, complex)?;
+        let refresh = Refresh::new(&context()?, all, complex)?;
         if harness.wants("half_boot") {
             refresh.time_half(harness)?;
         }
@@ -44,7 +44,7 @@ pub(super) fn run<B: Backend>(
         }
     }
     if harness.wants(SPARSE) {
-        Refresh::new(&context, all.min(FEW), false)?.time(SPARSE, harness)?;
+        Refresh::new(&context()?, all.min(FEW), false)?.time(SPARSE, harness)?;
     }
     Ok(())
 }
