@@ -17,7 +17,7 @@ impl CpuBackend {
         m: usize,
     ) -> Result<Block> {
         let n = t.ring.degree();
-        operands::polynomials("embed_compact", &t.ring, coefficients, m)?;
+        operands::compact_polynomials("embed_compact", &t.ring, coefficients, m)?;
         let mut out = self.block(t, coefficients.len().div_ceil(n), basis)?;
         let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
         let bound = bound.unwrap_or(0);

@@ -52,7 +52,7 @@ impl WgpuBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        operands::polynomials("embed_compact", t.ring(), coefficients, m)?;
+        operands::compact_polynomials("embed_compact", t.ring(), coefficients, m)?;
         let mut out = self.embed_coefficients(t, basis, coefficients, t.ring().degree())?;
         if m > 1 {
             self.ntt_compact(t, &mut out, m.trailing_zeros())?;

@@ -50,6 +50,21 @@ pub fn polynomials(
     ))
 }
 
+/// As [`polynomials`], of which a compact block has at least one.
+pub fn compact_polynomials(
+    op: &'static str,
+    ring: &RingSpec,
+    coefficients: &[i64],
+    m: usize,
+) -> Result<usize> {
+    match polynomials(op, ring, coefficients, m)? {
+        0 => invalid(format!(
+            "{op}: no coefficients for polynomials of {m}, at least one polynomial is needed"
+        )),
+        count => Ok(count),
+    }
+}
+
 /// A matrix has one entry for each output and input, and is not empty.
 pub fn matrix(outputs: usize, inputs: usize, entries: &[i64]) -> Result<()> {
     let given = entries.len();

@@ -11,14 +11,16 @@ pub fn embed_compact<B: RingKernels>(
     coefficients: &[i64],
     m: usize,
 ) -> Result<B::Block> {
+    let ring = backend.ring(t);
+    let n = ring.degree();
+    let count = operands::compact_polynomials("embed_compact", ring, coefficients, m)?;
     let whole = backend.embed(t, basis, coefficients, m)?;
-    let n = backend.ring(t).degree();
     if m == n {
         return Ok(whole);
     }
     let (limbs, each) = (basis.limbs(), n / m);
     let residues = backend.download(t, &whole)?;
-    let rows = (coefficients.len() / m).div_ceil(each);
+    let rows = count.div_ceil(each);
     let mut compact = vec![0; rows * limbs * n];
     for (k, polynomial) in residues.chunks_exact(limbs * n).enumerate() {
         for (limb, values) in polynomial.chunks_exact(n).enumerate() {

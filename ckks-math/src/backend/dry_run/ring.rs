@@ -319,7 +319,7 @@ impl RingKernels for DryRun {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        let count = operands::polynomials("embed_compact", t, coefficients, m)?;
+        let count = operands::compact_polynomials("embed_compact", t, coefficients, m)?;
         let rows = coefficients.len().div_ceil(t.degree());
         self.record_operation(Operation::Embed, count);
         let mut block = self.upload_shape(t, rows, basis)?;

@@ -9,10 +9,15 @@ use crate::conformance::oracle::{self, HostBlock};
 const POLYNOMIALS: usize = 5;
 
 /// Sums of products of compact polynomials are those of the same polynomials embedded one by one:
-/// for every length, with more products than lazy sums hold, with none, and over fewer limbs.
+/// for every length, with more products than lazy sums hold, with none, and over fewer limbs. No polynomial
+/// at all is refused.
 pub fn compact_polynomials_multiply_as_embedded_ones<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
         let whole = Basis::qp(f.levels(), f.specials());
+        ensure!(
+            f.backend.embed_compact(&f.tables, whole, &[], 1).is_err(),
+            "a compact block of no polynomial is made"
+        );
         for log_m in 0..=f.ring.log_degree() {
             for basis in [whole, Basis::qp(2, 1)] {
                 agree(f, rng, (whole, basis), 1 << log_m)?;
