@@ -12,23 +12,14 @@ use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator};
 use he_linalg::{Layout, Packed};
 use he_llama::embedded;
-use he_llama::encrypted::{Encrypted, Event, Tensor};
-use he_llama::model::{Machine, Positions, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup};
+use he_llama::encrypted::{Event, Tensor};
+use he_llama::model::{Machine, Role, Site};
+use he_llama::protocol::{Bootstrappers, Setup, machine};
 
 const PRESET: &str = "insecure-n10-boot";
 const LAYER: usize = 1;
 /// Passes behind the prompt.
 const STEPS: std::ops::RangeInclusive<usize> = 1..=4;
-
-/// Which work is run.
-#[derive(Clone, Copy)]
-enum Extent {
-    /// All that follows attention.
-    Half,
-    /// Two projections and a sum: without the bootstraps, which are captured by themselves elsewhere.
-    Projections,
-}
 
 fn session() -> Arc<Setup> {
     let source = embedded::source().unwrap();
@@ -85,37 +76,18 @@ impl<B: Backend> Sides<B> {
         })
     }
 
-    fn run(&self, pass: usize, inputs: &Inputs<B>, extent: Extent) -> (Tensor<B>, Vec<Event>) {
+    /// The second half in a pass, and what it reports.
+    fn run(&self, pass: usize, inputs: &Inputs<B>) -> (Tensor<B>, Vec<Event>) {
         let setup = &self.setup;
-        let shape = setup.session.shape(pass);
         let mut events = Vec::new();
         let mut report = |event| events.push(event);
-        let mut machine = Encrypted {
-            ev: &self.ev,
-            bootstrapper: self.bootstrappers.of(pass),
-            config: &setup.llama.config,
-            units: &setup.units,
-            plan: setup.pass_plan(pass),
-            packing: setup.packing(pass),
-            fixed: self.bootstrappers.fixed(),
-            heard: Vec::new(),
-            report: &mut report,
-        };
-        let positions = Positions {
-            start: shape.start,
-            len: shape.used,
-        };
+        let runs = (&self.ev, &self.bootstrappers);
+        let (mut machine, positions) = machine(setup, runs, pass, &mut report);
         let layer = &setup.llama.layers[LAYER];
         let functions = &setup.calibration.circuit.layers[LAYER];
         let site = Site::new(LAYER, Role::Mixed);
-        let result = machine.fixed(site, inputs.clone(), |m, [x, mixed]| match extent {
-            Extent::Half => layer.behind_attention(m, functions, &x, mixed, positions),
-            Extent::Projections => {
-                let [attended] = m.project(&mixed, [&layer.output], positions)?;
-                let x = m.add(&x, &attended, Site::new(LAYER, Role::HiddenMiddle))?;
-                let [gate, _] = m.project(&x, [&layer.gate, &layer.up], positions)?;
-                Ok(gate)
-            }
+        let result = machine.fixed(site, inputs.clone(), |m, [x, mixed]| {
+            layer.behind_attention(m, functions, &x, mixed, positions)
         });
         (result.unwrap(), events)
     }
@@ -128,12 +100,12 @@ impl<B: Backend> Sides<B> {
 }
 
 /// A session on a backend with the keys that the work needs.
-fn sides<B: Backend>(setup: &Arc<Setup>, backend: B, extent: Extent) -> (Sides<B>, SecretKey) {
+fn sides<B: Backend>(setup: &Arc<Setup>, backend: B) -> (Sides<B>, SecretKey) {
     let shapes = Context::new(setup.params.clone(), DryRun::default()).unwrap();
     let recorded = Arc::new(EvaluationKeys::recording());
     let dry = Sides::new(setup, &shapes, Arc::clone(&recorded));
     let zeros = dry.inputs(|layout, level| Packed::zeros(&dry.ev, layout, level).unwrap());
-    dry.run(*STEPS.start(), &zeros, extent);
+    dry.run(*STEPS.start(), &zeros);
     let context = Context::new(setup.params.clone(), backend).unwrap();
     let secret = SecretKey::from_seed(&setup.params, Seed::from_bytes([1; 32])).unwrap();
     let generator = KeyGenerator::new(&context, &secret).unwrap();
@@ -146,12 +118,12 @@ fn sides<B: Backend>(setup: &Arc<Setup>, backend: B, extent: Extent) -> (Sides<B
 #[test]
 fn the_second_half_of_a_layer_does_the_same_at_every_position() {
     let cpu = CpuBackend::open(CpuOptions::default()).unwrap();
-    let (sides, secret) = sides(&session(), cpu, Extent::Half);
+    let (sides, secret) = sides(&session(), cpu);
     let inputs = sides.encrypted(&secret, 3);
-    let (expected, reports) = sides.run(*STEPS.start(), &inputs, Extent::Half);
+    let (expected, reports) = sides.run(*STEPS.start(), &inputs);
     assert!(reports.len() > 5);
     for pass in STEPS.skip(1) {
-        let (found, heard) = sides.run(pass, &inputs, Extent::Half);
+        let (found, heard) = sides.run(pass, &inputs);
         assert!(
             sides.residues(&found) == sides.residues(&expected),
             "{pass}"
@@ -165,21 +137,20 @@ fn the_second_half_of_a_layer_does_the_same_at_every_position() {
 }
 
 /// Captured at the second step and run from there on, with other inputs and at other positions: residues,
-/// levels, units and reports of plain runs.
+/// levels, units and reports of plain runs. The bootstraps are part of the sequence.
 #[test]
-fn captured_projections_give_the_residues_of_plain_ones() {
+fn a_captured_second_half_gives_the_residues_of_a_plain_one() {
     let setup = session();
-    let extent = Extent::Projections;
     let plain = CudaBackend::open_executor(KernelSet::Plain, 5).unwrap();
     let graphs = CudaBackend::open_executor(KernelSet::Plain, 6).unwrap();
     let graphs = graphs.poisoned().with_graphs();
-    let (plain, secret) = sides(&setup, plain, extent);
-    let (captured, _) = sides(&setup, graphs.clone(), extent);
+    let (plain, secret) = sides(&setup, plain);
+    let (captured, _) = sides(&setup, graphs.clone());
     for pass in STEPS {
         let seed = pass as u8;
-        let (expected, reports) = plain.run(pass, &plain.encrypted(&secret, seed), extent);
+        let (expected, reports) = plain.run(pass, &plain.encrypted(&secret, seed));
         let before = graphs.replays();
-        let (found, heard) = captured.run(pass, &captured.encrypted(&secret, seed), extent);
+        let (found, heard) = captured.run(pass, &captured.encrypted(&secret, seed));
         // From the second step on nothing else is submitted than one sequence.
         assert!(
             pass == *STEPS.start() || graphs.replays() == before + 1,

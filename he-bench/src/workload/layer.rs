@@ -8,9 +8,9 @@ use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
 use he_linalg::Packed;
 use he_llama::embedded;
-use he_llama::encrypted::{Encrypted, Tensor};
-use he_llama::model::{Cache, Embedded, Positions, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, demand};
+use he_llama::encrypted::Tensor;
+use he_llama::model::{Cache, Embedded, Role, Site};
+use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
 use std::sync::Arc;
 
 /// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0
@@ -152,22 +152,8 @@ impl<B: Backend> Model<'_, B> {
         cache: &mut Cache<Tensor<B>>,
     ) -> Result<Tensor<B>> {
         let setup = self.setup;
-        let shape = setup.session.shape(pass);
-        let mut machine = Encrypted {
-            ev: &self.ev,
-            bootstrapper: self.bootstrappers.of(pass),
-            config: &setup.llama.config,
-            units: &setup.units,
-            plan: setup.pass_plan(pass),
-            packing: setup.packing(pass),
-            fixed: self.bootstrappers.fixed(),
-            heard: Vec::new(),
-            report: &mut |_| (),
-        };
-        let positions = Positions {
-            start: shape.start,
-            len: shape.used,
-        };
+        let (runs, mut report) = ((&self.ev, &self.bootstrappers), |_| ());
+        let (mut machine, positions) = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[layer];
         let layer = &setup.llama.layers[layer];
         Ok(layer.forward(&mut machine, functions, x, normed, cache, positions)?)

@@ -27,6 +27,6 @@ pub mod session;
 pub use client::{Client, Reply};
 pub use demand::{Demand, demand};
 pub use engine::{ClientSide, Engine, ServerSide};
-pub use pass::Bootstrappers;
+pub use pass::{Bootstrappers, machine};
 pub use server::Server;
 pub use session::{Session, Setup};

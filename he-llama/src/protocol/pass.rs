@@ -57,17 +57,15 @@ impl<B: Backend> Bootstrappers<B> {
     }
 }
 
-/// Runs pass `index` of a session; `caches` grow by its positions.
-pub fn run<B: Backend>(
-    setup: &Setup,
-    (ev, bootstrappers): (&Evaluator<B>, &Bootstrappers<B>),
+/// The machine of pass `index` of a session, and the positions that the pass adds.
+pub fn machine<'a, B: Backend>(
+    setup: &'a Setup,
+    (ev, bootstrappers): (&'a Evaluator<B>, &'a Bootstrappers<B>),
     index: usize,
-    input: Embedded<Tensor<B>>,
-    caches: &mut [Cache<Tensor<B>>],
-    report: &mut dyn FnMut(Event),
-) -> Result<Output<Tensor<B>>> {
+    report: &'a mut dyn FnMut(Event),
+) -> (Encrypted<'a, B>, Positions) {
     let shape = setup.session.shape(index);
-    let mut machine = Encrypted {
+    let machine = Encrypted {
         ev,
         bootstrapper: bootstrappers.of(index),
         config: &setup.llama.config,
@@ -82,6 +80,19 @@ pub fn run<B: Backend>(
         start: shape.start,
         len: shape.used,
     };
+    (machine, positions)
+}
+
+/// Runs pass `index` of a session; `caches` grow by its positions.
+pub fn run<B: Backend>(
+    setup: &Setup,
+    runs: (&Evaluator<B>, &Bootstrappers<B>),
+    index: usize,
+    input: Embedded<Tensor<B>>,
+    caches: &mut [Cache<Tensor<B>>],
+    report: &mut dyn FnMut(Event),
+) -> Result<Output<Tensor<B>>> {
+    let (mut machine, positions) = machine(setup, runs, index, report);
     let circuit = &setup.calibration.circuit;
     setup
         .llama
