@@ -48,14 +48,6 @@ pub enum Error {
         /// The parameter sets asked for.
         params: String,
     },
-    /// An unknown backend.
-    #[error("no backend named {name:?}: choose one of {}", known.join(", "))]
-    UnknownBackend {
-        /// The name given.
-        name: String,
-        /// All backends.
-        known: &'static [&'static str],
-    },
     /// An argument out of range.
     #[error("{what} = {value}: {way_out}")]
     Argument {

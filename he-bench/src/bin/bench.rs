@@ -109,8 +109,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let filter = Filter::new(arguments.filter.as_deref())?;
-    let mut run = Run { arguments, filter };
-    select::visit(&arguments.backend, arguments.threads, &mut run)
+    let run = Run { arguments, filter };
+    select::visit(&arguments.backend, arguments.threads, run)?
 }
 
 /// A run of benchmarks on the backend that was asked for.
@@ -120,8 +120,10 @@ struct Run<'a> {
 }
 
 impl select::Visitor for Run<'_> {
-    fn visit<B: Backend>(&mut self, backend: &B, threads: usize) -> Result<()> {
-        let (arguments, filter) = (self.arguments, self.filter.clone());
+    type Output = Result<()>;
+
+    fn visit<B: Backend>(self, backend: B, threads: usize) -> Result<()> {
+        let Self { arguments, filter } = self;
         let plan = plan(arguments.params.as_deref(), &filter, backend.limits())?;
         if !plan
             .iter()
@@ -152,7 +154,7 @@ impl select::Visitor for Run<'_> {
         );
         let outcome = plan
             .iter()
-            .try_for_each(|(params, group)| workload::run(backend, params, *group, &mut recorder));
+            .try_for_each(|(params, group)| workload::run(&backend, params, *group, &mut recorder));
         // What was measured before a failure is kept.
         file.map_or(Ok(()), |file| file.write(&recorder.records))
             .and(outcome)?;

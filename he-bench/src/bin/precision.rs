@@ -83,8 +83,8 @@ fn run(arguments: &Arguments) -> Result<()> {
             way_out: "give at least 1".into(),
         });
     }
-    let mut run = Run { arguments, secrets };
-    select::visit(&arguments.backend, arguments.threads, &mut run)
+    let run = Run { arguments, secrets };
+    select::visit(&arguments.backend, arguments.threads, run)?
 }
 
 /// The study on the backend that was asked for.
@@ -94,8 +94,10 @@ struct Run<'a> {
 }
 
 impl select::Visitor for Run<'_> {
-    fn visit<B: Backend>(&mut self, backend: &B, _: usize) -> Result<()> {
-        study(self.arguments, self.secrets, backend)
+    type Output = Result<()>;
+
+    fn visit<B: Backend>(self, backend: B, _: usize) -> Result<()> {
+        study(self.arguments, self.secrets, &backend)
     }
 }
 

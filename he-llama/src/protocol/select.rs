@@ -6,6 +6,7 @@ use ckks_cpu::{CpuBackend, CpuOptions, KernelChoice, available_kernels};
 use ckks_gpu_cuda::{CudaBackend, CudaOptions};
 #[cfg(feature = "wgpu")]
 use ckks_gpu_wgpu::WgpuBackend;
+use ckks_math::backend::Backend;
 
 use crate::error::{Error, Result};
 use crate::protocol::engine::{Engine, OnBackend};
@@ -34,18 +35,45 @@ pub struct Listed {
     pub present: bool,
 }
 
-/// Opens a backend of its own memory; `cuda:1` is the second card, `wgpu:1` the second adapter. Options
-/// of a backend follow behind commas: `cuda:1,graphs,keys=fused`, see [`CudaOptions::WORDS`].
-///
-/// `threads` are those of the CPU's, one for each core if `None`. Fails for names and options that this build
-/// does not know and lists those it does, and where the device or its driver is missing.
+/// What is done with a backend, whichever it is.
+pub trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Works on a backend that runs on `threads` threads of the host.
+    fn visit<B: Backend>(self, backend: B, threads: usize) -> Self::Output;
+}
+
+/// Makes an engine of a backend.
+struct Boxed;
+
+impl Visitor for Boxed {
+    type Output = Box<dyn Engine>;
+
+    fn visit<B: Backend>(self, backend: B, _: usize) -> Box<dyn Engine> {
+        Box::new(OnBackend(backend))
+    }
+}
+
+/// The engine of a backend, see [`visit`].
 pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
+    visit(name, threads, Boxed)
+}
+
+/// Opens a backend of its own memory and hands it to the visitor; `cuda:1` is the second card, `wgpu:1` the
+/// second adapter. Options of a backend follow behind commas: `cuda:1,graphs,keys=fused`, see
+/// [`CudaOptions::WORDS`].
+///
+/// `threads` are those of the CPU's, the calling one among them, one for each core if `None`. Fails for names
+/// and options that this build does not know and lists those it does, and where the device or its driver is
+/// missing.
+pub fn visit<V: Visitor>(name: &str, threads: Option<usize>, visitor: V) -> Result<V::Output> {
     let (device, options) = name.split_once(',').unwrap_or((name, ""));
     let (kind, index) = match device.split_once(':') {
         Some((kind, index)) => (kind, index.parse().ok()),
         None => (device, Some(0)),
     };
-    if kind != "cuda" && !options.is_empty() {
+    if BUILT_IN.contains(&kind) && kind != "cuda" && !options.is_empty() {
         return Err(ckks_math::Error::Unsupported {
             backend: kind.to_owned(),
             what: format!("the options {options:?}"),
@@ -59,15 +87,17 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
                 threads,
                 ..CpuOptions::default()
             };
-            Ok(Box::new(OnBackend(CpuBackend::open(options)?)))
+            let backend = CpuBackend::open(options)?;
+            let threads = backend.threads();
+            Ok(visitor.visit(backend, threads))
         }
         ("cuda", Some(index)) => {
             let options: CudaOptions = options.parse()?;
             let card = CudaBackend::open(index)?;
-            Ok(Box::new(OnBackend(card.with_options(options))))
+            Ok(visitor.visit(card.with_options(options), 1))
         }
         #[cfg(feature = "wgpu")]
-        ("wgpu", Some(index)) => Ok(Box::new(OnBackend(WgpuBackend::open(index)?))),
+        ("wgpu", Some(index)) => Ok(visitor.visit(WgpuBackend::open(index)?, 1)),
         _ => {
             let why = ABSENT.iter().find(|(absent, _)| *absent == kind);
             Err(Error::Backend {
@@ -79,7 +109,7 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
     }
 }
 
-/// Devices of a kind as [`open`] counts them.
+/// Devices of a kind as [`visit`] counts them.
 fn numbered(kind: &str, devices: &[impl Display]) -> String {
     let lines = devices.iter().enumerate();
     let lines: Vec<String> = lines.map(|(i, d)| format!("{kind}:{i} {d}")).collect();
@@ -140,5 +170,63 @@ fn adapters() -> Listed {
         name: "wgpu",
         description,
         present,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of a backend and its threads.
+    struct Seen;
+
+    impl Visitor for Seen {
+        type Output = (String, usize);
+
+        fn visit<B: Backend>(self, backend: B, threads: usize) -> (String, usize) {
+            (backend.name(), threads)
+        }
+    }
+
+    #[test]
+    fn the_cpu_opens_with_the_threads_that_are_asked_for() {
+        let (name, threads) = visit("cpu", Some(1), Seen).expect("is always there");
+        assert!(name.starts_with("cpu"), "{name}");
+        assert_eq!(threads, 1);
+    }
+
+    #[test]
+    fn every_name_opens_or_is_refused_with_what_there_is() {
+        for name in [
+            "cuda",
+            "cuda:99",
+            "cuda,graphs",
+            "cuda,tricks",
+            "cpu,graphs",
+        ] {
+            if let Err(refusal) = visit(name, None, Seen) {
+                let typed = matches!(refusal, Error::Scheme(ckks_math::Error::Unsupported { .. }));
+                assert!(typed, "{name}: {refusal}");
+            }
+        }
+        for name in ["cuda,tricks", "cpu,graphs"] {
+            let refusal = visit(name, None, Seen).expect_err("no such option");
+            assert!(
+                refusal.to_string().contains(CudaOptions::WORDS),
+                "{refusal}"
+            );
+        }
+        for name in ["tpu", "tpu,graphs", "cuda:x", "cpu:1"] {
+            let refusal = visit(name, None, Seen).expect_err("no such backend");
+            assert!(
+                matches!(refusal, Error::Backend { .. }),
+                "{name}: {refusal}"
+            );
+        }
+        let wgpu = visit("wgpu", None, Seen);
+        assert_eq!(
+            matches!(wgpu, Err(Error::Backend { .. })),
+            !BUILT_IN.contains(&"wgpu")
+        );
     }
 }
