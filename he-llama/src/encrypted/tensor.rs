@@ -45,6 +45,11 @@ impl<B: Backend> Tensor<B> {
         self.unit
     }
 
+    /// Its place along [`he_linalg::Axis::PART`] of its layout, where others share its ciphertext.
+    pub fn part(&self) -> Option<usize> {
+        self.part
+    }
+
     /// Level of its ciphertexts.
     pub fn level(&self) -> usize {
         self.packed.level()
