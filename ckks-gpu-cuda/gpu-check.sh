@@ -5,8 +5,10 @@
 #                         what wgpu-check.sh measures of the same card through Vulkan (gpu-check-wgpu.json)
 #
 # Kernels and bootstrapping are timed launch by launch and captured. Tokens are compared with those of the
-# CPU for the model built in and, where the pack has one, for the model in `model`. The first failure ends it. NVRTC (libnvrtc.so.13 on LD_LIBRARY_PATH) compiles for the exact card; without
-# it the driver compiles the embedded PTX. QUICK=1 takes few samples.
+# CPU for the model built in and, where the pack has one, for the model in `model`. The first failure ends it.
+# NVRTC (libnvrtc.so.13 on LD_LIBRARY_PATH) compiles for the exact card; without it the driver compiles the
+# embedded PTX. Matrix products are timed by all units, through cuBLAS where libcublas.so.13 is found there
+# too: where not, `left_out` of the kernels says so. QUICK=1 takes few samples.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-gpu-check.json}

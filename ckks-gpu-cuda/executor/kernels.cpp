@@ -10,6 +10,7 @@ namespace {
 #include "double_gemm.cu"
 #include "gemm.cu"
 #include "key_product.cu"
+#include "library_gemm.cu"
 #include "neighbours.cu"
 #include "ntt.cu"
 #include "pointwise.cu"

@@ -69,7 +69,8 @@ impl CudaBackend {
         self.queue.replays()
     }
 
-    fn on(driver: Arc<dyn Driver>) -> Result<Self> {
+    /// A backend of its own pool on a device.
+    pub(crate) fn on(driver: Arc<dyn Driver>) -> Result<Self> {
         let queue = Pool::new(driver).open_queue()?;
         Ok(Self {
             queue,
@@ -79,11 +80,17 @@ impl CudaBackend {
         })
     }
 
-    /// Works as these options say from now on.
-    #[must_use]
-    pub fn with_options(mut self, options: CudaOptions) -> Self {
+    /// Works as these options say from now on; fails where they name a library that this machine lacks.
+    pub fn with_options(mut self, options: CudaOptions) -> Result<Self> {
+        if options.matrix_units == Some(MatrixUnits::Library) {
+            self.queue.pool().library()?;
+        }
         self.options = options;
-        // A queue of its own, which ends with this backend.
+        Ok(self.with_own_feeder())
+    }
+
+    /// Transfers go through a queue of its own, which ends with this backend.
+    fn with_own_feeder(mut self) -> Self {
         self.feeder = Arc::default();
         self
     }
@@ -99,12 +106,9 @@ impl CudaBackend {
     /// half and a seed packed. They come to the device when they are used, on a queue of their own
     /// beside the work that runs.
     #[must_use]
-    pub fn with_host_storage(self) -> Self {
-        let options = CudaOptions {
-            on_host: true,
-            ..self.options
-        };
-        self.with_options(options)
+    pub fn with_host_storage(mut self) -> Self {
+        self.options.on_host = true;
+        self.with_own_feeder()
     }
 
     /// Captures fixed sequences at their second use with operands of a kind, and submits each as one from
@@ -118,7 +122,8 @@ impl CudaBackend {
     }
 
     /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those that they
-    /// cannot multiply exactly (tensor cores on bytes more than 2^16 inputs) are left to integers.
+    /// cannot multiply exactly (tensor cores on bytes more than 2^16 inputs) are left to integers. Where the
+    /// library of [`MatrixUnits::Library`] is missing, no matrix is loaded, and the error names it.
     #[must_use]
     pub fn with_matrix_units(mut self, units: MatrixUnits) -> Self {
         self.options.matrix_units = Some(units);

@@ -85,7 +85,7 @@ impl CudaBackend {
 fn check_uploads(notes: &[Work]) -> Result<()> {
     let bytes = notes.iter().map(|work| match work {
         Work::Upload(_, bytes) => bytes.len(),
-        Work::Launch { .. } | Work::Copy(..) | Work::Fill(..) => 0,
+        Work::Launch { .. } | Work::Product(_) | Work::Copy(..) | Work::Fill(..) => 0,
     });
     let bytes: usize = bytes.sum();
     if bytes > MOST_UPLOADED {

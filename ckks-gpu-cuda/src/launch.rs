@@ -44,6 +44,22 @@ impl Limbs {
     }
 }
 
+/// Some columns of one limb of a block, as kernels read them; `Columns` of `columns.cuh`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Columns {
+    /// The basis of the block.
+    pub limbs: Limbs,
+    /// The limb.
+    pub limb: u32,
+    /// The first of the columns, in the limb.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+    /// `log2 N`.
+    pub log_n: u32,
+}
+
 /// One argument of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum Argument {
@@ -53,6 +69,8 @@ pub enum Argument {
     Word(u32),
     /// A basis.
     Limbs(Limbs),
+    /// Columns of a limb.
+    Columns(Columns),
     /// A structure of two 32-bit words, such as `Turn` or `Skip`.
     Pair([u32; 2]),
 }
@@ -64,6 +82,7 @@ impl Argument {
             Self::Long(word) => (std::ptr::from_ref(word).cast(), 8),
             Self::Word(word) => (std::ptr::from_ref(word).cast(), 4),
             Self::Limbs(limbs) => (std::ptr::from_ref(limbs).cast(), 16),
+            Self::Columns(columns) => (std::ptr::from_ref(columns).cast(), 32),
             Self::Pair(pair) => (std::ptr::from_ref(pair).cast(), 8),
         }
     }
@@ -90,6 +109,12 @@ impl From<u32> for Argument {
 impl From<Limbs> for Argument {
     fn from(limbs: Limbs) -> Self {
         Self::Limbs(limbs)
+    }
+}
+
+impl From<Columns> for Argument {
+    fn from(columns: Columns) -> Self {
+        Self::Columns(columns)
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `cuda/` | the kernels, templates over the word: 32 bits for rings whose primes are all below `2^31`, else 64 |
 //! | [`mod@kernels`] | their sources, the embedded PTX, and NVRTC that compiles for the card at hand |
-//! | `driver` | what is asked of a device: memory, queues, launches; the real one and the executor |
+//! | `driver` | what is asked of a device: memory, queues, launches, the vendor's library of products; the real one and the executor |
 //! | `pool`, `open_queue` | recycled device memory in the order of the queues; queues, and notes of captured work |
 //! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
 //! | `options` | how a card is used, in words |

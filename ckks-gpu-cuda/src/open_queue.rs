@@ -1,7 +1,7 @@
 //! Queues that the pool knows of, which take notes of work that is captured.
 
 use crate::driver::notes::{Work, captured_wait};
-use crate::driver::{Address, Event, Graph, HostMemory, Queue};
+use crate::driver::{Address, ByteProduct, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use crate::pool::{Pool, Spare};
 use ckks_math::Result;
@@ -111,6 +111,13 @@ impl Queue for OpenQueue {
             return Ok(());
         }
         self.queue.launch(launch)
+    }
+
+    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+        if self.noted(|| Work::Product(*product)) {
+            return Ok(());
+        }
+        self.queue.multiply(product)
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {

@@ -25,7 +25,7 @@ pub struct CudaOptions {
 type Choice = (&'static str, fn(&mut CudaOptions));
 
 /// All choices.
-const CHOICES: [Choice; 10] = [
+const CHOICES: [Choice; 11] = [
     ("graphs", |o| o.graphs = true),
     ("keys=whole", |o| o.key_form = KeyForm::Whole),
     ("keys=expanded", |o| o.key_form = KeyForm::Expanded),
@@ -39,6 +39,9 @@ const CHOICES: [Choice; 10] = [
     ("matrices=tensor", |o| {
         o.matrix_units = Some(MatrixUnits::Tensor);
     }),
+    ("matrices=library", |o| {
+        o.matrix_units = Some(MatrixUnits::Library);
+    }),
     ("matrices=fp64", |o| {
         o.matrix_units = Some(MatrixUnits::Double);
     }),
@@ -47,7 +50,7 @@ const CHOICES: [Choice; 10] = [
 impl CudaOptions {
     /// The words that there are, the default of each kind first.
     pub const WORDS: &'static str = "graphs, keys=whole|expanded|fused, storage=device|host, \
-                             matrices=trial|integer|tensor|fp64";
+                             matrices=trial|integer|tensor|library|fp64";
 }
 
 fn refuse(what: String, way_out: String) -> Error {
@@ -110,6 +113,9 @@ mod tests {
         assert_eq!(options.matrix_units, Some(MatrixUnits::Double));
         assert_eq!(options.to_string(), "graphs,keys=fused,matrices=fp64");
         assert_eq!(options.to_string().parse::<CudaOptions>().unwrap(), options);
+        let library: CudaOptions = "matrices=library".parse().unwrap();
+        assert_eq!(library.matrix_units, Some(MatrixUnits::Library));
+        assert_eq!(library.to_string(), "matrices=library");
         let plain: CudaOptions = "keys=whole,storage=device".parse().unwrap();
         assert_eq!(plain, CudaOptions::default());
         assert_eq!(plain.to_string(), "");

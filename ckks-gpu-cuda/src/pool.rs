@@ -83,6 +83,11 @@ impl Pool {
         self.0.driver.tensor_rate()
     }
 
+    /// See [`Driver::library`].
+    pub fn library(&self) -> Result<()> {
+        self.0.driver.library()
+    }
+
     /// See [`Driver::pin`].
     pub fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {
         self.0.driver.pin(bytes)

@@ -1,7 +1,7 @@
 //! The pool against a device that only takes notes: what is recycled, and what waits for what.
 
 use super::*;
-use crate::driver::{Graph, Queue};
+use crate::driver::{ByteProduct, Graph, Queue};
 use crate::launch::Launch;
 
 /// Notes of a device with a limited memory.
@@ -57,6 +57,10 @@ impl Driver for Notes {
         Err(crate::driver::notes::captured_wait())
     }
 
+    fn library(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn queue(&self) -> Result<Box<dyn Queue>> {
         let mut noted = self.locked();
         noted.queues += 1;
@@ -66,6 +70,10 @@ impl Driver for Notes {
 
 impl Queue for NotedQueue {
     fn launch(&self, _: &Launch<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn multiply(&self, _: &ByteProduct) -> Result<()> {
         Ok(())
     }
 

@@ -1,8 +1,12 @@
 //! The conformance suite on the card of this machine; skipped where there is none, unless
 //! `CKKS_REQUIRE_DEVICE` names `cuda`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod library;
 
 use ckks_gpu_cuda::{CudaBackend, KeyForm, MatrixUnits};
-use ckks_math::conformance::{DefaultsOnly, Skip, suite};
+use ckks_math::Error;
+use ckks_math::conformance::{DefaultsOnly, Skip, suite, table};
 
 fn open() -> Result<CudaBackend, Skip> {
     CudaBackend::open(0).map_err(|e| Skip::new("cuda", e.to_string()))
@@ -26,11 +30,42 @@ fn captured(backend: CudaBackend) -> CudaBackend {
     tensor.with_key_form(KeyForm::Fused).with_graphs()
 }
 
+/// The laws of products hold through the library; where it is missing, what asks for it says so and how to
+/// do without.
+#[test]
+fn gemm_through_the_library() {
+    let Ok(backend) = open() else {
+        return;
+    };
+    if let Err(refusal) = backend
+        .clone()
+        .with_options("matrices=library".parse().unwrap())
+    {
+        assert!(matches!(refusal, Error::Unsupported { .. }), "{refusal}");
+        let words = refusal.to_string();
+        assert!(
+            words.contains("cuBLAS") && words.contains("matrices=tensor"),
+            "{words}"
+        );
+        println!("not through the library: {words}");
+        return;
+    }
+    library::agrees(&backend, (130, 1000, 12));
+    let forced = backend.with_matrix_units(MatrixUnits::Library);
+    for backend in [forced.clone(), forced.poisoned().with_host_storage()] {
+        for (name, law) in table::<CudaBackend>() {
+            if name.contains("gemm") {
+                law(&backend).unwrap_or_else(|v| panic!("{name}: {v}"));
+            }
+        }
+    }
+}
+
 /// Without a driver the error names the library, and nothing panics.
 #[test]
 fn a_missing_driver_is_named() {
     if let Err(refusal) = CudaBackend::open(0) {
-        assert!(matches!(refusal, ckks_math::Error::Unsupported { .. }));
+        assert!(matches!(refusal, Error::Unsupported { .. }));
         let words = refusal.to_string();
         assert!(
             words.contains("driver") && words.contains("cpu backend"),

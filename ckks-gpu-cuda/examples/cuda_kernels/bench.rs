@@ -1,8 +1,8 @@
 //! Timing one operation, and what it must do.
 
 use ckks_gpu_cuda::CudaBackend;
-use ckks_math::Result;
 use ckks_math::backend::Device;
+use ckks_math::{Error, Result};
 use std::time::Instant;
 
 /// 32-bit operations of one reduction by a constant, and of a product of two residues, counted in the
@@ -71,6 +71,8 @@ pub struct Row {
 pub struct Bench {
     pub backend: CudaBackend,
     pub rows: Vec<Row>,
+    /// What was not measured, and why.
+    pub left_out: Vec<String>,
     /// Seconds that one measurement may take.
     pub budget: f64,
 }
@@ -107,6 +109,12 @@ impl Bench {
             notes: Vec::new(),
         });
         Ok(best)
+    }
+
+    /// Says that something is not measured here.
+    pub fn leave_out(&mut self, name: &str, why: &Error) {
+        println!("{name}: left out, {why}");
+        self.left_out.push(format!("{name}: {why}"));
     }
 
     /// Says something of the last row.

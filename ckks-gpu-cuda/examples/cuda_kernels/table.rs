@@ -65,6 +65,7 @@ pub fn run(backend: &CudaBackend, extent: &Extent) -> Result<Value> {
     let mut bench = Bench {
         backend: backend.clone(),
         rows: Vec::new(),
+        left_out: Vec::new(),
         budget,
     };
     let plain = ring(RingKind::Standard, log_n, 29, limbs)?;
@@ -82,7 +83,6 @@ pub fn run(backend: &CudaBackend, extent: &Extent) -> Result<Value> {
     kernels::measure(&mut bench, "standard, 31 bits", &tight, 8)?;
     let wide = ring(RingKind::Standard, log_n, 59, limbs.div_ceil(2))?;
     kernels::measure(&mut bench, "standard, 60 bits", &wide, 8)?;
-    let mut left_out = Vec::new();
     let parts: [Part<'_>; 3] = [
         ("keys", &mut |b| {
             keys::measure(b, "standard, 30 bits", &plain)
@@ -97,14 +97,11 @@ pub fn run(backend: &CudaBackend, extent: &Extent) -> Result<Value> {
     ];
     for (part, measure) in parts {
         match measure(&mut bench) {
-            Err(error @ Error::OutOfMemory { .. }) => {
-                println!("{part}: left out, {error}");
-                left_out.push(format!("{part}: {error}"));
-            }
+            Err(error @ Error::OutOfMemory { .. }) => bench.leave_out(part, &error),
             other => other?,
         }
     }
     let mut table = report(&bench, &rates, &name);
-    table["left_out"] = left_out.into();
+    table["left_out"] = bench.left_out.into();
     Ok(table)
 }

@@ -4,8 +4,10 @@
 //! and accesses to shared memory are checked (`executor/executor.cpp`). Memory of the device is filled with
 //! a pattern at first and lies between zones that no kernel may write.
 
+mod product;
+
 use super::notes::Work;
-use super::{Address, Driver, Event, Graph, HostMemory, Queue};
+use super::{Address, ByteProduct, Driver, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use std::any::Any;
@@ -210,6 +212,11 @@ impl Driver for Executor {
         Ok(Arc::new(HostBytes(bytes.into())))
     }
 
+    /// It has a library of its own.
+    fn library(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn queue(&self) -> Result<Box<dyn Queue>> {
         Ok(Box::new(self.clone()))
     }
@@ -252,6 +259,10 @@ impl Queue for Executor {
             let name = launch.kernel;
             Err(failure(format!("{name} wrote outside of its memory")))
         }
+    }
+
+    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+        self.product(product)
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {

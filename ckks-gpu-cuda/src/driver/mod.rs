@@ -5,6 +5,9 @@ pub mod card;
 #[cfg(feature = "executor")]
 pub mod executor;
 pub mod notes;
+mod product;
+
+pub use product::ByteProduct;
 
 use crate::launch::Launch;
 use ckks_math::Result;
@@ -72,6 +75,9 @@ pub trait Driver: Send + Sync {
     /// A copy of bytes in pinned memory.
     fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>>;
 
+    /// Opens the vendor's library of matrix products, once; fails where there is none and names it.
+    fn library(&self) -> Result<()>;
+
     /// A queue that runs its work in the order of submission, next to the others.
     fn queue(&self) -> Result<Box<dyn Queue>>;
 }
@@ -81,6 +87,9 @@ pub trait Driver: Send + Sync {
 pub trait Queue: Send + Sync {
     /// Submits a kernel.
     fn launch(&self, launch: &Launch<'_>) -> Result<()>;
+
+    /// Submits a product that the vendor's library makes; fails as [`Driver::library`] does.
+    fn multiply(&self, product: &ByteProduct) -> Result<()>;
 
     /// Submits a copy to the device; `bytes` may change when this returns.
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;

@@ -1,6 +1,6 @@
 //! Work that is noted instead of done, to be submitted as one later.
 
-use super::{Address, Queue};
+use super::{Address, ByteProduct, Queue};
 use crate::launch::{Argument, Grid, Launch};
 use ckks_math::{Error, Result};
 
@@ -12,6 +12,8 @@ pub enum Work {
         grid: Grid,
         arguments: Vec<Argument>,
     },
+    /// A product that the vendor's library makes.
+    Product(ByteProduct),
     /// Bytes to the device.
     Upload(Address, Vec<u8>),
     /// Bytes from the first address to the second.
@@ -33,6 +35,7 @@ impl Work {
                 grid: *grid,
                 arguments,
             }),
+            Self::Product(product) => queue.multiply(product),
             Self::Upload(to, bytes) => queue.upload(*to, bytes),
             Self::Copy(from, to, bytes) => queue.copy(*from, *to, *bytes),
             Self::Fill(to, bytes, value) => queue.fill(*to, *bytes, *value),

@@ -3,6 +3,7 @@
 use super::Entries;
 use super::double::Cut;
 use crate::backend::CudaBackend;
+use crate::device::Block;
 use crate::tables::{Tables, Word};
 use ckks_math::backend::{Basis, Device, GemmKernels};
 use ckks_math::{Error, Result};
@@ -17,6 +18,8 @@ pub enum MatrixUnits {
     Integer,
     /// Tensor cores, on bytes.
     Tensor,
+    /// The same by the vendor's library (cuBLAS), where it is found.
+    Library,
     /// Tensor cores, on doubles: fast on cards for computing centres, a 64th of it on others.
     Double,
 }
@@ -27,6 +30,8 @@ pub(super) enum Way {
     Integer,
     /// So many small moduli.
     Tensor(usize),
+    /// So many as well.
+    Library(usize),
     /// Limbs of these sizes.
     Double(Cut),
 }
@@ -36,21 +41,22 @@ impl Way {
         match self {
             Self::Integer => MatrixUnits::Integer,
             Self::Tensor(_) => MatrixUnits::Tensor,
+            Self::Library(_) => MatrixUnits::Library,
             Self::Double(_) => MatrixUnits::Double,
         }
     }
 }
 
-/// Largest matrix of a trial: all ways take time in proportion beyond.
-const TRIAL_OUTPUTS: usize = 512;
-const TRIAL_INPUTS: usize = 128;
+/// Largest outputs and inputs of a trial: all ways take time in proportion beyond. Below, what each residue
+/// costs at the ends counts beside the products.
+const TRIAL: usize = 512;
 /// Runs of a trial, of which the shortest counts.
 const TRIALS: usize = 3;
 /// Smallest matrix for tensor cores where no trial tells: one that fills a tile.
 const SMALLEST: (usize, usize) = (16, 32);
 
-/// What decides a trial: words, outputs, ways.
-type Kind = (Word, usize, Vec<Way>);
+/// What decides a trial: words, outputs, inputs, ways.
+type Kind = (Word, usize, usize, Vec<Way>);
 
 /// What trials on a card found.
 #[derive(Default)]
@@ -79,13 +85,13 @@ impl CudaBackend {
         if self.integer_rate().is_none() {
             return Ok(by_shape);
         }
-        let outputs = outputs.next_power_of_two().min(TRIAL_OUTPUTS);
-        let kind = (t.word(), outputs, ways.to_vec());
+        let [outputs, inputs] = [outputs, inputs].map(|n| n.next_power_of_two().min(TRIAL));
+        let kind = (t.word(), outputs, inputs, ways.to_vec());
         let known = &self.choices.0;
         if let Some(&found) = (known.lock().unwrap_or_else(PoisonError::into_inner)).get(&kind) {
             return Ok(found);
         }
-        let fastest = match self.trial(t, outputs, ways) {
+        let fastest = match self.trial(t, (outputs, inputs), ways) {
             Err(Error::OutOfMemory { .. }) => return Ok(by_shape),
             other => other?,
         };
@@ -94,29 +100,40 @@ impl CudaBackend {
         Ok(fastest)
     }
 
-    /// Multiplies a matrix of zeros in all ways, which takes as long as any other; the fastest.
-    fn trial(&self, t: &Tables, outputs: usize, ways: &[Way]) -> Result<Way> {
+    /// The fastest way to multiply a matrix of zeros, which takes as long as any other. Ways that this
+    /// machine lacks are none: the library may not be there.
+    fn trial(&self, t: &Tables, (outputs, inputs): (usize, usize), ways: &[Way]) -> Result<Way> {
         let entries = Entries {
-            words: self.stage(&vec![0_i64; outputs * TRIAL_INPUTS])?,
+            words: self.stage(&vec![0_i64; outputs * inputs])?,
             outputs,
-            inputs: TRIAL_INPUTS,
+            inputs,
         };
-        let x = self.alloc(t, TRIAL_INPUTS, Basis::q(1))?;
+        let x = self.alloc(t, inputs, Basis::q(1))?;
         let mut best = (f64::INFINITY, Way::Integer);
         for &way in ways {
-            let matrix = self.prepare(t, &entries, way)?;
-            // The first run loads the kernels and does not count.
-            for run in 0..=TRIALS {
-                self.synchronize()?;
-                let start = Instant::now();
-                drop(self.gemm(t, &matrix, &x)?);
-                self.synchronize()?;
-                let seconds = start.elapsed().as_secs_f64();
-                if run > 0 && seconds < best.0 {
-                    best = (seconds, way);
-                }
+            match self.time(t, &entries, way, &x) {
+                Ok(seconds) if seconds < best.0 => best = (seconds, way),
+                Ok(_) | Err(Error::Unsupported { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(best.1)
+    }
+
+    /// Seconds that a product takes.
+    fn time(&self, t: &Tables, entries: &Entries, way: Way, x: &Block) -> Result<f64> {
+        let matrix = self.prepare(t, entries, way)?;
+        let mut best = f64::INFINITY;
+        // The first run loads the kernels and does not count.
+        for run in 0..=TRIALS {
+            self.synchronize()?;
+            let start = Instant::now();
+            drop(self.gemm(t, &matrix, x)?);
+            self.synchronize()?;
+            if run > 0 {
+                best = best.min(start.elapsed().as_secs_f64());
+            }
+        }
+        Ok(best)
     }
 }

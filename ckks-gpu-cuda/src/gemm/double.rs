@@ -1,6 +1,7 @@
 //! Matrix products in doubles: limbs whose sums of products are exact, see `double_gemm.cu`.
 
-use super::{LANES, lane_grid};
+use super::rows::Rows;
+use super::{Entries, LANES, lane_grid};
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::feed::Stored;
@@ -13,13 +14,11 @@ use ckks_math::Result;
 const SIDE: usize = 8;
 /// Outputs and columns of a block of threads.
 const BLOCK: (usize, usize) = (32, 64);
-const THREADS: usize = 128;
+const THREADS: u32 = 128;
 /// Bytes of a lane of a tile.
 const LANE_BYTES: usize = 16;
 /// Whole numbers up to `2^53` are doubles.
 const EXACT: u32 = 53;
-/// Bytes that the tiles of `x` may take at a time.
-const WORKSPACE: usize = 256 << 20;
 
 /// How entries and residues are cut into limbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,14 +113,9 @@ pub struct Limbs {
 }
 
 impl Limbs {
-    /// Of entries that the device holds, row-major, cut as [`cut_for`] says.
-    pub fn load(
-        backend: &CudaBackend,
-        t: &Tables,
-        entries: &Buffer,
-        (outputs, inputs): (usize, usize),
-        cut: Cut,
-    ) -> Result<Self> {
+    /// Of entries that the device holds, cut as [`cut_for`] says.
+    pub fn load(backend: &CudaBackend, t: &Tables, entries: &Entries, cut: Cut) -> Result<Self> {
+        let (outputs, inputs) = (entries.outputs, entries.inputs);
         let primes = t.ring().q().iter().chain(t.ring().p());
         let weights = primes.flat_map(|&m| {
             let step = m.reduce(1 << cut.step());
@@ -137,7 +131,7 @@ impl Limbs {
         let words = backend.buffer(limbs as usize * lanes * LANE_BYTES)?;
         let arguments = arguments![
             words.address(),
-            entries.address(),
+            entries.words.address(),
             [limbs, width],
             outputs as u32,
             inputs as u32,
@@ -160,65 +154,44 @@ impl Limbs {
         self.words.bytes()
     }
 
-    /// Writes the product with the rows of `x`, `inputs` of them, to the rows of `out`: as many columns of
-    /// a limb at a time as the workspace holds.
-    pub fn multiply(
-        &self,
-        backend: &CudaBackend,
-        t: &Tables,
-        x: &Block,
-        out: &mut Block,
-    ) -> Result<()> {
-        let (n, inputs) = (x.shape.degree, x.shape.rows);
+    /// Writes the product with rows to the rows of `out`: as many columns of a limb at a time as the
+    /// workspace holds.
+    pub fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
+        let Rows { backend, t, x, .. } = rows;
+        let inputs = rows.inputs();
         let ((w_limbs, _), (x_limbs, width)) = (self.cut.entries, self.cut.residues);
         let lanes = |columns: usize| columns.div_ceil(SIDE) * inputs.div_ceil(SIDE) * LANES;
         let bytes = |columns: usize| lanes(columns) * x_limbs as usize * LANE_BYTES;
-        let mut columns = n;
-        while columns > BLOCK.1 && bytes(columns) > WORKSPACE {
-            columns /= 2;
-        }
+        let columns = rows.columns_at_once(BLOCK.1, bytes);
         let words = self.words.fetch(backend)?;
         let workspace = backend.buffer(bytes(columns))?;
-        let blocks = [
-            columns.div_ceil(BLOCK.1),
-            out.shape.rows.div_ceil(BLOCK.0),
-            1,
-        ];
-        let grid = Grid::new("double_gemm", blocks, THREADS as u32)?;
-        for limb in 0..x.shape.basis.limbs() as u32 {
-            for first in (0..n).step_by(columns) {
-                let arguments = arguments![
-                    workspace.address(),
-                    x.address(),
-                    t.primes(),
-                    [x_limbs, width],
-                    x.limbs(t),
-                    limb,
-                    first as u32,
-                    columns as u32,
-                    inputs as u32,
-                    x.log_n(),
-                ];
-                let cut = lane_grid("cut_rows", lanes(columns))?;
-                backend.launch_for(t, "cut_rows", cut, &arguments)?;
-                let arguments = arguments![
-                    out.address(),
-                    words.address(),
-                    workspace.address(),
-                    self.weights.address(),
-                    t.primes(),
-                    x.limbs(t),
-                    w_limbs,
-                    x_limbs,
-                    out.rows(),
-                    inputs as u32,
-                    columns as u32,
-                    first as u32,
-                    limb,
-                    x.log_n(),
-                ];
-                backend.launch_for(t, "double_gemm", grid, &arguments)?;
-            }
+        let across = columns.div_ceil(BLOCK.1);
+        let blocks = [across, out.shape.rows.div_ceil(BLOCK.0), 1];
+        let grid = Grid::new("double_gemm", blocks, THREADS)?;
+        let cutting = lane_grid("cut_rows", lanes(columns))?;
+        for piece in rows.pieces(columns) {
+            let arguments = arguments![
+                workspace.address(),
+                x.address(),
+                t.primes(),
+                [x_limbs, width],
+                piece,
+                inputs as u32,
+            ];
+            backend.launch_for(t, "cut_rows", cutting, &arguments)?;
+            let arguments = arguments![
+                out.address(),
+                words.address(),
+                workspace.address(),
+                self.weights.address(),
+                t.primes(),
+                w_limbs,
+                x_limbs,
+                out.rows(),
+                inputs as u32,
+                piece,
+            ];
+            backend.launch_for(t, "double_gemm", grid, &arguments)?;
         }
         Ok(())
     }

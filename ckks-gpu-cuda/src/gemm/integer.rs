@@ -1,10 +1,11 @@
 //! Matrix products by the integer units: residues of the entries modulo each prime.
 
+use super::Entries;
+use super::rows::Rows;
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::feed::Stored;
 use crate::launch::{Grid, arguments};
-use crate::pool::Buffer;
 use crate::tables::Tables;
 use ckks_math::Result;
 
@@ -17,14 +18,20 @@ const LOAD: (usize, usize) = (256, 4096);
 pub struct Residues(Stored);
 
 impl Residues {
-    /// Of entries that the device holds, `count` in all.
-    pub fn load(backend: &CudaBackend, t: &Tables, entries: &Buffer, count: u32) -> Result<Self> {
+    /// Of entries that the device holds.
+    pub fn load(backend: &CudaBackend, t: &Tables, entries: &Entries) -> Result<Self> {
+        let count = entries.outputs * entries.inputs;
         let primes = t.ring().q().len() + t.ring().p().len();
-        let residues = backend.buffer(primes * count as usize * t.word().bytes())?;
+        let residues = backend.buffer(primes * count * t.word().bytes())?;
         let (threads, most) = LOAD;
-        let blocks = [(count as usize).div_ceil(threads).min(most), primes, 1];
+        let blocks = [count.div_ceil(threads).min(most), primes, 1];
         let grid = Grid::new("load_matrix", blocks, threads as u32)?;
-        let arguments = arguments![residues.address(), entries.address(), count, t.primes()];
+        let arguments = arguments![
+            residues.address(),
+            entries.words.address(),
+            count as u32,
+            t.primes(),
+        ];
         backend.launch_for(t, "load_matrix", grid, &arguments)?;
         Ok(Self(backend.keep(residues)?))
     }
@@ -34,14 +41,9 @@ impl Residues {
         self.0.bytes()
     }
 
-    /// Writes the product with the rows of `x`, `inputs` of them, to the rows of `out`.
-    pub fn multiply(
-        &self,
-        backend: &CudaBackend,
-        t: &Tables,
-        x: &Block,
-        out: &mut Block,
-    ) -> Result<()> {
+    /// Writes the product with rows to the rows of `out`.
+    pub fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
+        let Rows { backend, t, x, .. } = rows;
         let residues = self.0.fetch(backend)?;
         let arguments = arguments![
             out.address(),

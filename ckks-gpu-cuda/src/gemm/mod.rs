@@ -3,7 +3,14 @@
 mod choice;
 mod double;
 mod integer;
+mod library;
+mod moduli;
+mod rows;
+mod split;
 mod tensor;
+#[cfg(test)]
+#[cfg(feature = "executor")]
+mod tests;
 
 pub(crate) use choice::Choices;
 pub use choice::MatrixUnits;
@@ -18,7 +25,8 @@ use ckks_math::backend::{GemmKernels, operands};
 use ckks_math::{Error, Result};
 use double::Limbs;
 use integer::Residues;
-use tensor::Tiles;
+use rows::{Rows, WORKSPACE};
+use split::Split;
 
 /// Lanes of a tile.
 const LANES: usize = 32;
@@ -35,7 +43,8 @@ pub struct PlainMatrix {
 /// What a matrix is kept as.
 enum Form {
     Integer(Residues),
-    Tensor(Tiles),
+    Tensor(Split),
+    Library(Split),
     Double(Limbs),
 }
 
@@ -45,6 +54,7 @@ impl PlainMatrix {
         match self.form {
             Form::Integer(_) => MatrixUnits::Integer,
             Form::Tensor(_) => MatrixUnits::Tensor,
+            Form::Library(_) => MatrixUnits::Library,
             Form::Double(_) => MatrixUnits::Double,
         }
     }
@@ -54,8 +64,18 @@ impl PlainMatrix {
     pub const fn products(&self) -> usize {
         match &self.form {
             Form::Integer(_) => 1,
-            Form::Tensor(tiles) => tiles.count(),
+            Form::Tensor(split) | Form::Library(split) => split.count,
             Form::Double(limbs) => limbs.products() as usize,
+        }
+    }
+
+    /// Writes the product with rows to the rows of `out`.
+    fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
+        match &self.form {
+            Form::Integer(residues) => residues.multiply(rows, out),
+            Form::Tensor(split) => tensor::multiply(split, rows, out),
+            Form::Library(split) => library::multiply(split, rows, out),
+            Form::Double(limbs) => limbs.multiply(rows, out),
         }
     }
 
@@ -63,14 +83,14 @@ impl PlainMatrix {
     pub fn bytes(&self) -> usize {
         let (device, host) = match &self.form {
             Form::Integer(residues) => residues.bytes(),
-            Form::Tensor(tiles) => tiles.bytes(),
+            Form::Tensor(split) | Form::Library(split) => split.words.bytes(),
             Form::Double(limbs) => limbs.bytes(),
         };
         device + host
     }
 }
 
-/// A matrix on the device as it came, to be prepared.
+/// A matrix on the device as it came, row-major, to be prepared.
 struct Entries {
     words: Buffer,
     outputs: usize,
@@ -79,19 +99,21 @@ struct Entries {
 
 impl CudaBackend {
     fn prepare(&self, t: &Tables, entries: &Entries, way: Way) -> Result<PlainMatrix> {
-        let shape = (entries.outputs, entries.inputs);
-        let words = &entries.words;
         let form = match way {
-            Way::Tensor(count) => Form::Tensor(Tiles::load(self, t, words, shape, count)?),
-            Way::Double(cut) => Form::Double(Limbs::load(self, t, words, shape, cut)?),
-            Way::Integer => {
-                let count = (shape.0 * shape.1) as u32;
-                Form::Integer(Residues::load(self, t, words, count)?)
+            Way::Integer => Form::Integer(Residues::load(self, t, entries)?),
+            Way::Tensor(count) => {
+                Form::Tensor(Split::load((self, t), tensor::TILES, entries, count)?)
             }
+            Way::Library(count) => {
+                // Looked for before anything is prepared for it.
+                self.queue.pool().library()?;
+                Form::Library(Split::load((self, t), library::BYTES, entries, count)?)
+            }
+            Way::Double(cut) => Form::Double(Limbs::load(self, t, entries, cut)?),
         };
         Ok(PlainMatrix {
-            outputs: shape.0,
-            inputs: shape.1,
+            outputs: entries.outputs,
+            inputs: entries.inputs,
             form,
         })
     }
@@ -105,6 +127,18 @@ fn lane_grid(kernel: &str, lanes: usize) -> Result<Grid> {
         [lanes.div_ceil(threads).min(most), 1, 1],
         threads as u32,
     )
+}
+
+/// All ways to multiply a matrix exactly.
+fn ways(t: &Tables, inputs: usize, entries: &[i64]) -> Vec<Way> {
+    let moduli = moduli::moduli_for(t, inputs, entries);
+    let ways = [
+        Some(Way::Integer),
+        moduli.map(Way::Tensor),
+        moduli.map(Way::Library),
+        double::cut_for(t, inputs, entries).map(Way::Double),
+    ];
+    ways.into_iter().flatten().collect()
 }
 
 impl GemmKernels for CudaBackend {
@@ -125,13 +159,7 @@ impl GemmKernels for CudaBackend {
                 entries.len()
             )));
         }
-        let ways = [
-            Some(Way::Integer),
-            tensor::moduli_for(t, inputs, entries).map(Way::Tensor),
-            double::cut_for(t, inputs, entries).map(Way::Double),
-        ];
-        let ways: Vec<Way> = ways.into_iter().flatten().collect();
-        let way = self.choose(t, (outputs, inputs), &ways)?;
+        let way = self.choose(t, (outputs, inputs), &ways(t, inputs, entries))?;
         let staged = Entries {
             words: self.stage(entries)?,
             outputs,
@@ -143,11 +171,13 @@ impl GemmKernels for CudaBackend {
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
         operands::matrix_inputs(w.inputs, x.shape)?;
         let mut out = self.block(t, w.outputs, x.shape.basis)?;
-        match &w.form {
-            Form::Integer(residues) => residues.multiply(self, t, x, &mut out)?,
-            Form::Tensor(tiles) => tiles.multiply(self, t, x, &mut out)?,
-            Form::Double(limbs) => limbs.multiply(self, t, x, &mut out)?,
-        }
+        let rows = Rows {
+            backend: self,
+            t,
+            x,
+            workspace: WORKSPACE,
+        };
+        w.multiply(rows, &mut out)?;
         Ok(out)
     }
 }

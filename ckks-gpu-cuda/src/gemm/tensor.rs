@@ -1,242 +1,44 @@
 //! Matrix products by the tensor cores: residues modulo small coprime numbers, see `tensor_gemm.cu`.
 
-use super::{LANES, lane_grid};
-use crate::backend::CudaBackend;
+use super::rows::Rows;
+use super::split::Split;
 use crate::device::Block;
-use crate::feed::Stored;
 use crate::launch::{Grid, arguments};
-use crate::pool::Buffer;
-use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::arith::Modulus;
 
-/// Pairwise coprime numbers that a byte holds the residues of, largest first; 155 bits in all.
-const MODULI: [u64; 20] = [
-    256, 255, 253, 251, 247, 241, 239, 233, 229, 227, 223, 217, 211, 199, 197, 193, 191, 181, 179,
-    173,
-];
-/// Bits of a fraction; as in `tensor_gemm.cu`.
-const FRACTION: u32 = 24;
-/// What the rounding of all fractions may take of the product of the moduli, in bits, and more.
-const MARGIN: f64 = 0.01;
-/// Inputs and outputs of a tile, and columns.
-const DEPTH: usize = 32;
-const HEIGHT: usize = 16;
-const WIDTH: usize = 8;
+/// What brings entries into tiles, and outputs of one.
+pub const TILES: (&str, usize) = ("tile_matrix", 16);
 /// Outputs of a block of threads.
 const BLOCK: usize = 64;
-const THREADS: usize = 128;
-/// Most inputs: sums of products of bytes stay below `2^30`.
-const MOST_INPUTS: usize = 1 << 16;
-/// Bytes that the tiles of `x` may take at a time.
-const WORKSPACE: usize = 256 << 20;
+const THREADS: u32 = 128;
 
-/// Entries modulo small numbers, in tiles.
-pub struct Tiles {
-    count: usize,
-    /// `[moduli][tiles of outputs][tiles of inputs][512]` bytes.
-    words: Stored,
-    /// `[moduli]` of `Small`.
-    small: Buffer,
-    /// `[primes][moduli + 1]`, see `tensor_gemm.cu`.
-    weights: Buffer,
-}
-
-/// How many moduli a matrix takes: their product exceeds twice the largest sum of `|w| q / 2`. `None`
-/// where there are too few, or too many inputs.
-pub fn moduli_for(t: &Tables, inputs: usize, entries: &[i64]) -> Option<usize> {
-    let norm = |row: &[i64]| row.iter().map(|&w| u128::from(w.unsigned_abs())).sum();
-    let largest: u128 = entries.chunks(inputs).map(norm).max()?;
-    let primes = t.ring().q().iter().chain(t.ring().p());
-    let q = primes.map(|m| m.value()).max()?;
-    let wanted = (largest.max(1) as f64).log2() + (q as f64).log2() + MARGIN;
-    let mut bits = 0.0;
-    let enough = MODULI.iter().position(|&m| {
-        bits += (m as f64).log2();
-        bits > wanted
-    })?;
-    (inputs <= MOST_INPUTS).then_some(enough + 1)
-}
-
-/// The product of moduli modulo `m`, with one left out if asked.
-fn product(moduli: &[u64], skip: Option<usize>, m: u64) -> u64 {
-    let kept = moduli.iter().enumerate().filter(|(i, _)| Some(*i) != skip);
-    kept.fold(1 % m, |acc, (_, &d)| {
-        (u128::from(acc) * u128::from(d) % u128::from(m)) as u64
-    })
-}
-
-/// The words of `Small` for each of the moduli.
-fn small_words(moduli: &[u64]) -> Vec<u64> {
-    let mut words = Vec::with_capacity(3 * moduli.len());
-    for (i, &m) in moduli.iter().enumerate() {
-        let cofactor = product(moduli, Some(i), m);
-        // The moduli are pairwise coprime: there is one.
-        let inverse = (0..m).find(|y| y * cofactor % m == 1 % m).unwrap_or(0);
-        let pair = |low: u64, high: u64| high << 32 | low;
-        words.push(u64::MAX / m);
-        words.push(pair(m, (1 << 32) / m));
-        words.push(pair(inverse, (1 << FRACTION) / m));
-    }
-    words
-}
-
-/// `M / m_t` for each of the moduli and `M`, modulo `q`.
-fn weights(moduli: &[u64], q: Modulus) -> impl Iterator<Item = u64> {
-    let skips = (0..moduli.len()).map(Some).chain([None]);
-    skips.map(move |skip| product(moduli, skip, q.value()))
-}
-
-impl Tiles {
-    /// Of entries that the device holds, row-major; `count` as [`moduli_for`] says.
-    pub fn load(
-        backend: &CudaBackend,
-        t: &Tables,
-        entries: &Buffer,
-        (outputs, inputs): (usize, usize),
-        count: usize,
-    ) -> Result<Self> {
-        let moduli = &MODULI[..count];
-        let primes = t.ring().q().iter().chain(t.ring().p());
-        let stored = primes.flat_map(|&m| weights(moduli, m).map(move |w| t.word().stored(m, w)));
-        let lanes = outputs.div_ceil(HEIGHT) * inputs.div_ceil(DEPTH) * LANES;
-        let words = backend.buffer(count * lanes * 16)?;
-        let small = backend.stage(&small_words(moduli))?;
+/// Writes the product of a matrix in [`TILES`] with rows to the rows of `out`: as many columns of a limb at
+/// a time as the workspace holds.
+pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
+    let Rows { backend, t, .. } = rows;
+    // Columns of a block of threads: long words take twice the registers.
+    let across = BLOCK * 4 / t.word().bytes();
+    let bytes = |columns: usize| w.bytes_of(rows, columns);
+    let columns = rows.columns_at_once(across, bytes);
+    let words = w.words.fetch(backend)?;
+    let workspace = backend.buffer(bytes(columns))?;
+    let blocks = [columns.div_ceil(across), out.shape.rows.div_ceil(BLOCK), 1];
+    let grid = Grid::new("tensor_gemm", blocks, THREADS)?;
+    for piece in rows.pieces(columns) {
+        w.split_rows(rows, "tile_rows", workspace.address(), piece)?;
         let arguments = arguments![
+            out.address(),
             words.address(),
-            entries.address(),
-            small.address(),
-            count as u32,
-            outputs as u32,
-            inputs as u32,
+            workspace.address(),
+            w.small.address(),
+            w.weights.address(),
+            t.primes(),
+            w.count as u32,
+            out.rows(),
+            rows.inputs() as u32,
+            piece,
         ];
-        backend.launch("tile_matrix", lane_grid("tile_matrix", lanes)?, &arguments)?;
-        Ok(Self {
-            count,
-            words: backend.keep(words)?,
-            small,
-            weights: backend.stage_words(t.word(), &stored.collect::<Vec<_>>())?,
-        })
+        backend.launch_for(t, "tensor_gemm", grid, &arguments)?;
     }
-
-    /// Small moduli.
-    pub const fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Bytes on the device, and in pinned memory.
-    pub fn bytes(&self) -> (usize, usize) {
-        self.words.bytes()
-    }
-
-    /// Writes the product with the rows of `x`, `inputs` of them, to the rows of `out`: as many columns of
-    /// a limb at a time as the workspace holds.
-    pub fn multiply(
-        &self,
-        backend: &CudaBackend,
-        t: &Tables,
-        x: &Block,
-        out: &mut Block,
-    ) -> Result<()> {
-        let (n, inputs) = (x.shape.degree, x.shape.rows);
-        // Columns of a block of threads: long words take twice the registers.
-        let across = BLOCK * 4 / t.word().bytes();
-        let of_columns = |columns: usize| columns.div_ceil(WIDTH) * inputs.div_ceil(DEPTH) * LANES;
-        let mut columns = n;
-        while columns > across && of_columns(columns) * self.count * 8 > WORKSPACE {
-            columns /= 2;
-        }
-        let words = self.words.fetch(backend)?;
-        let workspace = backend.buffer(of_columns(columns) * self.count * 8)?;
-        let blocks = [columns.div_ceil(across), out.shape.rows.div_ceil(BLOCK), 1];
-        let grid = Grid::new("tensor_gemm", blocks, THREADS as u32)?;
-        for limb in 0..x.shape.basis.limbs() as u32 {
-            for first in (0..n).step_by(columns) {
-                let arguments = arguments![
-                    workspace.address(),
-                    x.address(),
-                    t.primes(),
-                    self.small.address(),
-                    self.count as u32,
-                    x.limbs(t),
-                    limb,
-                    first as u32,
-                    columns as u32,
-                    inputs as u32,
-                    x.log_n(),
-                ];
-                let lanes = lane_grid("tile_rows", of_columns(columns))?;
-                backend.launch_for(t, "tile_rows", lanes, &arguments)?;
-                let arguments = arguments![
-                    out.address(),
-                    words.address(),
-                    workspace.address(),
-                    self.small.address(),
-                    self.weights.address(),
-                    t.primes(),
-                    x.limbs(t),
-                    self.count as u32,
-                    out.rows(),
-                    inputs as u32,
-                    columns as u32,
-                    first as u32,
-                    limb,
-                    x.log_n(),
-                ];
-                backend.launch_for(t, "tensor_gemm", grid, &arguments)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moduli_are_pairwise_coprime_bytes() {
-        let gcd = |mut a: u64, mut b: u64| {
-            while b > 0 {
-                (a, b) = (b, a % b);
-            }
-            a
-        };
-        for (i, &m) in MODULI.iter().enumerate() {
-            assert!((129..=256).contains(&m));
-            assert!(MODULI[..i].iter().all(|&other| gcd(m, other) == 1));
-        }
-        let bits: f64 = MODULI.iter().map(|&m| (m as f64).log2()).sum();
-        // Entries and primes of 2^63 and 2^61, sums of 2^16 of them, and the margin.
-        assert!(bits > 63.0 + 61.0 + 16.0 + MARGIN, "{bits}");
-        // Fractions fall short by 2^-FRACTION for each unit of y_t; half the margin is left for it.
-        let lost: f64 = MODULI.iter().map(|&m| m as f64).sum::<f64>() / f64::from(1 << FRACTION);
-        assert!(lost < 0.5 * (1.0 - (-MARGIN).exp2()), "{lost}");
-    }
-
-    /// The kernel's formula in whole numbers, at the bounds of what `count` moduli hold.
-    #[test]
-    fn sums_come_back_from_their_residues() {
-        for count in [3, 7, 15] {
-            let moduli = &MODULI[..count];
-            let q = Modulus::new((1 << 31) - 1).expect("a prime");
-            let whole: i128 = moduli.iter().map(|&m| i128::from(m)).product();
-            let largest = (whole as f64 / 2.0 / MARGIN.exp2()) as i128;
-            let words = small_words(moduli);
-            let weights: Vec<u64> = weights(moduli, q).collect();
-            for v in [0, 1, -1, largest, -largest, largest / 3, -largest / 7] {
-                let (mut residue, mut fraction) = (0, 0);
-                for (t, &m) in moduli.iter().enumerate() {
-                    let (inverse, part) = (words[3 * t + 2] & 0xffff_ffff, words[3 * t + 2] >> 32);
-                    let y = v.rem_euclid(i128::from(m)) as u64 * inverse % m;
-                    residue = q.add(residue, q.mul(y, weights[t]));
-                    fraction += y * part;
-                }
-                let k = (fraction + (1 << (FRACTION - 1))) >> FRACTION;
-                let found = q.sub(residue, q.mul(k, weights[count]));
-                let expected = v.rem_euclid(i128::from(q.value())) as u64;
-                assert_eq!(found, expected, "{v} from {count} moduli");
-            }
-        }
-    }
+    Ok(())
 }

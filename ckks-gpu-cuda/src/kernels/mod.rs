@@ -41,13 +41,12 @@ macro_rules! programs {
 }
 
 /// Files that are included.
-pub const HEADERS: &[Source] =
-    headers! { "arith" "basis" "butterfly" "chacha" "packed" "platform" "tile" };
+pub const HEADERS: &[Source] = headers! { "arith" "basis" "butterfly" "chacha" "columns" "operands" "packed" "platform" "small_moduli" "tile" "warp_tiles" };
 
 /// Files that hold kernels; each is compiled on its own.
 pub const PROGRAMS: &[Source] = programs! {
-    "automorphism" "base_convert" "constants" "double_gemm" "gemm" "key_product" "neighbours" "ntt"
-    "pointwise" "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
+    "automorphism" "base_convert" "constants" "double_gemm" "gemm" "key_product" "library_gemm"
+    "neighbours" "ntt" "pointwise" "seeded_product" "sum_products" "tensor_gemm" "transfer" "uniform"
 };
 
 /// Architecture of the embedded PTX: the oldest, whose PTX every newer card takes.

@@ -6,6 +6,8 @@ mod compressed;
 mod conformance;
 mod faults;
 mod graphs;
+#[path = "../library/mod.rs"]
+mod library;
 mod matrices;
 mod parity;
 mod ranks;

@@ -84,17 +84,20 @@ fn every_row_of_the_table_is_measured() {
     assert_eq!(named("decompose").len(), 5);
     assert_eq!(named("key_switch").len(), 5 + 2);
     assert_eq!(named("half_boot").len(), 4);
-    // Three lengths of entries, three units, two lengths of words.
-    assert_eq!(named("gemm").len(), 18);
+    // Three lengths of entries, four units, two lengths of words.
+    assert_eq!(named("gemm").len(), 24);
     // Sums of 33 products of 8 and 29 bits are below 2^53, those with residues of 60 bits are not.
     let doubles = named("8 bits, Double");
     let doubles = doubles.iter().map(|row| row["products"].as_f64().unwrap());
     assert_eq!(doubles.collect::<Vec<_>>(), [1.0, 2.0]);
-    let tensor = named("8 bits, Tensor")[0]["tensor_products"]
-        .as_f64()
-        .unwrap();
-    // 33 by 33 entries, 4 limbs of 64 residues; moduli of 8 bits hold 33 * 127 * 2^29.5.
-    assert_eq!(tensor, 33.0 * 33.0 * 4.0 * 64.0 * 6.0);
+    let chosen = named("gemm").into_iter().filter(|row| row["chosen"] == 1.0);
+    assert_eq!(chosen.count(), 6);
+    for units in ["Tensor", "Library"] {
+        let row = named(&format!("8 bits, {units}"))[0];
+        let products = row["tensor_products"].as_f64().unwrap();
+        // 33 by 33 entries, 4 limbs of 64 residues; moduli of 8 bits hold 33 * 127 * 2^29.5.
+        assert_eq!(products, 33.0 * 33.0 * 4.0 * 64.0 * 6.0);
+    }
     let host = named("1 rows: dot_key, Fused key on the host")[0];
     assert!(host["of_a_whole_key"].as_f64().unwrap() < 0.5);
     assert!(

@@ -94,7 +94,7 @@ pub fn visit<V: Visitor>(name: &str, threads: Option<usize>, visitor: V) -> Resu
         ("cuda", Some(index)) => {
             let options: CudaOptions = options.parse()?;
             let card = CudaBackend::open(index)?;
-            Ok(visitor.visit(card.with_options(options), 1))
+            Ok(visitor.visit(card.with_options(options)?, 1))
         }
         #[cfg(feature = "wgpu")]
         ("wgpu", Some(index)) => Ok(visitor.visit(WgpuBackend::open(index)?, 1)),

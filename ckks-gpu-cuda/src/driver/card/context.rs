@@ -1,11 +1,12 @@
 //! The primary context of a card and the kernels loaded into it.
 
+use super::library::Library;
 use crate::kernels::{self, PROGRAMS};
 use ckks_math::{Error, Result};
 use cudarc::driver::{result, sys};
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 /// Oldest compute capability that the kernels are compiled for.
 const OLDEST: (i32, i32) = (8, 0);
@@ -32,6 +33,8 @@ pub struct Context {
     capability: (i32, i32),
     modules: Vec<sys::CUmodule>,
     functions: RwLock<HashMap<String, Function>>,
+    /// Opened by the first that asks for it.
+    library: OnceLock<Library>,
 }
 
 #[derive(Clone, Copy)]
@@ -124,6 +127,7 @@ impl Context {
             capability,
             modules: Vec::new(),
             functions: RwLock::default(),
+            library: OnceLock::new(),
         };
         context.bind()?;
         for program in PROGRAMS {
@@ -166,6 +170,16 @@ impl Context {
         check("entering the context", unsafe {
             result::ctx::set_current(self.raw)
         })
+    }
+
+    /// The library of matrix products; makes the context current.
+    pub fn library(&self) -> Result<&Library> {
+        self.bind()?;
+        if let Some(library) = self.library.get() {
+            return Ok(library);
+        }
+        let library = Library::open()?;
+        Ok(self.library.get_or_init(|| library))
     }
 
     /// Name of the card, architecture and index.
@@ -236,6 +250,7 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         if self.bind().is_ok() {
+            drop(self.library.take());
             for &module in &self.modules {
                 // SAFETY: each module was loaded once, and no queue is left.
                 let _ = unsafe { result::module::unload(module) };

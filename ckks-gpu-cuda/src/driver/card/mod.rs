@@ -5,6 +5,7 @@
 
 mod context;
 mod graph;
+mod library;
 mod pinned;
 mod stage;
 mod stream;
@@ -87,6 +88,10 @@ impl Driver for Card {
             // SAFETY: the pool releases each allocation once.
             let _ = unsafe { result::free_sync(address.0) };
         }
+    }
+
+    fn library(&self) -> Result<()> {
+        self.context.library().map(drop)
     }
 
     fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {

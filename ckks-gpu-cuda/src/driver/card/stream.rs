@@ -5,7 +5,7 @@ use super::graph::CardGraph;
 use super::pinned::Pinned;
 use super::stage::{ALIGNMENT, Stage};
 use crate::driver::notes::Work;
-use crate::driver::{Address, Event, Graph, HostMemory, Queue};
+use crate::driver::{Address, ByteProduct, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use cudarc::driver::{result, sys};
@@ -121,6 +121,11 @@ impl Queue for Stream {
             )
         };
         check(launch.kernel, outcome)
+    }
+
+    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+        let library = self.context.library()?;
+        library.multiply(product, self.raw)
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
