@@ -11,6 +11,9 @@ use cudarc::driver::sys::CUstream;
 use std::ffi::{c_int, c_longlong, c_void};
 use std::sync::{Mutex, PoisonError};
 
+/// Oldest version with all that is called, as the library counts: cudarc panics where a symbol is missing.
+const OLDEST: c_int = 11_000;
+
 /// A handle of one context. A call belongs to the stream and the workspace that were set before, so that
 /// calls of all queues take turns to be submitted.
 pub struct Library(Mutex<Handle>);
@@ -59,7 +62,20 @@ impl Library {
                 "install one that fits the driver, or multiply with matrices=tensor",
             )
         })?;
-        Ok(Self(Mutex::new(Handle(handle))))
+        let library = Self(Mutex::new(Handle(handle)));
+        let mut version = 0;
+        // SAFETY: the handle is alive, and the version valid for writes.
+        let outcome = unsafe { sys::cublasGetVersion_v2(handle, &raw mut version) };
+        check("asking its version", outcome.result())?;
+        if version < OLDEST {
+            return Err(refuse(
+                format!(
+                    "this machine: cuBLAS is of version {version}, {OLDEST} or newer is needed"
+                ),
+                "install one of CUDA 13, or multiply with matrices=tensor",
+            ));
+        }
+        Ok(library)
     }
 
     /// Submits a product to a stream of the context, which is current. A capture of the stream takes it in:
