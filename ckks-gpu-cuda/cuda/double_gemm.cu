@@ -11,8 +11,8 @@
 #include "operands.cuh"
 #include "warp_tiles.cuh"
 
-constexpr u32 DOUBLE_SIDE = 8;       // outputs, columns or inputs of a tile
-constexpr u32 DOUBLE_ROWS = 2;       // tiles of a warp
+constexpr u32 DOUBLE_SIDE = 8;  // outputs, columns or inputs of a tile
+constexpr u32 DOUBLE_ROWS = 2;  // tiles of a warp
 constexpr u32 DOUBLE_COLUMNS = 4;
 
 // What one lane holds of a tile: inputs lane % 4 and lane % 4 + 4 of row or column lane / 4.

@@ -17,7 +17,7 @@ struct Entries {
     }
 };
 
-// Centred residues of columns, each of which is a row of bytes. In stored form: products are linear in them.
+// Centred residues, each column of which is a row. In stored form: products are linear in them.
 template <class W> struct Residues {
     typedef W Size;
     const W *x;

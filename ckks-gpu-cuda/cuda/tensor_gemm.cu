@@ -6,8 +6,8 @@
 #include "small_moduli.cuh"
 #include "warp_tiles.cuh"
 
-constexpr u32 HEIGHT = 16;     // outputs of a tile
-constexpr u32 WARP_ROWS = 2;   // tiles of a warp
+constexpr u32 HEIGHT = 16;    // outputs of a tile
+constexpr u32 WARP_ROWS = 2;  // tiles of a warp
 
 // Tiles of a warp across: long words take twice the registers to gather in.
 template <class W> constexpr u32 WARP_COLUMNS = sizeof(W) == 4 ? 4 : 2;
