@@ -10,6 +10,13 @@ const MOST: u64 = 60 << 20;
 /// The programs in the folder, which the scripts unpack.
 const PROGRAMS: &str = "programs.tar.gz";
 
+/// The scripts of the folder.
+const SCRIPTS: [&str; 3] = [
+    "ckks-gpu-cuda/gpu-check.sh",
+    "ckks-gpu-wgpu/wgpu-check.sh",
+    "ckks-gpu-cuda/check-steps.sh",
+];
+
 /// Files that a model is read from, and its licence.
 const MODEL: [&str; 4] = [
     "config.json",
@@ -53,7 +60,7 @@ pub fn run(folder: &Path, model: Option<&Path>) -> Outcome {
     execute(tar.args(programs.iter().map(|(_, name)| name)))?;
     let metadata = std::fs::metadata(&packed).map_err(|e| format!("{}: {e}", packed.display()))?;
     let mut total = metadata.len();
-    for script in ["ckks-gpu-cuda/gpu-check.sh", "ckks-gpu-wgpu/wgpu-check.sh"] {
+    for script in SCRIPTS {
         let from = root().join(script);
         let name = from.file_name().unwrap_or_default();
         // A copy keeps the permission to execute.
