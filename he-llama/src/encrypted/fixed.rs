@@ -1,8 +1,9 @@
 //! The parts of a pass that do the same at every position, which a device may submit as one.
 //!
-//! In a layer that is everything behind attention: the projection of the mixed values, both sums of the
-//! residual stream, the norm, the feed-forward block and the bootstraps between them. Attention itself changes
-//! from step to step: rotations of queries and keys depend on the position, masks on the number of keys.
+//! In a layer that is all but what depends on the position: the projections to queries and keys, which rotate
+//! them, the cache's new entries, and the scores with their masks up to the exponential. One part applies the
+//! norm and refreshes queries, keys and values; the other is all behind the exponential: the rounds of softmax,
+//! the mixed values, both sums of the residual stream, the feed-forward block, and the bootstraps among them.
 
 use ckks_math::Ciphertext;
 use ckks_math::backend::Backend;
@@ -40,7 +41,7 @@ struct Kind {
 /// What a part returns and reports beside ciphertexts.
 #[derive(Clone, Debug)]
 pub struct Found {
-    result: Kind,
+    results: Vec<Kind>,
     heard: Vec<Event>,
 }
 
@@ -67,12 +68,12 @@ impl Kind {
 impl<B: Backend> Encrypted<'_, B> {
     /// `work(tensors)`, see [`ckks_math::Evaluator::repeat`]. What it reports is reported again where
     /// captured work is run in its place.
-    pub(super) fn fixed_part<const N: usize>(
+    pub(super) fn fixed_part<const N: usize, const K: usize>(
         &mut self,
         site: Site,
         tensors: [Tensor<B>; N],
-        mut work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<Tensor<B>>,
-    ) -> Result<Tensor<B>> {
+        mut work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<[Tensor<B>; K]>,
+    ) -> Result<[Tensor<B>; K]> {
         let operands: Vec<Kind> = tensors.iter().map(Kind::of).collect();
         let shape = self.packing.shape();
         let part = Part {
@@ -86,26 +87,32 @@ impl<B: Backend> Encrypted<'_, B> {
         let batches = tensors.map(|x| x.packed.batch().clone()).to_vec();
         let (ev, fixed) = (self.ev, self.fixed);
         let mut ran = false;
-        let (mut results, found) = ev.repeat(fixed, part, batches, |own| {
+        let (results, found) = ev.repeat(fixed, part, batches, |own| {
             ran = true;
-            let own = operands.iter().zip(own);
-            let own = own.map(|(kind, batch)| kind.tensor(batch));
-            let own: Result<Vec<_>> = own.collect();
-            let own =
-                (own?.try_into()).unwrap_or_else(|_| unreachable!("one tensor for each operand"));
             let before = self.heard.len();
-            let result = work(self, own)?;
+            let results = work(self, restored(&operands, own)?)?;
             let found = Found {
-                result: Kind::of(&result),
+                results: results.iter().map(Kind::of).collect(),
                 heard: self.heard[before..].to_vec(),
             };
-            Ok::<_, Error>((vec![result.packed.batch().clone()], found))
+            let batches = results.map(|x| x.packed.batch().clone()).to_vec();
+            Ok::<_, Error>((batches, found))
         })?;
         if !ran {
             for event in found.heard {
                 self.tell(event);
             }
         }
-        found.result.tensor(results.remove(0))
+        restored(&found.results, results)
     }
+}
+
+/// As many tensors as there are kinds.
+fn restored<B: Backend, const N: usize>(
+    kinds: &[Kind],
+    batches: Vec<Ciphertext<B>>,
+) -> Result<[Tensor<B>; N]> {
+    let pairs = kinds.iter().zip(batches);
+    let tensors: Result<Vec<_>> = pairs.map(|(kind, batch)| kind.tensor(batch)).collect();
+    Ok((tensors?.try_into()).unwrap_or_else(|_| unreachable!("one batch for each tensor")))
 }

@@ -457,12 +457,12 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         Ok(x.clone())
     }
 
-    fn fixed<const N: usize>(
+    fn fixed<const N: usize, const K: usize>(
         &mut self,
         site: Site,
         tensors: [Tensor<B>; N],
-        work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<Tensor<B>>,
-    ) -> Result<Tensor<B>> {
+        work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<[Tensor<B>; K]>,
+    ) -> Result<[Tensor<B>; K]> {
         self.fixed_part(site, tensors, work)
     }
 

@@ -73,23 +73,18 @@ impl Softmax {
     }
 }
 
-/// Attention of queries, keys and values of the tokens at `positions` to all of `cache`:
-/// `[head, token, channel]`. Keys and values are appended to `cache` first.
-///
-/// The last normalisation is applied to the mixed values instead of the weights, so that mixing
-/// runs while its polynomial is evaluated.
-pub fn attend<M: Machine>(
+/// The first powers of softmax, of queries, keys and values of the tokens at `positions` against all of
+/// `cache`, to which keys and values are appended first: `[head, token, key]`, and the values of the cache.
+pub fn weigh<M: Machine>(
     m: &mut M,
-    projected: [M::Tensor; 3],
+    [queries, keys, values]: [M::Tensor; 3],
     cache: &mut Cache<M::Tensor>,
     softmax: &Softmax,
     rope: Option<&Rope>,
     positions: Positions,
     layer: usize,
-) -> Result<M::Tensor, M::Error> {
+) -> Result<[M::Tensor; 2], M::Error> {
     let at = |role| Site::new(layer, role);
-    let sites = [Role::Query, Role::Key, Role::Value].map(at);
-    let [queries, keys, values] = m.refresh(projected, sites)?;
     m.append(cache, &keys, &values, positions)?;
     let (keys, values) = cache.entries.clone().unwrap_or((keys, values));
 
@@ -106,13 +101,30 @@ pub fn attend<M: Machine>(
         at(Role::Scores),
     )?;
     let [scores] = m.refresh([scores], [at(Role::Scores)])?;
-    let mut y = m.exponential(
+    let y = m.exponential(
         &scores,
         softmax,
         positions,
         at(Role::Scores),
         at(Role::Powers(0)),
     )?;
+    Ok([y, values])
+}
+
+/// The values `[head, token, channel]` mixed by the weights that softmax makes of its first powers. The same
+/// work at every position.
+///
+/// The last normalisation is applied to the mixed values instead of the weights, so that mixing
+/// runs while its polynomial is evaluated.
+pub fn mix<M: Machine>(
+    m: &mut M,
+    mut y: M::Tensor,
+    values: &M::Tensor,
+    softmax: &Softmax,
+    positions: Positions,
+    layer: usize,
+) -> Result<M::Tensor, M::Error> {
+    let at = |role| Site::new(layer, role);
     let mut number = 0;
     for round in &softmax.rounds {
         [y] = m.refresh([y], [at(Role::Powers(number))])?;
@@ -132,7 +144,7 @@ pub fn attend<M: Machine>(
     [y] = m.refresh([y], [at(Role::Powers(number))])?;
     let squares = m.square(&y, at(Role::Squares(number)))?;
     let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
-    let raw = m.mix(&squares, &values, positions, at(Role::MixedRaw))?;
+    let raw = m.mix(&squares, values, positions, at(Role::MixedRaw))?;
     let argument = at(Role::SquareSum(number));
     let [mixed] = m.apply_times(&sum, &softmax.last, [&raw], argument, [at(Role::Mixed)])?;
     Ok(mixed)

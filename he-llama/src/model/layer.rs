@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::LayerWeights;
 use crate::config::Config;
-use crate::model::attention::{Softmax, attend};
+use crate::model::attention::{Softmax, mix, weigh};
 use crate::model::function::{Function, Kind};
 use crate::model::machine::{Cache, Machine, Positions};
 use crate::model::mlp::gated;
-use crate::model::norm::norm_project;
+use crate::model::norm::{apply_norm, norm_project};
 use crate::model::projection::{Projection, Rope};
 use crate::model::site::{Role, Site};
 
@@ -126,31 +126,33 @@ impl Layer {
             x
         };
 
+        let sites = [Role::Query, Role::Key, Role::Value].map(at);
+        let projections = [&self.query, &self.key, &self.value];
+        let raw = m.project(normed.unwrap_or(&x), projections, positions)?;
         let qkv = match normed {
-            Some(normed) => m.project(normed, [&self.query, &self.key, &self.value], positions)?,
-            None => norm_project(
-                m,
-                &x,
-                &functions.attention_norm,
-                [
-                    (&self.query, at(Role::Query)),
-                    (&self.key, at(Role::Key)),
-                    (&self.value, at(Role::Value)),
-                ],
-                positions,
-                at(Role::AttentionMeanSquare),
-            )?,
+            Some(_) => m.refresh(raw, sites)?,
+            None => {
+                let [q, k, v] = raw;
+                let norm = &functions.attention_norm;
+                m.fixed(at(Role::Query), [x.clone(), q, k, v], |m, [x, q, k, v]| {
+                    let square = at(Role::AttentionMeanSquare);
+                    let qkv = apply_norm(m, &x, norm, [&q, &k, &v], sites, square)?;
+                    m.refresh(qkv, sites)
+                })?
+            }
         };
         let (softmax, rope) = (&functions.softmax, self.query.rope.as_ref());
-        let mixed = attend(m, qkv, cache, softmax, rope, positions, layer)?;
-        m.fixed(at(Role::Mixed), [x, mixed], |m, [x, mixed]| {
-            self.behind_attention(m, functions, &x, mixed, positions)
-        })
+        let [y, values] = weigh(m, qkv, cache, softmax, rope, positions, layer)?;
+        let [x] = m.fixed(at(Role::Mixed), [x, y, values], |m, [x, y, values]| {
+            let mixed = mix(m, y, &values, softmax, positions, layer)?;
+            Ok([self.behind_attention(m, functions, &x, mixed, positions)?])
+        })?;
+        Ok(x)
     }
 
     /// The second half of the layer: the hidden states after it, of those before it and of the mixed values
     /// of attention. The same work at every position.
-    pub fn behind_attention<M: Machine>(
+    fn behind_attention<M: Machine>(
         &self,
         m: &mut M,
         functions: &LayerFunctions,

@@ -151,13 +151,13 @@ pub trait Machine {
     ) -> Result<[Self::Tensor; N], Self::Error>;
 
     /// `work(tensors)`, which does the same at every position: a machine may run it in another form.
-    /// `site` is that of the last tensor.
-    fn fixed<const N: usize>(
+    /// `site` names the work.
+    fn fixed<const N: usize, const K: usize>(
         &mut self,
         _site: Site,
         tensors: [Self::Tensor; N],
-        mut work: impl FnMut(&mut Self, [Self::Tensor; N]) -> Result<Self::Tensor, Self::Error>,
-    ) -> Result<Self::Tensor, Self::Error> {
+        mut work: impl FnMut(&mut Self, [Self::Tensor; N]) -> Result<[Self::Tensor; K], Self::Error>,
+    ) -> Result<[Self::Tensor; K], Self::Error> {
         work(self, tensors)
     }
 }

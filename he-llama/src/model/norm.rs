@@ -20,7 +20,19 @@ pub fn norm_project<M: Machine, const N: usize>(
     mean_square: Site,
 ) -> Result<[M::Tensor; N], M::Error> {
     let raw = m.project(x, projections.map(|(p, _)| p), positions)?;
-    let square = m.mean_square(x, mean_square)?;
     let sites = projections.map(|(_, site)| site);
-    m.apply_times(&square, inverse_root, raw.each_ref(), mean_square, sites)
+    apply_norm(m, x, inverse_root, raw.each_ref(), sites, mean_square)
+}
+
+/// The norm's factor of `x` applied to its projections `raw`. The same work at every position.
+pub fn apply_norm<M: Machine, const N: usize>(
+    m: &mut M,
+    x: &M::Tensor,
+    inverse_root: &Function,
+    raw: [&M::Tensor; N],
+    sites: [Site; N],
+    mean_square: Site,
+) -> Result<[M::Tensor; N], M::Error> {
+    let square = m.mean_square(x, mean_square)?;
+    m.apply_times(&square, inverse_root, raw, mean_square, sites)
 }
