@@ -94,17 +94,12 @@ fn meaning(
 
 impl<B: Backend> Lockstep<'_, B> {
     /// Both results, compared.
-    fn met(
-        &mut self,
-        encrypted: Tensor<B>,
-        clear: Array3<f64>,
-        (site, positions): (Site, Option<Positions>),
-    ) -> Result<Both<B>> {
+    fn met(&mut self, encrypted: Tensor<B>, clear: Array3<f64>, site: Site) -> Result<Both<B>> {
         let shape = self.encrypted.packing.shape();
-        let positions = positions.unwrap_or(Positions {
+        let positions = Positions {
             start: shape.start,
             len: shape.used,
-        });
+        };
         let context = self.encrypted.ev.context();
         let slots = encrypted.packed().decrypt_slots(context, self.decryptor)?;
         let layout = encrypted.packed().layout();
@@ -135,7 +130,7 @@ impl<B: Backend> Lockstep<'_, B> {
     ) -> Result<[Both<B>; N]> {
         let pairs = encrypted.into_iter().zip(clear).zip(sites);
         let all: Result<Vec<_>> = pairs
-            .map(|((encrypted, clear), site)| self.met(encrypted, clear, (site, None)))
+            .map(|((encrypted, clear), site)| self.met(encrypted, clear, site))
             .collect();
         Ok(all?.try_into().unwrap_or_else(|_| unreachable!("N pairs")))
     }
@@ -166,7 +161,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
     fn mean_square(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.mean_square(&x.encrypted, site)?;
         let clear = self.clear.mean_square(&x.clear, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn apply_times<const N: usize>(
@@ -186,13 +181,13 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
     fn add(&mut self, x: &Both<B>, y: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.add(&x.encrypted, &y.encrypted, site)?;
         let clear = self.clear.add(&x.clear, &y.clear, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn square(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.square(&x.encrypted, site)?;
         let clear = self.clear.square(&x.clear, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn append(
@@ -220,15 +215,8 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let (k, v) = (&keys.clear, &values.clear);
         self.clear.append(&mut clear, k, v, positions)?;
         let ((k, v), (clear_k, clear_v)) = (encrypted.entries.unwrap(), clear.entries.unwrap());
-        let all = Positions {
-            start: 0,
-            len: positions.end(),
-        };
         let [key, value] = [Role::Key, Role::Value].map(|role| Site::new(0, role));
-        cache.entries = Some((
-            self.met(k, clear_k, (key, Some(all)))?,
-            self.met(v, clear_v, (value, Some(all)))?,
-        ));
+        cache.entries = Some((self.met(k, clear_k, key)?, self.met(v, clear_v, value)?));
         cache.len = positions.end();
         Ok(())
     }
@@ -246,7 +234,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let clear = self
             .clear
             .scores(clear_q, clear_k, anchor, positions, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn exponential(
@@ -261,13 +249,13 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let encrypted = (self.encrypted).exponential(x, softmax, positions, argument, site)?;
         let x = &scores.clear;
         let clear = (self.clear).exponential(x, softmax, positions, argument, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn sum_keys(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.sum_keys(&x.encrypted, site)?;
         let clear = self.clear.sum_keys(&x.clear, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn mix(
@@ -280,7 +268,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let ([w, v], [clear_w, clear_v]) = sides([weights, values]);
         let encrypted = self.encrypted.mix(w, v, positions, site)?;
         let clear = self.clear.mix(clear_w, clear_v, positions, site)?;
-        self.met(encrypted, clear, (site, None))
+        self.met(encrypted, clear, site)
     }
 
     fn last(&mut self, x: &Both<B>, positions: Positions) -> Result<Both<B>> {
