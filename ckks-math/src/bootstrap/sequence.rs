@@ -3,7 +3,7 @@
 use super::Bootstrapper;
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluator::Evaluator;
 
 /// A fixed part.
@@ -32,10 +32,7 @@ impl<B: Backend> Bootstrapper<B> {
         }
         let whole = |x: Vec<Ciphertext<B>>| -> Result<_> { Ok((vec![body(&x[0])?], ())) };
         let (mut results, ()) = ev.repeat(&self.captured, sequence, vec![x.clone()], whole)?;
-        results.pop().ok_or(Error::SlotMismatch {
-            op: "refresh",
-            found: 0,
-            expected: 1,
-        })
+        // The one that `whole` makes.
+        Ok(results.swap_remove(0))
     }
 }
