@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use ckks_cpu::{CpuBackend, CpuOptions};
-pub use he_llama::protocol::select::{Visitor, visit};
+pub use he_llama::backends::{Visitor, visit};
 
 /// Opens the CPU; `threads` counts the calling one, `None` takes one for each core.
 pub fn cpu(threads: Option<usize>) -> Result<CpuBackend> {

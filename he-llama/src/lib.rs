@@ -6,12 +6,14 @@
 //! * [`calibrate`]: ranges, degrees and softmax schedules, found on text and stored by the model.
 //! * [`sampling`], [`metrics`]: choosing a token, and how far two rows of logits are apart.
 //! * [`encrypted`]: the machine on ciphertexts, and where its bootstraps go.
+//! * [`backends`]: the backends by name.
 //! * [`protocol`]: client and server, and the bytes between them.
 //! * [`simulate`]: text from the simulated twin.
 //! * [`cli`]: the command line.
 
 #![forbid(unsafe_code)]
 
+pub mod backends;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;

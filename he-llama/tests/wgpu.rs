@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use ckks_math::conformance::Skip;
-use he_llama::protocol::select;
+use he_llama::backends;
 
 /// The ring of these tests.
 const PRESET: &str = "insecure-n10-boot-w31";
@@ -20,7 +20,7 @@ fn run(arguments: &[&str]) -> Output {
 /// # Panics
 /// Where `CKKS_REQUIRE_DEVICE` names `wgpu`.
 fn present() -> bool {
-    let refusal = select::open("wgpu", None).err();
+    let refusal = backends::open("wgpu", None).err();
     if let Some(refusal) = &refusal {
         Skip::new("wgpu", refusal.to_string()).announce("a test");
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::protocol::select::BUILT_IN;
+use crate::backends::BUILT_IN;
 use crate::protocol::session::DEFAULT_PRESET;
 
 /// How the commands with files follow each other.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backends::{self, BUILT_IN};
 use crate::calibrate::{Options, builtin_text};
 use crate::cli::args::CalibrateArgs;
 use crate::cli::inspect::show_plan;
@@ -10,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Function, LayerFunctions};
 use crate::protocol::Setup;
-use crate::protocol::select::{self, BUILT_IN};
 use crate::protocol::session::DEFAULT_PRESET;
 
 pub fn run(args: &CalibrateArgs) -> Result<()> {
@@ -44,7 +44,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     }
     // The plan of a text that fills half of what was calibrated for.
     let length = (calibration.positions / 4, calibration.positions / 4);
-    let limits = select::open(BUILT_IN[0], None)?.limits();
+    let limits = backends::open(BUILT_IN[0], None)?.limits();
     let calibration = Arc::new(calibration);
     match Setup::new(&source.llama, &calibration, DEFAULT_PRESET, length, limits) {
         Ok(setup) => show_plan(&setup, length.1),

@@ -4,13 +4,14 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::backends;
 use crate::cli::args::GenerateArgs;
 use crate::cli::output;
 use crate::embedded;
 use crate::encrypted::Event;
 use crate::error::{Error, Result};
 use crate::protocol::generate::{Options, Progress, Record, generate, stage};
-use crate::protocol::{select, session};
+use crate::protocol::session;
 
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let (text, run) = (&args.text, &args.run);
@@ -18,7 +19,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     // Everything that can be wrong is found before the first key is made.
     session::parameters(
         &run.preset,
-        select::open(&run.backend, run.threads)?.limits(),
+        backends::open(&run.backend, run.threads)?.limits(),
     )?;
     output::check_writable(text.json.as_deref())?;
     let source = output::open(text.model.as_deref())?;

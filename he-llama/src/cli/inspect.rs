@@ -2,6 +2,7 @@
 
 use ckks_math::params::Params;
 
+use crate::backends;
 use crate::cli::args::InspectArgs;
 use crate::cli::generate::stages_bar;
 use crate::cli::keygen::follow;
@@ -11,13 +12,13 @@ use crate::config::Config;
 use crate::encrypted::{Placed, Refresh};
 use crate::error::Result;
 use crate::model::Site;
-use crate::protocol::{Demand, Setup, select, session};
+use crate::protocol::{Demand, Setup, session};
 
 /// Tokens of a prompt that nobody gave and no tokenizer counts.
 const OUTLINED_PROMPT: usize = 16;
 
 pub fn devices() -> Result<()> {
-    for device in select::devices()? {
+    for device in backends::devices()? {
         let mark = if device.present {
             "built in"
         } else {
@@ -29,7 +30,7 @@ pub fn devices() -> Result<()> {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let engine = select::open(&args.run.backend, args.run.threads)?;
+    let engine = backends::open(&args.run.backend, args.run.threads)?;
     let params = session::parameters(&args.run.preset, engine.limits())?;
     output::warn_if_insecure(&args.run.preset);
     if let Some(directory) = &args.model {

@@ -7,16 +7,17 @@ use std::path::Path;
 use ckks_math::keys::SecretKey;
 use indicatif::ProgressBar;
 
+use crate::backends;
 use crate::cli::args::KeygenArgs;
 use crate::cli::generate::{at, stages_bar};
 use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::protocol::client::fresh_seed;
 use crate::protocol::key_file::{check_absent, write_secret};
-use crate::protocol::{ClientSide, Demand, Setup, demand, select, session};
+use crate::protocol::{ClientSide, Demand, Setup, demand, session};
 
 pub fn run(args: &KeygenArgs) -> Result<()> {
-    let engine = select::open(&args.run.backend, args.run.threads)?;
+    let engine = backends::open(&args.run.backend, args.run.threads)?;
     session::parameters(&args.run.preset, engine.limits())?;
     if args.secret_key == args.server_key {
         return Err(Error::Argument {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::backends;
 use crate::calibrate::{Calibration, Options, Summary, builtin_text, calibrate, fingerprint};
 use crate::cli::args::{DeviceArgs, SamplingArgs};
 use crate::embedded;
 use crate::error::{Error, Result};
-use crate::protocol::{Engine, Session, Setup, select};
+use crate::protocol::{Engine, Session, Setup};
 use crate::sampling::Sampler;
 use crate::source::Source;
 
@@ -134,7 +135,7 @@ pub fn restore(
     session: &Session,
     what: &'static str,
 ) -> Result<(Source, Box<dyn Engine>, Arc<Setup>)> {
-    let engine = select::open(&device.backend, device.threads)?;
+    let engine = backends::open(&device.backend, device.threads)?;
     let source = open(device.model.as_deref())?;
     let found = fingerprint(&source.llama);
     if session.model != found {

@@ -1,12 +1,13 @@
 //! `he-llama simulate`.
 
+use crate::backends;
 use crate::cli::args::SimulateArgs;
 use crate::cli::inspect::show_plan;
 use crate::cli::output;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::model::NoiseModel;
-use crate::protocol::{Setup, select, session};
+use crate::protocol::{Setup, session};
 use crate::simulate::{Record, simulate};
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
@@ -20,7 +21,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         });
     }
     let sampler = output::sampler(text.sampling)?;
-    let limits = select::open(&args.run.backend, args.run.threads)?.limits();
+    let limits = backends::open(&args.run.backend, args.run.threads)?.limits();
     session::parameters(&args.run.preset, limits)?;
     output::check_writable(text.json.as_deref())?;
     let source = output::open(text.model.as_deref())?;

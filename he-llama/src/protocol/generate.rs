@@ -10,6 +10,7 @@ use ckks_math::keys::SecretKey;
 use ckks_math::wire::WireFault;
 use serde::Serialize;
 
+use crate::backends;
 use crate::calibrate::Calibration;
 use crate::encrypted::Event;
 use crate::error::{Error, MessageFault, Result};
@@ -18,7 +19,6 @@ use crate::model::{Circuit, Exact, Role, Site, Twin};
 use crate::protocol::client::fresh_seed;
 use crate::protocol::demand::{Demand, demand};
 use crate::protocol::engine::{ClientSide, Engine, ServerSide};
-use crate::protocol::select;
 use crate::protocol::session::Setup;
 use crate::sampling::Sampler;
 use crate::source::Source;
@@ -273,7 +273,7 @@ struct Engines {
 
 impl Engines {
     fn open(options: &Options) -> Result<Self> {
-        let open = || select::open(&options.backend, options.threads);
+        let open = || backends::open(&options.backend, options.threads);
         Ok(Self {
             client: open()?,
             server: open()?,

@@ -10,7 +10,6 @@
 //! | `server` | the owner of the weights, without a secret key |
 //! | `engine` | both sides without a type parameter |
 //! | `key_file` | files that only their owner may read |
-//! | `select` | the backends by name: the only file that names them |
 //! | `generate` | both sides in one process |
 
 pub mod client;
@@ -20,7 +19,6 @@ pub mod envelope;
 pub mod generate;
 pub mod key_file;
 mod pass;
-pub mod select;
 pub mod server;
 pub mod session;
 
