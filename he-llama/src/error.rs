@@ -248,6 +248,9 @@ pub enum Error {
         /// What to do.
         way_out: &'static str,
     },
+    /// Whoever started the work asked for its end.
+    #[error("stopped on request: nothing of it was kept")]
+    Cancelled,
     /// A thread or pipe of this program failed.
     #[error("{what} failed: {reason}")]
     System {

@@ -77,7 +77,10 @@ impl<B: Backend> Side<B> {
     ) -> (Tensor<B>, Vec<Event>) {
         let setup = &self.setup;
         let mut events = Vec::new();
-        let mut report = |event| events.push(event);
+        let mut report = |event| {
+            events.push(event);
+            Ok(())
+        };
         let runs = (&self.ev, &self.bootstrappers);
         let (mut machine, positions) = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[LAYER];

@@ -195,6 +195,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         cache: &mut Cache<Both<B>>,
         keys: &Both<B>,
         values: &Both<B>,
+        sites: [Site; 2],
         positions: Positions,
     ) -> Result<()> {
         let len = cache.len;
@@ -211,11 +212,12 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
             len,
         };
         let (k, v) = (&keys.encrypted, &values.encrypted);
-        self.encrypted.append(&mut encrypted, k, v, positions)?;
+        self.encrypted
+            .append(&mut encrypted, k, v, sites, positions)?;
         let (k, v) = (&keys.clear, &values.clear);
-        self.clear.append(&mut clear, k, v, positions)?;
+        self.clear.append(&mut clear, k, v, sites, positions)?;
         let ((k, v), (clear_k, clear_v)) = (encrypted.entries.unwrap(), clear.entries.unwrap());
-        let [key, value] = [Role::Key, Role::Value].map(|role| Site::new(0, role));
+        let [key, value] = sites;
         cache.entries = Some((self.met(k, clear_k, key)?, self.met(v, clear_v, value)?));
         cache.len = positions.end();
         Ok(())
@@ -301,7 +303,7 @@ fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
     let setup = Setup::new(&source.llama, &calibration, preset, length, limits).unwrap();
     let context = Context::new(setup.params.clone(), backend).unwrap();
     let secret = SecretKey::from_seed(&setup.params, Seed::from_bytes([1; 32])).unwrap();
-    let keys = demand(&setup, passes, &mut |_| ()).unwrap().keys;
+    let keys = demand(&setup, passes, &mut |_| Ok(())).unwrap().keys;
     let generator = KeyGenerator::new(&context, &secret).unwrap();
     let keys = Arc::new(generator.evaluation_keys(keys).unwrap());
     let (ev, bootstrappers) = (
@@ -337,7 +339,7 @@ fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
             hidden: input(&hidden, Role::Hidden),
             normed: input(&normed, Role::Normed),
         };
-        let mut report = |_| ();
+        let mut report = |_| Ok(());
         let (encrypted, positions) = machine(&setup, (&ev, &bootstrappers), pass, &mut report);
         let policy = Simulated::new(&calibration.bounds, NoiseModel::none());
         let mut both = Lockstep {

@@ -36,7 +36,7 @@ pub(super) fn run<B: Backend>(
         });
     }
     let step = harness.wants("layer/step");
-    let demand = demand(&setup, 1 + usize::from(step), &mut |_| ())?;
+    let demand = demand(&setup, 1 + usize::from(step), &mut |_| Ok(()))?;
     let context = Context::new(params.clone(), backend.clone())?;
     let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32]))?;
     let keys = KeyGenerator::new(&context, &secret)?.evaluation_keys(demand.keys)?;
@@ -152,7 +152,7 @@ impl<B: Backend> Model<'_, B> {
         cache: &mut Cache<Tensor<B>>,
     ) -> Result<Tensor<B>> {
         let setup = self.setup;
-        let (runs, mut report) = ((&self.ev, &self.bootstrappers), |_| ());
+        let (runs, mut report) = ((&self.ev, &self.bootstrappers), |_| Ok(()));
         let (mut machine, positions) = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[layer];
         let layer = &setup.llama.layers[layer];

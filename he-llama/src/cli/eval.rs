@@ -54,6 +54,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let mut input = BufReader::with_capacity(BUFFER, file);
     let made = engine.server(&setup, &mut input, &demand.keys, &mut |done, total| {
         at(&bar, done, total, format!("keys: {done} of {total}"));
+        Ok(())
     });
     let mut server = made.map_err(|e| e.in_file(&args.server_key))?;
     if continues {
@@ -66,6 +67,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let response = server.respond(&request, &mut |event| {
         done += 1;
         at(&bar, done, total, describe(pass, event, layers));
+        Ok(())
     });
     bar.finish_and_clear();
     let response = response.map_err(|e| e.in_file(&args.request))?;

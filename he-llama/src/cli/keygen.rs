@@ -83,6 +83,7 @@ pub fn follow(setup: &Setup, bar: &ProgressBar) -> Result<Demand> {
     let passes = setup.session.passes();
     demand(setup, passes, &mut |done| {
         at(bar, done, passes, "planning".into());
+        Ok(())
     })
 }
 

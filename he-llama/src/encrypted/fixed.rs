@@ -100,7 +100,7 @@ impl<B: Backend> Encrypted<'_, B> {
         })?;
         if !ran {
             for event in found.heard {
-                self.tell(event);
+                self.report(event)?;
             }
         }
         restored(&found.results, results)

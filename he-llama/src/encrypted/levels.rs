@@ -215,6 +215,7 @@ impl Machine for Levels<'_> {
         cache: &mut Cache<Leveled>,
         keys: &Leveled,
         values: &Leveled,
+        _: [Site; 2],
         positions: Positions,
     ) -> Result<()> {
         cache.entries = Some(match cache.entries.take() {

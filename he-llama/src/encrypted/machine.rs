@@ -52,14 +52,14 @@ pub struct Encrypted<'a, B: Backend> {
     pub fixed: &'a FixedParts<B>,
     /// What was reported so far.
     pub heard: Vec<Event>,
-    /// Told of every step.
-    pub report: &'a mut dyn FnMut(Event),
+    /// Receives every step; its error stops the pass before the next operation.
+    pub progress: &'a mut dyn FnMut(Event) -> Result<()>,
 }
 
 impl<B: Backend> Encrypted<'_, B> {
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn report(&mut self, event: Event) -> Result<()> {
         self.heard.push(event);
-        (self.report)(event);
+        (self.progress)(event)
     }
 
     pub(super) fn tensor(
@@ -69,7 +69,7 @@ impl<B: Backend> Encrypted<'_, B> {
         unit: f64,
         site: Site,
     ) -> Result<Tensor<B>> {
-        self.tell(Event::Reached(site));
+        self.report(Event::Reached(site))?;
         let batch = batch.with_period(layout.period().min(batch.slots()))?;
         Ok(Tensor {
             packed: Packed::new(layout, batch)?,
@@ -147,9 +147,9 @@ impl<B: Backend> Encrypted<'_, B> {
         let unit = self.units.of(site)?;
         let batch = self.in_unit(x, unit);
         let batch = batch.with_period(x.packed.layout().period())?;
-        self.tell(Event::Refresh(site, batch.count()));
+        self.report(Event::Refresh(site, batch.count()))?;
         let fresh = self.bootstrapper.refresh_periodic(self.ev, &batch, level)?;
-        self.tell(Event::Refreshed(site));
+        self.report(Event::Refreshed(site))?;
         Ok(Tensor {
             packed: Packed::new(x.packed.layout().clone(), fresh)?,
             unit,
@@ -261,7 +261,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         };
         let mut products = self.products(x, &u, f, distinct)?;
         for (factor, site) in &all[products.len()..] {
-            self.tell(Event::Reached(*site));
+            self.report(Event::Reached(*site))?;
             products.push(Tensor {
                 unit: self.units.of(*site)?,
                 part: factor.part,
@@ -296,6 +296,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         cache: &mut Cache<Tensor<B>>,
         keys: &Tensor<B>,
         values: &Tensor<B>,
+        sites: [Site; 2],
         positions: Positions,
     ) -> Result<()> {
         let shape = self.packing.shape();
@@ -315,22 +316,21 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
                 }
                 let all = self.ev.add(&all, keys.packed.batch())?;
                 let layout = keys.packed.layout();
-                let mut part = |new: &Tensor<B>, role| -> Result<Tensor<B>> {
-                    let site = Site::new(0, role);
+                let mut part = |new: &Tensor<B>, site| -> Result<Tensor<B>> {
                     let cached = self.tensor(layout.clone(), &all, new.unit, site)?;
                     Ok(Tensor {
                         part: new.part,
                         ..cached
                     })
                 };
-                (part(keys, Role::Key)?, part(values, Role::Value)?)
+                (part(keys, sites[0])?, part(values, sites[1])?)
             }
             Some((k, v)) => {
-                let mut join = |old: &Tensor<B>, new: &Tensor<B>, role| -> Result<Tensor<B>> {
+                let mut join = |old: &Tensor<B>, new: &Tensor<B>, site| -> Result<Tensor<B>> {
                     let old = self.cached(old, None)?;
-                    self.add(&old, new, Site::new(0, role))
+                    self.add(&old, new, site)
                 };
-                (join(&k, keys, Role::Key)?, join(&v, values, Role::Value)?)
+                (join(&k, keys, sites[0])?, join(&v, values, sites[1])?)
             }
         });
         cache.len = positions.end();

@@ -85,7 +85,8 @@ pub fn weigh<M: Machine>(
     layer: usize,
 ) -> Result<[M::Tensor; 2], M::Error> {
     let at = |role| Site::new(layer, role);
-    m.append(cache, &keys, &values, positions)?;
+    let sites = [at(Role::Key), at(Role::Value)];
+    m.append(cache, &keys, &values, sites, positions)?;
     let (keys, values) = cache.entries.clone().unwrap_or((keys, values));
 
     let keys_of = &softmax.anchors;

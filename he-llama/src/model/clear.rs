@@ -91,6 +91,7 @@ impl<P: Policy> Machine for Clear<P> {
         cache: &mut Cache<Array3<f64>>,
         keys: &Array3<f64>,
         values: &Array3<f64>,
+        _: [Site; 2],
         positions: Positions,
     ) -> Result<()> {
         let behind = |old: &Array3<f64>, new: &Array3<f64>| {

@@ -91,12 +91,14 @@ pub trait Machine {
     /// `x^2`. One level.
     fn square(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
 
-    /// Writes `keys` and `values` of the tokens at `positions` behind what `cache` holds.
+    /// Writes `keys` and `values` of the tokens at `positions` behind what `cache` holds; `sites` are
+    /// those of the keys and of the values.
     fn append(
         &mut self,
         cache: &mut Cache<Self::Tensor>,
         keys: &Self::Tensor,
         values: &Self::Tensor,
+        sites: [Site; 2],
         positions: Positions,
     ) -> Result<(), Self::Error>;
 

@@ -75,8 +75,16 @@ pub fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
     (2 * digits * packed_row_len(params.ring(), basis)) as u64
 }
 
-/// Follows the first `passes` passes of a session; `progress` is told how many are done.
-pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> Result<Demand> {
+/// Follows the first `passes` passes of a session; `progress` receives how many are done.
+///
+/// # Errors
+///
+/// Fails with whatever `progress` returns, and when a pass does not fit the parameters.
+pub fn demand(
+    setup: &Setup,
+    passes: usize,
+    progress: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
     let bootstrappers = Bootstrappers::new(&context, setup)?;
     let keys = Arc::new(EvaluationKeys::recording());
@@ -103,6 +111,7 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
             if let Event::Refresh(_, count) = event {
                 done.bootstraps += count;
             }
+            Ok(())
         };
         pass::run(
             setup,
@@ -114,7 +123,7 @@ pub fn demand(setup: &Setup, passes: usize, progress: &mut dyn FnMut(usize)) -> 
         )?;
         done.key_switches = context.backend().counts().key_switches() - before;
         work.push(done);
-        progress(index + 1);
+        progress(index + 1)?;
     }
     Ok(Demand {
         keys: merge_demand(&setup.params, &keys.demand()),

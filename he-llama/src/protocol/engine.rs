@@ -27,7 +27,11 @@ pub trait ClientSide: Send + Sync {
 /// A [`Server`] on some backend.
 pub trait ServerSide: Send {
     /// See [`Server::respond`].
-    fn respond(&mut self, request: &[u8], report: &mut dyn FnMut(Event)) -> Result<Vec<u8>>;
+    fn respond(
+        &mut self,
+        request: &[u8],
+        progress: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<Vec<u8>>;
 
     /// See [`Server::position`].
     fn position(&self) -> usize;
@@ -59,7 +63,7 @@ pub trait Engine: Send + Sync {
         setup: &Arc<Setup>,
         keys: &mut dyn Read,
         needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<Box<dyn ServerSide>>;
 }
 
@@ -78,8 +82,12 @@ impl<B: Backend> ClientSide for Client<B> {
 }
 
 impl<B: Backend> ServerSide for Server<B> {
-    fn respond(&mut self, request: &[u8], report: &mut dyn FnMut(Event)) -> Result<Vec<u8>> {
-        Self::respond(self, request, report)
+    fn respond(
+        &mut self,
+        request: &[u8],
+        progress: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<Vec<u8>> {
+        Self::respond(self, request, progress)
     }
 
     fn position(&self) -> usize {
@@ -120,7 +128,7 @@ impl<B: Backend> Engine for OnBackend<B> {
         setup: &Arc<Setup>,
         mut keys: &mut dyn Read,
         needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<Box<dyn ServerSide>> {
         let backend = self.0.clone();
         Ok(Box::new(Server::new(

@@ -154,11 +154,9 @@ pub fn generate(
     let length = (ids.len(), options.tokens);
     let setup = Setup::new(&source.llama, calibration, &options.preset, length, limits)?;
     let passes = setup.session.passes();
-    let mut shown = Ok(());
     let demand = demand(&setup, passes, &mut |done| {
-        keep(&mut shown, progress(Progress::Planning(done, passes)));
+        progress(Progress::Planning(done, passes))
     })?;
-    shown?;
     let mut seconds = Seconds {
         plan: clock.elapsed().as_secs_f64(),
         ..Seconds::default()
@@ -184,7 +182,6 @@ pub fn generate(
         let encrypted = clock.elapsed().as_secs_f64();
         let mut watch = Watch::new(source.llama.config.layers);
         let mut done = 0;
-        let mut shown = Ok(());
         let response = server.respond(&request, &mut |event| {
             done += 1;
             if let Event::Refresh(_, count) = event {
@@ -192,17 +189,13 @@ pub fn generate(
             }
             watch.see(event);
             let total = work.events;
-            keep(
-                &mut shown,
-                progress(Progress::Step {
-                    pass,
-                    event,
-                    done,
-                    total,
-                }),
-            );
+            progress(Progress::Step {
+                pass,
+                event,
+                done,
+                total,
+            })
         })?;
-        shown?;
         watch.add_to(&mut seconds.stages);
         let evaluated = clock.elapsed().as_secs_f64();
         let reply = client.open(&response)?;
@@ -295,20 +288,18 @@ fn connect(
         what: "a pipe",
         reason: e.to_string(),
     })?;
-    let mut shown = Ok(());
     let (server, written) = std::thread::scope(|scope| {
         let client = &client;
         let writer = scope.spawn(move || client.write_keys(&demand.keys, &mut output));
         let server = engines
             .server
             .server(setup, &mut input, &demand.keys, &mut |done, total| {
-                keep(&mut shown, progress(Progress::Keys(done, total)));
+                progress(Progress::Keys(done, total))
             });
         // A writer that nobody reads any more stops.
         drop(input);
         (server, writer.join())
     });
-    shown?;
     let written = written.map_err(|_| Error::System {
         what: "key generation",
         reason: "a panic".into(),
@@ -333,13 +324,6 @@ fn is_broken_pipe(error: &Error) -> bool {
         _ => return false,
     };
     source.kind() == ErrorKind::BrokenPipe
-}
-
-/// Keeps the first error of a callback that cannot return one.
-fn keep(first: &mut Result<()>, next: Result<()>) {
-    if first.is_ok() {
-        *first = next;
-    }
 }
 
 /// The part of the model that a tensor belongs to, for `layers` decoder layers.

@@ -62,7 +62,7 @@ pub fn machine<'a, B: Backend>(
     setup: &'a Setup,
     (ev, bootstrappers): (&'a Evaluator<B>, &'a Bootstrappers<B>),
     index: usize,
-    report: &'a mut dyn FnMut(Event),
+    progress: &'a mut dyn FnMut(Event) -> Result<()>,
 ) -> (Encrypted<'a, B>, Positions) {
     let shape = setup.session.shape(index);
     let machine = Encrypted {
@@ -74,7 +74,7 @@ pub fn machine<'a, B: Backend>(
         packing: setup.packing(index),
         fixed: bootstrappers.fixed(),
         heard: Vec::new(),
-        report,
+        progress,
     };
     let positions = Positions {
         start: shape.start,
@@ -84,15 +84,19 @@ pub fn machine<'a, B: Backend>(
 }
 
 /// Runs pass `index` of a session; `caches` grow by its positions.
+///
+/// # Errors
+///
+/// Fails with whatever `progress` returns, before the next operation.
 pub fn run<B: Backend>(
     setup: &Setup,
     runs: (&Evaluator<B>, &Bootstrappers<B>),
     index: usize,
     input: Embedded<Tensor<B>>,
     caches: &mut [Cache<Tensor<B>>],
-    report: &mut dyn FnMut(Event),
+    progress: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Output<Tensor<B>>> {
-    let (mut machine, positions) = machine(setup, runs, index, report);
+    let (mut machine, positions) = machine(setup, runs, index, progress);
     let circuit = &setup.calibration.circuit;
     setup
         .llama

@@ -29,7 +29,7 @@ use crate::protocol::session::{Session, Setup};
 /// use std::sync::Arc;
 ///
 /// fn give(setup: &Arc<Setup>, cpu: CpuBackend, mut secret: SecretKey) {
-///     let _ = Server::new(setup, cpu, &mut secret, &[], &mut |_, _| ());
+///     let _ = Server::new(setup, cpu, &mut secret, &[], &mut |_, _| Ok(()));
 /// }
 /// ```
 ///
@@ -40,7 +40,7 @@ use crate::protocol::session::{Session, Setup};
 /// # use he_llama::protocol::{Server, Setup};
 /// # use std::sync::Arc;
 /// fn give(setup: &Arc<Setup>, cpu: CpuBackend, mut evaluation_keys: &[u8]) {
-///     let _ = Server::new(setup, cpu, &mut evaluation_keys, &[], &mut |_, _| ());
+///     let _ = Server::new(setup, cpu, &mut evaluation_keys, &[], &mut |_, _| Ok(()));
 /// }
 /// ```
 ///
@@ -56,15 +56,18 @@ pub struct Server<B: Backend> {
 
 impl<B: Backend> Server<B> {
     /// A server of a session with the keys that [`crate::protocol::Client::write_keys`] wrote, read
-    /// one at a time. `progress` is told how many of how many have been read.
+    /// one at a time. `progress` receives how many of how many have been read.
     ///
-    /// Fails before the first key is read when one of `needed` is not in the list.
+    /// # Errors
+    ///
+    /// Fails before the first key is read when the keys are of another session or one of `needed`
+    /// is not in the list; on damaged keys; and with whatever `progress` returns.
     pub fn new(
         setup: &Arc<Setup>,
         backend: B,
         keys: &mut impl Read,
         needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<Self> {
         let context = Context::new(setup.params.clone(), backend)?;
         let params = context.params();
@@ -93,7 +96,7 @@ impl<B: Backend> Server<B> {
             // Each key is needed: expanded here it overlaps with the sender's making the next one,
             // and the first token does not wait for it.
             loaded.expand(&context)?;
-            progress(i + 1, listed.len());
+            progress(i + 1, listed.len())?;
         }
         envelope::expect_end(kind, keys)?;
         let bootstrappers = Bootstrappers::new(&context, setup)?;
@@ -108,10 +111,20 @@ impl<B: Backend> Server<B> {
         })
     }
 
-    /// Runs the model on a request and returns the response. `report` sees every step.
+    /// Runs the model on a request and returns the response. `progress` receives every step.
     ///
-    /// The caches grow by the request's positions; after an error they are as before.
-    pub fn respond(&mut self, request: &[u8], report: &mut dyn FnMut(Event)) -> Result<Vec<u8>> {
+    /// The caches grow by the request's positions.
+    ///
+    /// # Errors
+    ///
+    /// Fails for requests of another session, position, level or unit, and with whatever
+    /// `progress` returns, before the next operation: so a caller stops a pass
+    /// ([`Error::Cancelled`](crate::Error::Cancelled)). The caches are then as before.
+    pub fn respond(
+        &mut self,
+        request: &[u8],
+        progress: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<Vec<u8>> {
         let mut input = request;
         let (setup, kind) = (&self.setup, Kind::Request);
         let header = envelope::read(kind, &mut input)?;
@@ -159,7 +172,7 @@ impl<B: Backend> Server<B> {
 
         let mut caches = self.caches.clone();
         let tools = (&self.evaluator, &self.bootstrappers);
-        let output = pass::run(setup, tools, index, embedded, &mut caches, report)?;
+        let output = pass::run(setup, tools, index, embedded, &mut caches, progress)?;
         let units = vec![output.raw.unit(), output.mean_square.unit()];
         let header = Header { units, ..header };
         let mut bytes = Vec::new();
