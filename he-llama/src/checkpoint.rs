@@ -1,15 +1,18 @@
 //! Weights from safetensors, in one file or in shards, checked against the configuration.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use half::{bf16, f16};
-use ndarray::Array2;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::mapping::{Bytes, Mapping};
+use crate::matrix::{Format, Matrix};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -20,57 +23,66 @@ pub struct LayerWeights {
     /// RMSNorm before attention, `hidden` factors.
     pub attention_norm: Vec<f32>,
     /// `[heads * head_dim, hidden]`.
-    pub query: Array2<f32>,
+    pub query: Matrix,
     /// `[kv_heads * head_dim, hidden]`.
-    pub key: Array2<f32>,
+    pub key: Matrix,
     /// `[kv_heads * head_dim, hidden]`.
-    pub value: Array2<f32>,
+    pub value: Matrix,
     /// `[hidden, heads * head_dim]`.
-    pub output: Array2<f32>,
+    pub output: Matrix,
     /// RMSNorm before the feed-forward block, `hidden` factors.
     pub mlp_norm: Vec<f32>,
     /// `[intermediate, hidden]`.
-    pub gate: Array2<f32>,
+    pub gate: Matrix,
     /// `[intermediate, hidden]`.
-    pub up: Array2<f32>,
+    pub up: Matrix,
     /// `[hidden, intermediate]`.
-    pub down: Array2<f32>,
+    pub down: Matrix,
 }
 
-/// All weights of a model as stored.
+/// All weights of a model as stored: the matrices stay in their files until they are used.
 #[derive(Clone, Debug)]
 pub struct Weights {
     /// `[vocabulary, hidden]`.
-    pub embedding: Array2<f32>,
+    pub embedding: Matrix,
     /// The decoder layers in order.
     pub layers: Vec<LayerWeights>,
     /// Last RMSNorm, `hidden` factors.
     pub norm: Vec<f32>,
     /// `[vocabulary, hidden]`; `None` when the embedding is used again.
-    pub head: Option<Array2<f32>>,
-    /// FNV-1a hash of the weights and sizes: names the model in calibration files.
-    pub fingerprint: u64,
+    pub head: Option<Matrix>,
 }
 
 impl Weights {
-    /// Reads `model.safetensors` or the shards of `model.safetensors.index.json` in `directory`.
+    /// Maps `model.safetensors` or the shards of `model.safetensors.index.json` in `directory`.
     ///
-    /// Fails with the tensor, expected and found shape where they differ from `config`, and on
-    /// truncated or damaged files.
+    /// Headers, shapes and the norms' weights are read and checked now; the numbers of a matrix
+    /// when they are used, see [`Matrix::identity`].
+    ///
+    /// # Errors
+    ///
+    /// The tensor, expected and found shape where they differ from `config`; the file where it is
+    /// absent, truncated or damaged.
     pub fn read(directory: &Path, config: &Config) -> Result<Self> {
-        let files = weight_files(directory)?;
         let mut tensors = Tensors::default();
-        for path in files {
-            let bytes = std::fs::read(&path).map_err(Error::read(&path))?;
-            tensors.add(&bytes, &path)?;
+        for path in weight_files(directory)? {
+            tensors.add(Bytes::Mapped(Mapping::open(&path)?), &path)?;
         }
         tensors.assemble(config)
     }
 
     /// Parses one safetensors file held in memory; `path` is named in errors.
-    pub fn parse(bytes: &[u8], path: &Path, config: &Config) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::read`].
+    pub fn parse(
+        bytes: impl Into<Cow<'static, [u8]>>,
+        path: &Path,
+        config: &Config,
+    ) -> Result<Self> {
         let mut tensors = Tensors::default();
-        tensors.add(bytes, path)?;
+        tensors.add(Bytes::Held(bytes.into()), path)?;
         tensors.assemble(config)
     }
 }
@@ -106,9 +118,12 @@ fn weight_files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
+/// One tensor of a file.
 struct Stored {
+    bytes: Arc<Bytes>,
+    range: Range<usize>,
+    dtype: Dtype,
     shape: Vec<usize>,
-    values: Vec<f32>,
 }
 
 #[derive(Default)]
@@ -117,143 +132,103 @@ struct Tensors {
 }
 
 impl Tensors {
-    fn add(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+    /// Notes where the tensors of a file are.
+    fn add(&mut self, bytes: Bytes, path: &Path) -> Result<()> {
         let damaged = |reason: String| Error::Weights {
             path: path.to_path_buf(),
             reason,
         };
-        let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
-        for (name, view) in file.tensors() {
-            let data = view.data();
-            let values = match view.dtype() {
-                Dtype::F32 => words(data).map(f32::from_le_bytes).collect(),
-                Dtype::F16 => words(data)
-                    .map(|b| f16::from_le_bytes(b).to_f32())
-                    .collect(),
-                Dtype::BF16 => words(data)
-                    .map(|b| bf16::from_le_bytes(b).to_f32())
-                    .collect(),
-                // Checkpoints carry integer buffers (rotary tables, masks) that no layer reads.
-                other if !name.ends_with(".weight") => {
-                    tracing::debug!(name, ?other, "skipped");
-                    continue;
-                }
-                other => {
-                    return Err(Error::NumberFormat {
-                        name,
-                        found: format!("{other:?}"),
-                    });
-                }
+        let (header, metadata) =
+            SafeTensors::read_metadata(bytes.as_slice()).map_err(|e| damaged(e.to_string()))?;
+        // Behind the length of the header, 8 bytes, and the header.
+        let data = 8 + header;
+        let bytes = Arc::new(bytes);
+        for (name, info) in metadata.tensors() {
+            let (start, end) = info.data_offsets;
+            let stored = Stored {
+                bytes: Arc::clone(&bytes),
+                range: data + start..data + end,
+                dtype: info.dtype,
+                shape: info.shape.clone(),
             };
-            self.by_name.insert(
-                name,
-                Stored {
-                    shape: view.shape().to_vec(),
-                    values,
-                },
-            );
+            self.by_name.insert(name, stored);
         }
         Ok(())
     }
 
-    fn take(&mut self, name: &str, expected: &[usize], hash: &mut u64) -> Result<Vec<f32>> {
-        let name = || name.to_owned();
-        let Some(stored) = self.by_name.remove(&name()) else {
-            return Err(Error::MissingTensor {
-                name: name(),
-                expected: expected.to_vec(),
-            });
+    /// The tensor `name`, `[rows, columns]`; one of `rows` numbers where `columns` is none.
+    fn take(&mut self, name: &str, rows: usize, columns: Option<usize>) -> Result<Matrix> {
+        let expected: Vec<usize> = [rows].into_iter().chain(columns).collect();
+        let Some(stored) = self.by_name.remove(name) else {
+            let name = name.to_owned();
+            return Err(Error::MissingTensor { name, expected });
         };
         if stored.shape != expected {
-            let (expected, found) = (expected.to_vec(), stored.shape);
             return Err(Error::Shape {
-                name: name(),
+                name: name.to_owned(),
                 expected,
-                found,
+                found: stored.shape,
             });
         }
-        if let Some(index) = stored.values.iter().position(|v| !v.is_finite()) {
-            let value = f64::from(stored.values[index]);
-            return Err(Error::NotFinite {
-                name: name(),
-                index,
-                value,
-            });
-        }
-        for v in &stored.values {
-            fnv1a(hash, u64::from(v.to_bits()));
-        }
-        Ok(stored.values)
+        let format = match stored.dtype {
+            Dtype::F64 => Format::F64,
+            Dtype::F32 => Format::F32,
+            Dtype::F16 => Format::F16,
+            Dtype::BF16 => Format::Bf16,
+            other => {
+                return Err(Error::NumberFormat {
+                    name: name.to_owned(),
+                    found: format!("{other:?}"),
+                });
+            }
+        };
+        let shape = [rows, columns.unwrap_or(1)];
+        Matrix::stored(name, stored.bytes, stored.range, format, shape)
     }
 
-    fn matrix(&mut self, name: &str, shape: [usize; 2], hash: &mut u64) -> Result<Array2<f32>> {
-        let values = self.take(name, &shape, hash)?;
-        Ok(Array2::from_shape_vec(shape, values).expect("take checked the number of values"))
+    fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let stored = self.take(name, len, None)?;
+        stored.identity()?;
+        Ok((0..len).map(|i| stored.get(i, 0)).collect())
+    }
+
+    fn matrix(&mut self, name: &str, [rows, columns]: [usize; 2]) -> Result<Matrix> {
+        self.take(name, rows, Some(columns))
     }
 
     fn assemble(mut self, c: &Config) -> Result<Weights> {
-        let mut hash = 0xcbf2_9ce4_8422_2325;
-        for size in [
-            c.hidden,
-            c.intermediate,
-            c.layers,
-            c.heads,
-            c.kv_heads,
-            c.head_dim,
-        ] {
-            fnv1a(&mut hash, size as u64);
-        }
-        for number in [c.norm_epsilon, c.rope_theta] {
-            fnv1a(&mut hash, number.to_bits());
-        }
-        for f in c.rope_frequencies() {
-            fnv1a(&mut hash, f.to_bits());
-        }
-        let h = &mut hash;
-        let embedding = self.matrix("model.embed_tokens.weight", [c.vocabulary, c.hidden], h)?;
+        let embedding = self.matrix("model.embed_tokens.weight", [c.vocabulary, c.hidden])?;
         let layers = (0..c.layers)
-            .map(|l| self.layer(l, c, h))
+            .map(|l| self.layer(l, c))
             .collect::<Result<_>>()?;
-        let norm = self.take("model.norm.weight", &[c.hidden], h)?;
+        let norm = self.vector("model.norm.weight", c.hidden)?;
         let head = if c.tied {
             None
         } else {
-            Some(self.matrix("lm_head.weight", [c.vocabulary, c.hidden], h)?)
+            Some(self.matrix("lm_head.weight", [c.vocabulary, c.hidden])?)
         };
         Ok(Weights {
             embedding,
             layers,
             norm,
             head,
-            fingerprint: hash,
         })
     }
 
-    fn layer(&mut self, layer: usize, c: &Config, h: &mut u64) -> Result<LayerWeights> {
+    fn layer(&mut self, layer: usize, c: &Config) -> Result<LayerWeights> {
         let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
         let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
         Ok(LayerWeights {
-            attention_norm: self.take(&name("input_layernorm"), &[c.hidden], h)?,
-            query: self.matrix(&name("self_attn.q_proj"), [q, c.hidden], h)?,
-            key: self.matrix(&name("self_attn.k_proj"), [kv, c.hidden], h)?,
-            value: self.matrix(&name("self_attn.v_proj"), [kv, c.hidden], h)?,
-            output: self.matrix(&name("self_attn.o_proj"), [c.hidden, q], h)?,
-            mlp_norm: self.take(&name("post_attention_layernorm"), &[c.hidden], h)?,
-            gate: self.matrix(&name("mlp.gate_proj"), [c.intermediate, c.hidden], h)?,
-            up: self.matrix(&name("mlp.up_proj"), [c.intermediate, c.hidden], h)?,
-            down: self.matrix(&name("mlp.down_proj"), [c.hidden, c.intermediate], h)?,
+            attention_norm: self.vector(&name("input_layernorm"), c.hidden)?,
+            query: self.matrix(&name("self_attn.q_proj"), [q, c.hidden])?,
+            key: self.matrix(&name("self_attn.k_proj"), [kv, c.hidden])?,
+            value: self.matrix(&name("self_attn.v_proj"), [kv, c.hidden])?,
+            output: self.matrix(&name("self_attn.o_proj"), [c.hidden, q])?,
+            mlp_norm: self.vector(&name("post_attention_layernorm"), c.hidden)?,
+            gate: self.matrix(&name("mlp.gate_proj"), [c.intermediate, c.hidden])?,
+            up: self.matrix(&name("mlp.up_proj"), [c.intermediate, c.hidden])?,
+            down: self.matrix(&name("mlp.down_proj"), [c.hidden, c.intermediate])?,
         })
-    }
-}
-
-fn words<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> {
-    data.chunks_exact(N)
-        .map(|c| c.try_into().expect("chunks_exact yields N bytes"))
-}
-
-fn fnv1a(hash: &mut u64, word: u64) {
-    for byte in word.to_le_bytes() {
-        *hash = (*hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::*;
+use crate::model::Llama;
 
 fn config() -> Config {
     Config::parse(
@@ -64,7 +66,7 @@ fn file(dtype: Dtype, shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Weights> {
-    Weights::parse(bytes, Path::new("model.safetensors"), &config())
+    Weights::parse(bytes.to_vec(), Path::new("model.safetensors"), &config())
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn three_formats_give_the_same_numbers() {
         .map(|d| parse(&file(d, &shapes())).expect("complete").embedding);
     assert_eq!(a, b);
     assert_eq!(a, c);
-    assert_eq!(a[[1, 1]], 5.0 / 8.0);
+    assert_eq!(a.get(1, 1), 5.0 / 8.0);
 }
 
 #[test]
@@ -130,7 +132,11 @@ fn shards_equal_one_file_and_the_fingerprint_follows_the_weights() {
     let sharded = Weights::read(&directory, &config()).expect("complete");
     let single = parse(&file(Dtype::F32, &all)).expect("complete");
     assert_eq!(sharded.layers[0].down, single.layers[0].down);
-    assert_eq!(sharded.fingerprint, single.fingerprint);
+    let fingerprint = |weights| Llama::new(config(), weights).fingerprint();
+    assert_eq!(
+        fingerprint(sharded).expect("finite"),
+        fingerprint(single).expect("finite")
+    );
 
     std::fs::remove_file(directory.join("model-1.safetensors")).expect("was written");
     let missing = Weights::read(&directory, &config());
@@ -138,4 +144,36 @@ fn shards_equal_one_file_and_the_fingerprint_follows_the_weights() {
         matches!(missing, Err(Error::Read { path, .. }) if path.ends_with("model-1.safetensors"))
     );
     std::fs::remove_dir_all(&directory).expect("was created");
+}
+
+/// Every number of every tensor counts: the lowest bit of the last one of each is flipped in turn.
+#[test]
+fn one_bit_of_any_tensor_changes_the_fingerprint() {
+    let bytes = file(Dtype::F32, &shapes());
+    let fingerprint = |bytes: &[u8]| {
+        let weights = parse(bytes).expect("complete");
+        Llama::new(config(), weights).fingerprint().expect("finite")
+    };
+    let original = fingerprint(&bytes);
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).expect("own file");
+    for (name, info) in metadata.tensors() {
+        let mut changed = bytes.clone();
+        changed[8 + header + info.data_offsets.1 - 4] ^= 1;
+        assert_ne!(fingerprint(&changed), original, "{name}");
+    }
+}
+
+/// Damage inside a matrix shows when its numbers are wanted, by the name of the tensor.
+#[test]
+fn a_number_that_is_not_finite_is_named_with_its_tensor() {
+    let mut bytes = file(Dtype::F32, &shapes());
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).expect("own file");
+    let name = "model.layers.0.mlp.up_proj.weight";
+    let start = 8 + header + metadata.info(name).expect("is in it").data_offsets.0;
+    bytes[start + 12..start + 16].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    let found = Llama::new(config(), parse(&bytes).expect("shapes are right")).fingerprint();
+    assert!(
+        matches!(&found, Err(Error::NotFinite { name: n, index: 3, .. }) if n == name),
+        "{found:?}"
+    );
 }

@@ -43,6 +43,13 @@ mod tests {
     use super::*;
     use crate::model::{Circuit, Exact, Twin};
 
+    /// The calibration that is part of the program was made for the weights that are.
+    #[test]
+    fn the_embedded_calibration_is_that_of_the_embedded_weights() {
+        let source = source().expect("the embedded files are complete");
+        calibration(&source.llama).expect("made for these weights");
+    }
+
     /// The prompt fits, and its likelihood under the model is far above chance: less than three quarters
     /// of the `ln(vocabulary)` nats per token of a model that knows nothing.
     #[test]

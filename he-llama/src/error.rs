@@ -78,7 +78,7 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A tensor has a number format that is not supported.
-    #[error("tensor {name} is {found}, only F32, F16 and BF16 are supported")]
+    #[error("tensor {name} is {found}, only F64, F32, F16 and BF16 are supported")]
     NumberFormat {
         /// Name of the tensor.
         name: String,
@@ -94,6 +94,19 @@ pub enum Error {
         index: usize,
         /// The number.
         value: f64,
+    },
+    /// A weights file was written by another program while it was in use.
+    #[error(
+        "{path} was changed while it was in use ({before} bytes at its opening, {after} now): \
+         start again, and replace weights by renaming a finished file over them"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length when it was opened.
+        before: u64,
+        /// Its length now.
+        after: u64,
     },
     /// The tokenizer file could not be used.
     #[error("tokenizer {path}: {reason}")]

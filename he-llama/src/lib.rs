@@ -2,6 +2,7 @@
 //!
 //! * [`config`], [`checkpoint`], [`tokenizer`], [`source`], [`embedded`]: a model from Hugging Face
 //!   files, or the one built in.
+//! * [`matrix`], [`mapping`], [`digest`]: weights that stay in their files, and names of contents.
 //! * [`model`]: one description of the computation, and the machines that run it.
 //! * [`calibrate`]: ranges, degrees and softmax schedules, found on text and stored by the model.
 //! * [`sampling`], [`metrics`]: choosing a token, and how far two rows of logits are apart.
@@ -11,16 +12,20 @@
 //! * [`simulate`]: text from the simulated twin.
 //! * [`cli`]: the command line.
 
-#![forbid(unsafe_code)]
+// Weights files are mapped into memory: `mapping` has the one expected exception.
+#![deny(unsafe_code)]
 
 pub mod backends;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod digest;
 pub mod embedded;
 pub mod encrypted;
 pub mod error;
+pub mod mapping;
+pub mod matrix;
 pub mod metrics;
 pub mod model;
 pub mod protocol;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use he_llama::Error;
 use he_llama::calibrate::{Calibration, Options, builtin_text, calibrate};
+use he_llama::matrix::Matrix;
 use he_llama::metrics::Agreement;
 use he_llama::model::{Circuit, Exact, NoiseModel, Policy, Simulated, Twin};
 use he_llama::sampling::argmax;
@@ -148,7 +149,13 @@ fn assert_calibration_is_bound_to_its_weights(mut source: Source, calibration: &
         &read == calibration,
         "a calibration changes when written and read"
     );
-    std::sync::Arc::make_mut(&mut source.llama).fingerprint ^= 1;
+    let gate = &mut std::sync::Arc::make_mut(&mut source.llama).layers[2]
+        .gate
+        .weight;
+    *gate = Matrix::from_fn(gate.nrows(), gate.ncols(), |o, i| {
+        let changed = (o, i) == (171, 63);
+        f32::from_bits(gate.get(o, i).to_bits() ^ u32::from(changed))
+    });
     let stale = Calibration::parse(&text, &path, &source.llama);
     assert!(
         matches!(stale, Err(Error::StaleCalibration { .. })),

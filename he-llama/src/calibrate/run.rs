@@ -77,6 +77,8 @@ pub fn calibrate(
     progress: &mut dyn FnMut(f64),
 ) -> Result<(Calibration, Summary)> {
     let llama = &source.llama;
+    // Reads all weights once and refuses those that are not finite, before they spread.
+    fingerprint(llama)?;
     let mut accuracy = options.accuracy;
     let positions = options.positions.min(llama.config.positions);
     if positions < 8 {
@@ -162,7 +164,7 @@ impl Recorded {
         progress(share + 0.15);
         let calibration = Calibration {
             version: VERSION,
-            fingerprint: fingerprint(llama),
+            fingerprint: fingerprint(llama)?,
             positions: self.positions,
             texts: self.corpus.calibration.len(),
             accuracy,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::fitting::Accuracy;
+use crate::digest::Digester;
 use crate::error::{Error, Result};
 use crate::model::{Circuit, Llama, Site};
 
@@ -19,7 +20,7 @@ pub const FILE: &str = "calibration.json";
 pub struct Calibration {
     /// [`VERSION`] at the time of writing.
     pub version: u32,
-    /// Hash of the weights, see [`crate::checkpoint::Weights::fingerprint`], in hexadecimal.
+    /// Hash of the model, see [`Llama::fingerprint`], in hexadecimal.
     pub fingerprint: String,
     /// Longest text, in tokens, for which the ranges hold.
     pub positions: usize,
@@ -62,7 +63,7 @@ impl Calibration {
             ));
         }
         let calibration: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        let expected = fingerprint(llama);
+        let expected = fingerprint(llama)?;
         if calibration.fingerprint != expected {
             let found = calibration.fingerprint;
             return Err(stale(
@@ -95,19 +96,17 @@ impl Calibration {
         })
     }
 
-    /// Names the contents, in hexadecimal: FNV-1a of the file's text.
+    /// Names the contents, in hexadecimal: BLAKE3 of the file's text.
     pub fn fingerprint_of_contents(&self) -> String {
         let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        let mut digester = Digester::new("he-llama 0.1 calibration");
+        digester.field(text.as_bytes()).finish().to_string()
     }
 
     /// The calibration stored for `llama`, beside the model or in the cache; `None` when there is
     /// none. Fails on a stale or damaged file.
     pub fn load(llama: &Llama, directory: Option<&Path>) -> Result<Option<(Self, PathBuf)>> {
-        for path in places(llama, directory) {
+        for path in places(&fingerprint(llama)?, directory) {
             match std::fs::read(&path) {
                 Ok(bytes) => return Ok(Some((Self::parse(&bytes, &path, llama)?, path))),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => (),
@@ -123,7 +122,7 @@ impl Calibration {
     pub fn store(&self, llama: &Llama, directory: Option<&Path>) -> Result<PathBuf> {
         let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
         let mut failure = None;
-        for path in places(llama, directory) {
+        for path in places(&fingerprint(llama)?, directory) {
             match write(&path, &text) {
                 Ok(()) => return Ok(path),
                 Err(e) => failure = Some(Error::write(&path)(e)),
@@ -150,11 +149,15 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The fingerprint of a model as it is written in files.
-pub fn fingerprint(llama: &Llama) -> String {
-    format!("{:016x}", llama.fingerprint)
+///
+/// # Errors
+///
+/// Those of [`Llama::fingerprint`].
+pub fn fingerprint(llama: &Llama) -> Result<String> {
+    Ok(llama.fingerprint()?.to_string())
 }
 
-fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
+fn places(fingerprint: &str, directory: Option<&Path>) -> Vec<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
             .filter(|v| !v.is_empty())
@@ -162,7 +165,7 @@ fn places(llama: &Llama, directory: Option<&Path>) -> Vec<PathBuf> {
     };
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     // Files of other versions in the cache are none of this program's.
-    let name = format!("{}.v{VERSION}.{FILE}", fingerprint(llama));
+    let name = format!("{fingerprint}.v{VERSION}.{FILE}");
     let beside = directory.map(|d| d.join(FILE));
     beside
         .into_iter()

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
-use ndarray::Array2;
 
 use crate::calibrate::store::VERSION;
 use crate::calibrate::{Accuracy, Calibration, fingerprint};
@@ -17,6 +16,7 @@ use crate::cli::output::size;
 use crate::config::Config;
 use crate::encrypted::Refresh;
 use crate::error::Result;
+use crate::matrix::Matrix;
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Circuit, Fit, Function, Kind, LayerFunctions, Llama, Role, Site};
 use crate::protocol::demand::device_bytes;
@@ -60,7 +60,7 @@ pub fn outline(
         NORMALISATIONS.len()
     );
     let llama = Arc::new(shape_of(config));
-    let calibration = Arc::new(assumed(&llama));
+    let calibration = Arc::new(assumed(&llama)?);
     let length = (prompt, tokens);
     let setup = Setup::new(&llama, &calibration, preset, length, engine.limits())?;
     show_plan(&setup, tokens);
@@ -104,8 +104,7 @@ pub fn outline(
     );
     if config.parameters() > FOLLOWED {
         println!(
-            "a run of this size is beyond this program: it holds all weights in memory, and encodes \
-             them for each token"
+            "a run of this size is beyond this program: it encodes all weights for each token"
         );
     }
     Ok(())
@@ -126,7 +125,7 @@ fn weight_bytes(directory: &Path) -> u64 {
 
 /// A model of these numbers of outputs, without inputs: enough to follow levels.
 fn shape_of(c: &Config) -> Llama {
-    let rows = |outputs: usize| Array2::zeros((outputs, 0));
+    let rows = |outputs: usize| Matrix::from_fn(outputs, 0, |_, _| 0.0);
     let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
     let layer = || LayerWeights {
         attention_norm: Vec::new(),
@@ -140,17 +139,16 @@ fn shape_of(c: &Config) -> Llama {
         down: rows(c.hidden),
     };
     let weights = Weights {
-        embedding: Array2::ones((1, 1)),
+        embedding: Matrix::from_fn(1, 1, |_, _| 1.0),
         layers: (0..c.layers).map(|_| layer()).collect(),
         norm: Vec::new(),
         head: Some(rows(c.vocabulary)),
-        fingerprint: 0,
     };
     Llama::new(c.clone(), weights)
 }
 
 /// A calibration of the assumed degrees, all ranges `[-1, 1]`.
-fn assumed(llama: &Llama) -> Calibration {
+fn assumed(llama: &Llama) -> Result<Calibration> {
     let config = &llama.config;
     let of = |kind, degree: usize| Function {
         kind,
@@ -182,9 +180,9 @@ fn assumed(llama: &Llama) -> Calibration {
     let sites = (0..=config.layers).flat_map(|layer| {
         Role::all(NORMALISATIONS.len() as u8).map(move |role| (Site::new(layer, role), 1.0))
     });
-    Calibration {
+    Ok(Calibration {
         version: VERSION,
-        fingerprint: fingerprint(llama),
+        fingerprint: fingerprint(llama)?,
         positions: config.positions,
         texts: 0,
         accuracy: Accuracy::default(),
@@ -192,5 +190,5 @@ fn assumed(llama: &Llama) -> Calibration {
         circuit: Circuit {
             layers: vec![functions; config.layers],
         },
-    }
+    })
 }

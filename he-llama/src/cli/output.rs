@@ -137,7 +137,7 @@ pub fn restore(
 ) -> Result<(Source, Box<dyn Engine>, Arc<Setup>)> {
     let engine = backends::open(&device.backend, device.threads)?;
     let source = open(device.model.as_deref())?;
-    let found = fingerprint(&source.llama);
+    let found = fingerprint(&source.llama)?;
     if session.model != found {
         return Err(Error::Session {
             what,

@@ -123,12 +123,12 @@ impl Units {
 /// Largest entries of the embeddings, plain and normalised: exact, all tokens are known.
 fn embedding_bounds(llama: &Llama) -> (f64, f64) {
     let (mut hidden, mut normed) = (0.0_f64, 0.0_f64);
-    for row in llama.embedding.rows() {
+    llama.embedding.for_each_row(|_, row| {
         let largest = row.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
         let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / row.len() as f64;
         hidden = hidden.max(largest);
         normed = normed.max(largest / (mean + llama.config.norm_epsilon).sqrt());
-    }
+    });
     (hidden, normed)
 }
 

@@ -104,6 +104,20 @@ impl Layer {
         }
     }
 
+    /// All projections, in the order of the computation.
+    pub fn projections(&self) -> [&Projection; 7] {
+        let Self {
+            query,
+            key,
+            value,
+            output,
+            gate,
+            up,
+            down,
+        } = self;
+        [query, key, value, output, gate, up, down]
+    }
+
     /// The hidden states after this layer, of the hidden states `x` of the tokens at `positions`.
     ///
     /// `normed` are the same states already normalised (without the norm's weights), where the

@@ -1,11 +1,13 @@
 //! The whole model: what the client computes, and what the server's machine does.
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Weights;
 use crate::config::Config;
+use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::matrix::Matrix;
 use crate::model::layer::{Layer, LayerFunctions};
 use crate::model::machine::{Cache, Machine, Positions};
 use crate::model::projection::Projection;
@@ -17,13 +19,11 @@ pub struct Llama {
     /// Sizes.
     pub config: Config,
     /// Token embeddings `[vocabulary, hidden]`.
-    pub embedding: Array2<f32>,
+    pub embedding: Matrix,
     /// Decoder layers.
     pub layers: Vec<Layer>,
     /// To the logits, the last norm's weights folded in, its factor not applied.
     pub head: Projection,
-    /// Names the weights, see [`Weights::fingerprint`].
-    pub fingerprint: u64,
 }
 
 /// The non-linear functions of all layers.
@@ -71,7 +71,6 @@ impl Llama {
             layers,
             norm,
             head,
-            fingerprint,
         } = weights;
         let layers: Vec<Layer> = layers
             .into_iter()
@@ -90,8 +89,37 @@ impl Llama {
             embedding,
             layers,
             head,
-            fingerprint,
         }
+    }
+
+    /// Names the function that the model computes: the hash of its sizes and of all its weights.
+    ///
+    /// The first call reads all weights, see [`Matrix::identity`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Matrix::identity`].
+    pub fn fingerprint(&self) -> Result<Digest> {
+        let c = &self.config;
+        let sizes = [
+            c.hidden,
+            c.intermediate,
+            c.layers,
+            c.heads,
+            c.kv_heads,
+            c.head_dim,
+        ];
+        let mut digester = Digester::new("he-llama 0.1 model");
+        digester.reals(sizes.iter().map(|size| *size as f64));
+        digester.reals([c.norm_epsilon].into_iter());
+        digester.field(self.embedding.identity()?.as_bytes());
+        for layer in &self.layers {
+            for projection in layer.projections() {
+                projection.digest_into(&mut digester)?;
+            }
+        }
+        self.head.digest_into(&mut digester)?;
+        Ok(digester.finish())
     }
 
     /// An empty key and value cache of every layer.
@@ -110,9 +138,13 @@ impl Llama {
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return Err(Error::TokenId { id, vocabulary });
         }
-        let hidden = Array3::from_shape_fn((1, ids.len(), self.config.hidden), |(_, t, c)| {
-            f64::from(self.embedding[[ids[t] as usize, c]])
-        });
+        let mut hidden = Array3::zeros((1, ids.len(), self.config.hidden));
+        let mut row = vec![0.0; self.config.hidden];
+        for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
+            self.embedding.row(id as usize, &mut row);
+            let numbers = token.iter_mut().zip(&row);
+            numbers.for_each(|(x, v)| *x = f64::from(*v));
+        }
         let mut normed = hidden.clone();
         for mut row in normed.lanes_mut(Axis(2)) {
             let mean = row.iter().map(|x| x * x).sum::<f64>() / self.config.hidden as f64;

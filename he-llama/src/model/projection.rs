@@ -1,7 +1,8 @@
 //! Linear maps with plaintext weights.
 
-use ndarray::Array2;
-
+use crate::digest::Digester;
+use crate::error::Result;
+use crate::matrix::Matrix;
 use crate::model::machine::Positions;
 use crate::model::site::Site;
 
@@ -20,8 +21,8 @@ pub struct Rope {
 pub struct Projection {
     /// Names the result; its range is that of this site.
     pub site: Site,
-    /// Weights `[out, in]` as stored in the checkpoint.
-    pub weight: Array2<f32>,
+    /// Weights `[out, in]`, where the checkpoint has them.
+    pub weight: Matrix,
     /// Weights of the norm before, `in` factors.
     pub gain: Option<Vec<f32>>,
     /// Common factor.
@@ -34,7 +35,7 @@ pub struct Projection {
 
 impl Projection {
     /// A plain linear map into one group of channels.
-    pub fn new(site: Site, weight: Array2<f32>) -> Self {
+    pub fn new(site: Site, weight: Matrix) -> Self {
         Self {
             site,
             weight,
@@ -58,14 +59,15 @@ impl Projection {
     /// The matrix `[out, in]` that acts on the token at `position`, row-major: gain, scale and
     /// rotation folded in.
     pub fn matrix_at(&self, position: usize) -> Vec<f64> {
-        let (rows, columns) = self.weight.dim();
+        let (rows, columns) = (self.outputs(), self.inputs());
         let mut matrix = vec![0.0; rows * columns];
-        for (o, row) in self.weight.rows().into_iter().enumerate() {
-            for (i, w) in row.iter().enumerate() {
+        self.weight.for_each_row(|o, row| {
+            let out = &mut matrix[o * columns..][..columns];
+            for (i, (out, w)) in out.iter_mut().zip(row).enumerate() {
                 let gain = self.gain.as_ref().map_or(1.0, |g| f64::from(g[i]));
-                matrix[o * columns + i] = f64::from(*w) * gain * self.scale;
+                *out = f64::from(*w) * gain * self.scale;
             }
-        }
+        });
         let Some(rope) = &self.rope else {
             return matrix;
         };
@@ -87,7 +89,7 @@ impl Projection {
     /// The image of the tokens `x` (row-major `[token, in]`) at `positions`, row-major
     /// `[token, out]`.
     pub fn times(&self, x: &[f64], positions: Positions) -> Vec<f64> {
-        let (outputs, inputs) = self.weight.dim();
+        let (outputs, inputs) = (self.outputs(), self.inputs());
         let tokens = positions.len;
         // Tokens innermost, so that each weight is read and scaled once.
         let mut columns = vec![0.0; inputs * tokens];
@@ -99,7 +101,7 @@ impl Projection {
         }
         let mut y = vec![0.0; tokens * outputs];
         let mut sum = vec![0.0; tokens];
-        for (o, row) in self.weight.rows().into_iter().enumerate() {
+        self.weight.for_each_row(|o, row| {
             sum.fill(0.0);
             for (w, column) in row.iter().zip(columns.chunks_exact(tokens)) {
                 let w = f64::from(*w);
@@ -110,7 +112,7 @@ impl Projection {
             for (t, s) in sum.iter().enumerate() {
                 y[t * outputs + o] = *s;
             }
-        }
+        });
         if let Some(rope) = &self.rope {
             for (t, row) in y.chunks_exact_mut(outputs).enumerate() {
                 for head in row.chunks_exact_mut(outputs / self.heads) {
@@ -119,6 +121,22 @@ impl Projection {
             }
         }
         y
+    }
+}
+
+impl Projection {
+    /// Adds all that the map depends on to the hash.
+    pub(crate) fn digest_into(&self, digester: &mut Digester) -> Result<()> {
+        let reals = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+        let gain = self.gain.as_deref().map(reals).unwrap_or_default();
+        let rope = self.rope.as_ref();
+        let frequencies = rope.map_or(&[][..], |rope| &rope.frequencies);
+        digester.field(self.weight.identity()?.as_bytes());
+        digester.number(self.heads as u64);
+        for numbers in [&[self.scale], gain.as_slice(), frequencies] {
+            digester.reals(numbers.iter().copied());
+        }
+        Ok(())
     }
 }
 
@@ -141,8 +159,7 @@ mod tests {
     /// The folded matrix of a position does what the rotation after the product does.
     #[test]
     fn the_matrix_at_a_position_holds_the_rotation() {
-        let weight =
-            Array2::from_shape_fn((8, 3), |(o, i)| ((o * 5 + i * 7) % 11) as f32 / 4.0 - 1.0);
+        let weight = Matrix::from_fn(8, 3, |o, i| ((o * 5 + i * 7) % 11) as f32 / 4.0 - 1.0);
         let mut p = Projection::new(Site::new(0, Role::QueryRaw), weight);
         p.heads = 2;
         p.scale = 0.5;

@@ -168,7 +168,7 @@ impl Setup {
         let params = parameters(preset, limits)?;
         let session = Session {
             preset: params.name().to_owned(),
-            model: fingerprint(llama),
+            model: fingerprint(llama)?,
             calibration: calibration.fingerprint_of_contents(),
             prompt,
             tokens,
