@@ -156,6 +156,16 @@ pub enum Error {
         /// What is wrong with it.
         fault: crate::wire::WireFault,
     },
+    /// Times that no device can have.
+    #[error("times of kernels: {field} is {found} where it must be {expected}: measure them again")]
+    KernelTimes {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What it must be.
+        expected: &'static str,
+    },
     /// The backend does not admit what is asked.
     #[error("backend {backend} does not support {what}: {way_out}")]
     Unsupported {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ckks_gpu_cuda::{CudaBackend, KernelSet};
 use ckks_math::backend::Backend;
 use ckks_math::backend::dry_run::DryRun;
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::{EvaluationKeys, KeyGenerator, SecretKey, merge_demand};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator};
@@ -28,7 +29,8 @@ fn session() -> Arc<Setup> {
     let calibration = Arc::new(embedded::calibration(&source.llama).unwrap());
     let length = (PROMPT, PASSES.count());
     let limits = ckks_math::backend::Device::limits(&DryRun::default());
-    Setup::new(&source.llama, &calibration, PRESET, length, limits).unwrap()
+    let times = KernelTimes::default();
+    Setup::new(&source.llama, &calibration, PRESET, length, limits, &times).unwrap()
 }
 
 /// A session on a device.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ckks_cpu::{CpuBackend, CpuOptions};
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::backend::{Backend, Device};
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
@@ -300,7 +301,8 @@ fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
     let calibration = Arc::new(embedded::calibration(&source.llama).unwrap());
     let length = (prompt.len(), passes);
     let limits = backend.limits();
-    let setup = Setup::new(&source.llama, &calibration, preset, length, limits).unwrap();
+    let times = KernelTimes::default();
+    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, &times).unwrap();
     let context = Context::new(setup.params.clone(), backend).unwrap();
     let secret = SecretKey::from_seed(&setup.params, Seed::from_bytes([1; 32])).unwrap();
     let keys = demand(&setup, passes, &mut |_| Ok(())).unwrap().keys;

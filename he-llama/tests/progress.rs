@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use ckks_math::backend::dry_run::DryRun;
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::EvaluationKeys;
 use ckks_math::{Context, Evaluator};
 use he_linalg::Packed;
@@ -26,7 +27,15 @@ impl Shapes {
         let calibration = Arc::new(embedded::calibration(&llama).unwrap());
         let limits = ckks_math::backend::Device::limits(&DryRun::default());
         let preset = "insecure-n10-boot";
-        let setup = Setup::new(&llama, &calibration, preset, (4, 2), limits).unwrap();
+        let setup = Setup::new(
+            &llama,
+            &calibration,
+            preset,
+            (4, 2),
+            limits,
+            &KernelTimes::default(),
+        )
+        .unwrap();
         let context = Context::new(setup.params.clone(), DryRun::default()).unwrap();
         let bootstrappers = Bootstrappers::new(&context, &setup).unwrap();
         let ev = Evaluator::new(context, Arc::new(EvaluationKeys::recording()));

@@ -2,6 +2,7 @@
 
 use super::{Group, Harness, ids_of};
 use crate::error::{Error, Result};
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::backend::{Backend, Limits};
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
@@ -87,7 +88,14 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
     let ids = source.prompt(embedded::PROMPT, TOKENS)?;
     let calibration = Arc::new(embedded::calibration(&source.llama)?);
     let length = (ids.len(), TOKENS);
-    let setup = Setup::new(&source.llama, &calibration, preset, length, limits)?;
+    let setup = Setup::new(
+        &source.llama,
+        &calibration,
+        preset,
+        length,
+        limits,
+        &KernelTimes::default(),
+    )?;
     Ok((setup, ids))
 }
 

@@ -1,5 +1,6 @@
 //! `he-llama calibrate`.
 
+use ckks_math::backend::dry_run::KernelTimes;
 use std::sync::Arc;
 
 use crate::backends::{self, BUILT_IN};
@@ -46,7 +47,8 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     let length = (calibration.positions / 4, calibration.positions / 4);
     let limits = backends::open(BUILT_IN[0], None)?.limits();
     let calibration = Arc::new(calibration);
-    match Setup::new(&source.llama, &calibration, DEFAULT_PRESET, length, limits) {
+    let (preset, times) = (DEFAULT_PRESET, KernelTimes::default());
+    match Setup::new(&source.llama, &calibration, preset, length, limits, &times) {
         Ok(setup) => show_plan(&setup, length.1),
         Err(error) => println!("no plan: {error}"),
     }

@@ -1,5 +1,6 @@
 //! `he-llama inspect` and `he-llama devices`.
 
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::params::Params;
 
 use crate::backends;
@@ -50,7 +51,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let calibration = output::calibration(&source, prompt + tokens, false)?;
     let length = (prompt, tokens);
     let preset = &args.run.preset;
-    let setup = Setup::new(&source.llama, &calibration, preset, length, engine.limits())?;
+    let (limits, times) = (engine.limits(), KernelTimes::default());
+    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, &times)?;
     ranges(&setup)?;
     scheme(&params);
     show_plan(&setup, tokens);

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use indicatif::ProgressBar;
 
@@ -42,6 +43,7 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
         preset,
         (prompt, tokens),
         limits,
+        &KernelTimes::default(),
     )?;
 
     let bar = stages_bar(args.quiet);

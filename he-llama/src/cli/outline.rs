@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
 
@@ -62,7 +63,8 @@ pub fn outline(
     let llama = Arc::new(shape_of(config));
     let calibration = Arc::new(assumed(&llama)?);
     let length = (prompt, tokens);
-    let setup = Setup::new(&llama, &calibration, preset, length, engine.limits())?;
+    let (limits, times) = (engine.limits(), KernelTimes::default());
+    let setup = Setup::new(&llama, &calibration, preset, length, limits, &times)?;
     show_plan(&setup, tokens);
 
     let params = &setup.params;

@@ -1,5 +1,6 @@
 //! Reading models and writing results.
 
+use ckks_math::backend::dry_run::KernelTimes;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
@@ -151,7 +152,8 @@ pub fn restore(
     let calibration = calibration(&source, session.positions(), device.quiet)?;
     let length = (session.prompt, session.tokens);
     let limits = engine.limits();
-    let setup = Setup::new(&source.llama, &calibration, &session.preset, length, limits)?;
+    let (preset, times) = (&session.preset, KernelTimes::default());
+    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, &times)?;
     setup.session.expect(session, what)?;
     Ok((source, engine, setup))
 }

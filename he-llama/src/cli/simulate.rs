@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::NoiseModel;
 use crate::protocol::{Setup, session};
 use crate::simulate::{Record, simulate};
+use ckks_math::backend::dry_run::KernelTimes;
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let text = &args.text;
@@ -42,6 +43,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         &args.run.preset,
         length,
         limits,
+        &KernelTimes::default(),
     )?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ckks_math::Error as SchemeError;
+use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use ckks_math::wire::WireFault;
 use serde::Serialize;
@@ -152,7 +153,9 @@ pub fn generate(
     let clock = Instant::now();
     let limits = engines.server.limits();
     let length = (ids.len(), options.tokens);
-    let setup = Setup::new(&source.llama, calibration, &options.preset, length, limits)?;
+    let times = KernelTimes::default();
+    let preset = &options.preset;
+    let setup = Setup::new(&source.llama, calibration, preset, length, limits, &times)?;
     let passes = setup.session.passes();
     let demand = demand(&setup, passes, &mut |done| {
         progress(Progress::Planning(done, passes))

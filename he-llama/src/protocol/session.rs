@@ -18,22 +18,6 @@ use crate::model::{Llama, Role, Site};
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
-/// Times of kernels on one core with AVX-512 (IFMA); plans depend on their ratios alone.
-const TIMES: KernelTimes = KernelTimes {
-    degree: 1 << 16,
-    ntt_limb_ns: 110e3,
-    base_convert_pair_ns: 8e3,
-    dot_key_product_ns: 25e3,
-    multiply_limb_ns: 50e3,
-    add_limb_ns: 40e3,
-    automorphism_limb_ns: 50e3,
-    copy_limb_ns: 35e3,
-    gemm_product_ns: 0.0,
-    transfer_byte_ns: 0.08,
-    call_ns: 3e3,
-    threads: 1,
-};
-
 /// Names a session: everything that keys and messages depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,10 +121,13 @@ pub struct Setup {
     pub budget: Budget,
     /// Where bootstraps go.
     pub plan: Plan,
+    /// Times of the kernels that the plan was made with.
+    pub times: KernelTimes,
 }
 
 impl Setup {
-    /// Works out parameters and plan for a prompt of `prompt` tokens and `tokens` behind it.
+    /// Works out parameters and plan for a prompt of `prompt` tokens and `tokens` behind it, by
+    /// the times of a device's kernels: both sides must take the same.
     ///
     /// Fails for unknown presets and those without bootstrapping, for texts longer than the
     /// calibration holds for, and when the model needs more levels than the preset has.
@@ -150,6 +137,7 @@ impl Setup {
         preset: &str,
         (prompt, tokens): (usize, usize),
         limits: Limits,
+        times: &KernelTimes,
     ) -> Result<Arc<Self>> {
         if tokens == 0 {
             let (found, expected) = ("0".into(), "at least 1");
@@ -176,7 +164,7 @@ impl Setup {
         let units = Units::new(llama, calibration)?;
         let budget = budget(&params)?;
         let length = (prompt, session.positions());
-        let cost = |refresh| seconds(&params, refresh);
+        let cost = |refresh| seconds(&params, refresh, times);
         let plan = Plan::new(llama, calibration, &units, budget, length, &cost);
         let plan = plan.map_err(|error| match error {
             Error::Unplannable { site, levels, .. } => Error::Unplannable {
@@ -195,6 +183,7 @@ impl Setup {
             units,
             budget,
             plan,
+            times: *times,
         };
         Ok(Arc::new(setup))
     }
@@ -304,7 +293,7 @@ fn budget(params: &Params) -> Result<Budget> {
 }
 
 /// Seconds of a bootstrap, from a dry run's counts.
-fn seconds(params: &Params, refresh: Refresh) -> Result<f64> {
+fn seconds(params: &Params, refresh: Refresh, times: &KernelTimes) -> Result<f64> {
     let cost = refresh_cost(params, refresh.slots, refresh.options(), false)?;
-    Ok(TIMES.seconds(&cost.counts))
+    Ok(times.seconds(&cost.counts))
 }
