@@ -1,4 +1,5 @@
-//! Times each kernel: `cargo run --release -p ckks-cpu --example cpu_kernels [THREADS] [LOG_N] [BITS]`.
+//! Times each kernel: `cargo run --release -p ckks-cpu --example cpu_kernels [THREADS]
+//! [LOG_N] [BITS]`.
 //!
 //! Prints the fastest of several runs, in microseconds for one limb (for base conversion, one pair
 //! of limbs), on a ring of degree `2^LOG_N` (16) with 24 + 6 primes of `BITS` bits (45), the

@@ -96,7 +96,8 @@ impl AlignedBuf {
         }
     }
 
-    /// Undoes [`AlignedBuf::split_at`]: this buffer and, if it [precedes](Self::precedes) it, `next`.
+    /// Undoes [`AlignedBuf::split_at`]: this buffer and, if it [precedes](Self::precedes) it,
+    /// `next`.
     pub fn join(self, next: Self) -> (Self, Option<Self>) {
         if self.precedes(&next) {
             let len = self.len + next.len;

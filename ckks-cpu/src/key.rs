@@ -87,8 +87,8 @@ impl SwitchKey {
 }
 
 impl CpuBackend {
-    /// A key over a basis with digits of a size. `halves` fills in `b` and `a` of a limb, a digit and
-    /// some coefficients.
+    /// A key over a basis with digits of a size. `halves` fills in `b` and `a` of a limb, a digit
+    /// and some coefficients.
     pub(crate) fn make_key(
         &self,
         t: &Tables,

@@ -312,8 +312,8 @@ impl CpuBackend {
         Ok(out)
     }
 
-    /// Splits limbs into tasks of at most [`TOGETHER`], of fewer where there are many rows. Each comes
-    /// with its first limb. The last tasks are smaller, so that threads end together.
+    /// Splits limbs into tasks of at most [`TOGETHER`], of fewer where there are many rows. Each
+    /// comes with its first limb. The last tasks are smaller, so that threads end together.
     fn groups_of_limbs<T>(&self, rows: usize, limbs: Vec<T>) -> Vec<(usize, Vec<T>)> {
         let largest = (4 * TOGETHER / rows.max(1)).clamp(1, TOGETHER);
         let (count, threads) = (limbs.len(), self.threads());
@@ -332,9 +332,9 @@ impl CpuBackend {
     }
 }
 
-/// Converts one row to the target limbs from `first` on, whose primes are `primes`, and does the first pass of their
-/// transforms. Limbs that the source has are left alone. `columns` has room for a group of columns
-/// of each target.
+/// Converts one row to the target limbs from `first` on, whose primes are `primes`, and does the
+/// first pass of their transforms. Limbs that the source has are left alone. `columns` has room for
+/// a group of columns of each target.
 fn fill_columns(
     lift: &Lift,
     pieces: Pieces,

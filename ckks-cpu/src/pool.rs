@@ -1,4 +1,5 @@
-//! Recycling of buffers: a large fresh buffer costs as much in page faults as several kernels over it.
+//! Recycling of buffers: a large fresh buffer costs as much in page faults as several kernels over
+//! it.
 
 use crate::aligned::AlignedBuf;
 use crate::regions::Regions;
@@ -163,8 +164,8 @@ impl State {
         self.memory.peak = (self.memory.peak).max(self.memory.live + self.memory.pooled);
     }
 
-    /// Frees the oldest buffers of the list until it holds at most `keep` bytes, then regions out of
-    /// use until at most `keep` bytes are pooled.
+    /// Frees the oldest buffers of the list until it holds at most `keep` bytes, then regions out
+    /// of use until at most `keep` bytes are pooled.
     fn trim(&mut self, keep: u64) {
         while self.listed > keep || self.free.len() > KEEP_BUFFERS {
             let Some(words) = self.free.pop_front() else {

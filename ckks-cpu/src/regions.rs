@@ -1,4 +1,5 @@
-//! Large buffers cut from larger allocations, so that any sizes follow each other in the same memory.
+//! Large buffers cut from larger allocations, so that any sizes follow each other in the same
+//! memory.
 //!
 //! The blocks of a computation shrink level by level: kept apart by size, hardly one would be used
 //! again, and the system would have to clear fresh pages for each.
@@ -26,8 +27,8 @@ impl Regions {
         len.checked_next_multiple_of(GRANULE).unwrap_or(len)
     }
 
-    /// A buffer of `len` words, rounded, and how many of them were free before rather than fresh; an
-    /// allocation is `wanted` words, within limits. `None` when memory is out.
+    /// A buffer of `len` words, rounded, and how many of them were free before rather than fresh;
+    /// an allocation is `wanted` words, within limits. `None` when memory is out.
     ///
     /// The lowest address that fits: high ones are left alone, so that they become free together.
     pub fn take(&mut self, len: usize, wanted: usize) -> Option<(AlignedBuf, usize)> {

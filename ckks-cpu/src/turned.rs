@@ -11,7 +11,8 @@ use ckks_math::backend::{Turned, operands};
 const PIECE: usize = 2048;
 
 impl CpuBackend {
-    /// See [`ckks_math::backend::RingKernels::add_scaled`]. Words are turned piece by piece in cache.
+    /// See [`ckks_math::backend::RingKernels::add_scaled`]. Words are turned piece by piece in
+    /// cache.
     pub(crate) fn add_scaled_rows(
         &self,
         t: &Tables,

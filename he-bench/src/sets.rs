@@ -18,8 +18,8 @@ pub struct Sets {
     /// Set A: what operations of the scheme are timed on.
     ///
     /// `n16-deep` has N = 2^16, log Q = 1380 and five digits, as other libraries are measured;
-    /// [`FAST_PRIMES`] is the same in primes that 52-bit multipliers hold, [`SHORT_PRIMES`] in those of
-    /// backends with 32-bit integers only.
+    /// [`FAST_PRIMES`] is the same in primes that 52-bit multipliers hold, [`SHORT_PRIMES`] in
+    /// those of backends with 32-bit integers only.
     pub scheme: &'static [&'static str],
     /// What bootstrapping is timed on, one for each ring.
     pub bootstrap: &'static [&'static str],
@@ -84,7 +84,8 @@ fn fast_primes() -> ParamsLiteral {
     }
 }
 
-/// Set A in 48 moduli of 28 or 29 bits: log Q = 1368, ten special primes, five digits, log QP = 1658.
+/// Set A in 48 moduli of 28 or 29 bits: log Q = 1368, ten special primes, five digits, log
+/// QP = 1658.
 fn short_primes() -> ParamsLiteral {
     ParamsLiteral {
         name: SHORT_PRIMES.into(),

@@ -7,7 +7,8 @@
 //! double hoisting [Bossuat-Mouchet-Troncoso-Hubaux 2021, Alg. 6]:
 //!
 //! ```text
-//! one input        all babies of all maps from one decomposition, giants summed before P is divided out
+//! one input        all babies of all maps from one decomposition, giants summed before
+//!                  the division by P
 //! several inputs   for each input the inner sums of all giant steps (babies shared as above),
 //!                  added up over the inputs, then one rotation for each giant step
 //! ```

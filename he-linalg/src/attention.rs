@@ -7,7 +7,7 @@
 //! ```text
 //! decoding        q  [dim][head][replica]         one token, copies along the keys
 //!                 k  [dim][head][key]
-//!                 scores over dim: top axis, no mask      ->  [head][key], any number of copies on top
+//!                 scores over dim: top axis, no mask      ->  [head][key], copies on top
 //!                 p  [replica][head][key]  v  [dim][head][key]
 //!                 mix over key: bottom axis, one mask     ->  [dim][head][replica]
 //!

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! needs one rotation for each baby step `b` and one for each giant step `g` instead of one for
-//! each `k` (Halevi and Shoup, "Faster homomorphic linear transformations in HElib", 2018). Baby
+//! each `k` [Halevi-Shoup 2018]. Baby
 //! rotations read the same ciphertext, so they share one decomposition ("hoisting") and cost less
 //! than giant ones. All maps of one input, such as queries, keys and values, share the babies.
 //!

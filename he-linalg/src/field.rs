@@ -82,7 +82,8 @@ impl Field {
         }
     }
 
-    /// Number of places, `2^log_size`; the fields of a [`Layout`](crate::layout::Layout) have at most 30 bits.
+    /// Number of places, `2^log_size`; the fields of a [`Layout`](crate::layout::Layout) have at
+    /// most 30 bits.
     pub const fn capacity(&self) -> usize {
         1 << self.log_size
     }

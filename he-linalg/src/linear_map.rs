@@ -6,8 +6,8 @@
 //! out[s] = sum over k of  diag_k[s] * in[(s + k) mod n]          0 <= s < n
 //! ```
 //!
-//! where `in` rotated left by `k` is one key switch and `diag_k` one plaintext (Halevi and Shoup,
-//! "Algorithms in HElib", 2014). An input of period `p < n` is periodic, so amounts count modulo
+//! where `in` rotated left by `k` is one key switch and `diag_k` one plaintext
+//! [Halevi-Shoup 2014]. An input of period `p < n` is periodic, so amounts count modulo
 //! `p`. The cost is the number of different amounts, and the builder has two freedoms to keep it
 //! small:
 //!
@@ -16,8 +16,8 @@
 //! * An output of period `p < n` needs only the *sum* of its `n / p` periodic copies to be right,
 //!   if rotations by `p, 2p, ..., n/2` are added afterwards ([`LinearMap::build_folded`]). Each
 //!   term goes to the copy that reads it with an amount below `p`. This is the hybrid method of
-//!   Juvekar, Vaikuntanathan and Chandrakasan (GAZELLE, 2018, section 4), and turns replicas of
-//!   the input into parallel work:
+//!   GAZELLE [Juvekar-Vaikuntanathan-Chandrakasan 2018, section 4], and turns replicas of the input
+//!   into parallel work:
 //!
 //! ```text
 //! [channel 64][replica 32] -> [channel 64]      plain: 64 diagonals      folded: 2, and 5 folds

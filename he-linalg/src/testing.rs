@@ -34,7 +34,8 @@ pub fn activations(channels: usize, tokens: usize) -> Layout {
     ])
 }
 
-/// `weights[o][i]` applied to the channels of every token: `[channel i][token] -> [channel o][token]`.
+/// `weights[o][i]` applied to the channels of every token:
+/// `[channel i][token] -> [channel o][token]`.
 pub fn dense(input: &Layout, output: &Layout, weights: &[f64]) -> LinearMap {
     let width = input.lens()[1];
     LinearMap::build(input, output, |out, terms| {

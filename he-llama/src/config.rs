@@ -181,8 +181,7 @@ impl Config {
 
     /// Rotary angle per position of each channel pair, `head_dim / 2` numbers.
     ///
-    /// Source: Su et al. 2021, "RoFormer", eq. (15); the `llama3` scaling as in the model card of
-    /// Llama 3.1.
+    /// Angles as in [Su et al. 2021, eq. 15]; the `llama3` scaling as in the model card of Llama 3.1.
     pub fn rope_frequencies(&self) -> Vec<f64> {
         let pairs = self.head_dim / 2;
         (0..pairs)

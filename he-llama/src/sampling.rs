@@ -24,7 +24,7 @@ impl Sampler {
     }
 
     /// Draws from the softmax of `logits / temperature`, cut to the smallest set of tokens with
-    /// probability at least `top_p` (Holtzman et al. 2020). Temperature 0 is greedy.
+    /// probability at least `top_p` [Holtzman et al. 2020]. Temperature 0 is greedy.
     ///
     /// Fails unless `temperature` is finite and not negative, and `0 < top_p <= 1`.
     pub fn new(temperature: f64, top_p: f64, seed: u64) -> Result<Self> {

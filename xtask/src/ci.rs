@@ -5,24 +5,25 @@ use crate::{Outcome, budget, contracts, cuda_check, neon};
 use std::process::Command;
 use std::time::Instant;
 
-/// Features that the default build lacks: CUDA kernels on the CPU, and the portable backend in programs.
+/// Features that the default build lacks: CUDA kernels on the CPU, and the portable backend in
+/// programs.
 const FEATURES: [&str; 2] = ["--features", "he-llama/executor,he-bench/wgpu"];
 /// The variable that names the driver file of SwiftShader, a Vulkan without 64-bit integers.
 const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
 /// Formatting, contracts, budget, lints, kernels of other machines, documentation, one token of the
-/// default model under 128-bit secure parameters, tests. Stops at the first failure; the last output
-/// is the tests'.
+/// default model under 128-bit secure parameters, tests. Stops at the first failure; the last
+/// output is the tests'.
 ///
-/// Where a Vulkan is installed the tests run the WGSL kernels on it; `.ci/run` installs Mesa's and makes its
-/// absence a failure.
+/// Where a Vulkan is installed the tests run the WGSL kernels on it; `.ci/run` installs Mesa's and
+/// makes its absence a failure.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
 pub fn run() -> Outcome {
     step("format", || {
         execute(&mut cargo(&["fmt", "--all", "--check"]))
     })?;
-    step("contracts", contracts::run)?;
+    step("contracts", || contracts::run(false, false))?;
     step("budget", budget::run)?;
     step("lints", || {
         let check = [
@@ -54,14 +55,16 @@ pub fn run() -> Outcome {
     execute(&mut cargo(&["test", "--release", "--workspace"]))
 }
 
-/// Tests of the workspace with all features: of the whole, so that dependencies are built once for all steps.
+/// Tests of the workspace with all features: of the whole, so that dependencies are built once for
+/// all steps.
 fn test(arguments: &[&str]) -> Command {
     let mut command = cargo(&["test", "--release", "--quiet", "--workspace"]);
     command.args(FEATURES).args(arguments);
     command
 }
 
-/// One suite of the laws on a Vulkan that has no 64-bit integers, which keeps the portable path honest.
+/// One suite of the laws on a Vulkan that has no 64-bit integers, which keeps the portable path
+/// honest.
 fn wgsl_without_long_integers() -> Outcome {
     let Some(driver) = std::env::var_os(SWIFTSHADER) else {
         println!("SKIPPED ({SWIFTSHADER} names no driver)");

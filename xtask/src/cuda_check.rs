@@ -1,8 +1,8 @@
 //! Compiles every CUDA kernel for every architecture, without a card and without an installed CUDA.
 //!
-//! NVRTC comes from the package index as one pinned wheel into `target/`. The check fails on a spill or a
-//! stack frame, on more registers than `ckks-gpu-cuda/cuda/registers` admits, and when the embedded PTX
-//! differs from what the sources give.
+//! NVRTC comes from the package index as one pinned wheel into `target/`. The check fails on a
+//! spill or a stack frame, on more registers than `ckks-gpu-cuda/cuda/registers` admits, and when
+//! the embedded PTX differs from what the sources give.
 
 use crate::Outcome;
 use crate::workspace::{cargo, root, run as execute, target_directory};
@@ -170,8 +170,8 @@ fn print(table: &BTreeMap<String, Vec<Usage>>) {
     }
 }
 
-/// Spills, stack frames, and kernels beyond their budget, which has a line `kernel registers` for each:
-/// a multiple of 8, as registers are handed out.
+/// Spills, stack frames, and kernels beyond their budget, which has a line `kernel registers` for
+/// each: a multiple of 8, as registers are handed out.
 fn judge(table: &BTreeMap<String, Vec<Usage>>, budget: &str) -> Vec<String> {
     let budget: BTreeMap<&str, u32> = budget
         .lines()

@@ -25,8 +25,8 @@ const MODEL: [&str; 4] = [
     "LICENSE",
 ];
 
-/// Builds the programs, strips and packs them into `folder` and puts the scripts beside them, and a model if one
-/// is given.
+/// Builds the programs, strips and packs them into `folder` and puts the scripts beside them, and a
+/// model if one is given.
 pub fn run(folder: &Path, model: Option<&Path>) -> Outcome {
     let target = target_directory()?;
     let (release, staged) = (target.join("release"), target.join("gpu-pack"));

@@ -92,8 +92,8 @@ fn names_wgpu(options: &[OsString]) -> bool {
         .any(|o| o == "wgpu" || o.starts_with("wgpu:"))
 }
 
-/// A Rust file of the workspace.
-pub struct RustFile {
+/// A text file of the workspace.
+pub struct SourceFile {
     /// Path from the root.
     pub path: PathBuf,
     /// Its text.
@@ -101,19 +101,39 @@ pub struct RustFile {
 }
 
 /// All Rust files below a directory of the workspace, by path.
-pub fn rust_files(directory: &str) -> Result<Vec<RustFile>, String> {
+///
+/// # Errors
+///
+/// When a directory or a file cannot be read.
+pub fn rust_files(directory: &str) -> Result<Vec<SourceFile>, String> {
+    files(directory, &["rs"])
+}
+
+/// All files with one of these extensions below a directory of the workspace, by path. What is
+/// hidden, built or fetched is left out.
+///
+/// # Errors
+///
+/// When a directory or a file cannot be read.
+pub fn files(directory: &str, extensions: &[&str]) -> Result<Vec<SourceFile>, String> {
     let mut files = Vec::new();
     let mut open = vec![root().join(directory)];
     while let Some(path) = open.pop() {
         let failed = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
+        let extension = path.extension().and_then(|e| e.to_str());
         if path.is_dir() {
             for entry in std::fs::read_dir(&path).map_err(failed)? {
-                open.push(entry.map_err(failed)?.path());
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name();
+                let left_out = name == "target" || name.to_string_lossy().starts_with('.');
+                if !left_out {
+                    open.push(entry.path());
+                }
             }
-        } else if path.extension().is_some_and(|e| e == "rs") {
+        } else if extension.is_some_and(|e| extensions.contains(&e)) {
             let text = std::fs::read_to_string(&path).map_err(failed)?;
             let path = path.strip_prefix(root()).unwrap_or(&path).into();
-            files.push(RustFile { path, text });
+            files.push(SourceFile { path, text });
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

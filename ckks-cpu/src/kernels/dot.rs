@@ -6,8 +6,8 @@ use ckks_math::arith::Modulus;
 /// Products of words below `2^61` that fit 128 bits together.
 const LAZY: usize = 32;
 
-/// A piece of a limb of a switching key, in the order in which it is read: for each run of [`LANES`]
-/// words (of `N` on smaller rings), for each digit, the run of `b` then that of `a`.
+/// A piece of a limb of a switching key, in the order in which it is read: for each run of
+/// [`LANES`] words (of `N` on smaller rings), for each digit, the run of `b` then that of `a`.
 #[derive(Clone, Copy)]
 pub struct KeyLimb<'a> {
     pub words: &'a [u64],

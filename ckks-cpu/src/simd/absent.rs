@@ -1,5 +1,5 @@
-//! Stand-ins for the kernels that exist for AVX-512 only: they have no value, so nothing here can be
-//! called.
+//! Stand-ins for the kernels that exist for AVX-512 only: they have no value, so nothing here can
+//! be called.
 
 use ckks_math::arith::Modulus;
 use ckks_math::sampling::UniformStream;

@@ -2,8 +2,8 @@
 //!
 //! Inner forms are doubles, integers in `(-8q, 8q)`, within the 53 bits of a mantissa. A product by
 //! a constant `|w| <= q / 2` is `x w - round(x (w / q)) q`, exact in two parts: `h - c q` and the
-//! error `x w - h` of `h = x w` rounded, each an integer of few bits [Dekker 1971]. With `|x| <= a q`
-//! the rounded quotient is off by at most `1/2 + a / 8`, so the result is within
+//! error `x w - h` of `h = x w` rounded, each an integer of few bits [Dekker 1971]. With
+//! `|x| <= a q` the rounded quotient is off by at most `1/2 + a / 8`, so the result is within
 //! `(1/2 + a / 8) q`. Settled values are within `q / 2`; three levels of butterflies later, started
 //! from at most `3q`, they are within `2.8 q`.
 

@@ -2,10 +2,10 @@
 //!
 //! Multiplications read the low 52 bits of a word only, so inner forms are words modulo `2^52`
 //! whose bits above are anything. With `w' = floor(2^52 w / q)`, `x w - floor(x w' / 2^52) q` is in
-//! `[0, 2q)`; one more `q` subtracted puts it in `[-q, q)`, and a forward level then moves the range
-//! of its words by `q` either way. Settling leaves `x - floor(x b / 2^52) q`, `b = floor(2^52 / q)`,
-//! which is below `2^52 - (min(b, 8) - 1) q`, and adds the `q` for each level to come: for `b >= 7`
-//! that makes room for three levels, for `b >= 4` for one.
+//! `[0, 2q)`; one more `q` subtracted puts it in `[-q, q)`, and a forward level then moves the
+//! range of its words by `q` either way. Settling leaves `x - floor(x b / 2^52) q`,
+//! `b = floor(2^52 / q)`, which is below `2^52 - (min(b, 8) - 1) q`, and adds the `q` for each
+//! level to come: for `b >= 7` that makes room for three levels, for `b >= 4` for one.
 
 use super::avx512::Avx512;
 use super::residues::{Constants, Residues};

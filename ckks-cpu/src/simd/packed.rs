@@ -1,7 +1,7 @@
 //! Residues to bit strings and back, eight at a time.
 //!
-//! The format is defined in [`ckks_math::backend::packed`]: eight residues of `b` bits take `b` bytes,
-//! one register.
+//! The format is defined in [`ckks_math::backend::packed`]: eight residues of `b` bits take `b`
+//! bytes, one register.
 
 use super::gather;
 use ckks_math::backend::packed;

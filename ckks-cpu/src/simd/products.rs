@@ -3,7 +3,8 @@
 use super::residues::{Constants, Residues, V};
 use super::words::{RUN, Words};
 
-/// For runs of `2^r` positions, `r` = 0, 1, 2: which of the words of a run of eight each lane takes.
+/// For runs of `2^r` positions, `r` = 0, 1, 2: which of the words of a run of eight each lane
+/// takes.
 const PATTERNS: [u64; 3] = [0o76543210, 0o33221100, 0o11110000];
 /// One in each lane of a pattern.
 const ONES: u64 = 0o11111111;

@@ -2,10 +2,12 @@
 //!
 //! The error of a refreshed value `z` in `[-1, 1]`, for `r = 2^11` (`message_ratio_bits`):
 //! * sine for argument: at most `c / 4`, `c = (2 pi / r)^2 / 6`: 2^-21.3;
-//! * cosine polynomial: `r / (2 pi)` times the fit's relative error (2^-29.8 near integers), 2^-21.5;
-//! * noise: a slot of a rescaling has deviation `sqrt(N) sqrt((h + 1) / 12)`, 2^6.5 for N = 2^9, h = 192. `T_2`, at
-//!   scale 2^52, counts `r K^2` at most (`bootstrap::eval_mod`), 2^-26.5, and `T_4`, at 2^49, a quarter, 2^-25.5;
-//!   both where an overflow count is 0. CtS counts `K r`, 2^-27.4; StC is at scale 2^38 or more, 2^-31.
+//! * cosine polynomial: `r / (2 pi)` times the fit's relative error (2^-29.8 near integers),
+//!   2^-21.5;
+//! * noise: a slot of a rescaling has deviation `sqrt(N) sqrt((h + 1) / 12)`, 2^6.5 for N = 2^9,
+//!   h = 192. `T_2`, at scale 2^52, counts `r K^2` at most (`bootstrap::eval_mod`), 2^-26.5, and
+//!   `T_4`, at 2^49, a quarter, 2^-25.5; both where an overflow count is 0. CtS counts `K r`,
+//!   2^-27.4; StC is at scale 2^38 or more, 2^-31.
 //!
 //! Ten deviations of the noise (2^-21.5) and the two systematic parts: about 1e-6, 2^-19.9.
 

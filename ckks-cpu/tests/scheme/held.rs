@@ -36,8 +36,8 @@ fn bytes(s: &Setup, x: &Ciphertext<CpuBackend>) -> Vec<u8> {
     x.to_bytes(&s.context).unwrap()
 }
 
-/// A key is expanded by the first operation that needs it, and by no other; its compressed form then
-/// goes. Expanding all beforehand changes no bit.
+/// A key is expanded by the first operation that needs it, and by no other; its compressed form
+/// then goes. Expanding all beforehand changes no bit.
 #[test]
 fn the_first_use_expands_a_key() {
     let mut s = setup(literal(9), 21);

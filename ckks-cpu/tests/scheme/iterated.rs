@@ -3,12 +3,12 @@
 use crate::common::{literal, setup, worst};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 
-/// At scale 2^50, where one refresh (1e-6, see `bootstrap`) leaves most of the bits unused: an error
-/// of at most 1e-6, scaled up by 2^16, is refreshed with an error of at most 1e-6 and scaled down
-/// again: 2^-35.9. The floor: the noise of about ten rescalings at scale 2^50, each of deviation
-/// 2^6.5, five deviations: 2^-39.5. A third refresh reaches that floor from a level whose canonical scale is
-/// 2^50. At the input level, of narrow diagonals, it is 2^44.8: the noise of encryption has a deviation of
-/// about 2^6.5 there too, five of them are 2^-36.
+/// At scale 2^50, where one refresh (1e-6, see `bootstrap`) leaves most of the bits unused: an
+/// error of at most 1e-6, scaled up by 2^16, is refreshed with an error of at most 1e-6 and scaled
+/// down again: 2^-35.9. The floor: the noise of about ten rescalings at scale 2^50, each of
+/// deviation 2^6.5, five deviations: 2^-39.5. A third refresh reaches that floor from a level whose
+/// canonical scale is 2^50. At the input level, of narrow diagonals, it is 2^44.8: the noise of
+/// encryption has a deviation of about 2^6.5 there too, five of them are 2^-36.
 #[test]
 fn iterated_refreshes_gain_bits() {
     let mut set = literal(9);

@@ -62,9 +62,10 @@ fn polynomials_take_factors_and_masks() {
     }
 }
 
-/// A circuit that refreshes with SlotsToCoeffs on one level computes on the other levels made for it, which
-/// are narrower than the scale. The lowest canonical scales are 2^34.7, 2^31.5 and 2^54 (whose narrow levels
-/// take no products), where a rescaling leaves 2^7.5 in a slot; powers up to 15 amplify it up to 2^8 times.
+/// A circuit that refreshes with SlotsToCoeffs on one level computes on the other levels made for
+/// it, which are narrower than the scale. The lowest canonical scales are 2^34.7, 2^31.5 and 2^54
+/// (whose narrow levels take no products), where a rescaling leaves 2^7.5 in a slot; powers up to
+/// 15 amplify it up to 2^8 times.
 #[test]
 fn polynomials_keep_their_bits_on_narrow_levels() {
     for (name, bound) in [

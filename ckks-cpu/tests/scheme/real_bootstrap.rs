@@ -1,10 +1,11 @@
 //! Refreshes on the conjugate-invariant ring: all slots (odd basis) and fewer (native basis).
 //!
-//! Errors as on the standard ring (`bootstrap.rs`), for K = 22 and N = 2^9: 2^-21.3 of the sine, 2^-22.3 of the
-//! fit. A slot of a rescaling has deviation `sqrt(2 N (2 h + 1) / 12)`, 2^7.5: every coordinate is two monomials, of
-//! the error and of the secret. `T_2`, at scale 2^53, counts `r K^2` at most, 2^-25.6, and `T_4`, at 2^51, a
-//! quarter, 2^-25.6; both where an overflow count is 0. Ten deviations, 2^-21.8, and the systematic parts
-//! stay below 1.5e-6, 2^-19.3: half a bit more than on the standard ring.
+//! Errors as on the standard ring (`bootstrap.rs`), for K = 22 and N = 2^9: 2^-21.3 of the sine,
+//! 2^-22.3 of the fit. A slot of a rescaling has deviation `sqrt(2 N (2 h + 1) / 12)`, 2^7.5: every
+//! coordinate is two monomials, of the error and of the secret. `T_2`, at scale 2^53, counts
+//! `r K^2` at most, 2^-25.6, and `T_4`, at 2^51, a quarter, 2^-25.6; both where an overflow count
+//! is 0. Ten deviations, 2^-21.8, and the systematic parts stay below 1.5e-6, 2^-19.3: half a bit
+//! more than on the standard ring.
 
 use crate::common::{ramp, real_literal, setup, worst};
 use crate::refreshes::{
@@ -36,8 +37,8 @@ fn refresh_restores_levels_at_every_number_of_slots() {
     }
 }
 
-/// Eight secrets: the worst slot of each, and the mean of all. Sine and fit leave 2^-21.5 in the mean,
-/// noise less.
+/// Eight secrets: the worst slot of each, and the mean of all. Sine and fit leave 2^-21.5 in the
+/// mean, noise less.
 #[test]
 fn several_secrets_keep_the_precision() {
     let mean = mean_error_of_eight_secrets(real_literal(9), WORST);
@@ -109,8 +110,8 @@ fn periodic_vectors_are_averaged() {
     averages_copies(real_literal(9), WORST, 2_f64.powi(-27));
 }
 
-/// The keys found by a dry run are those that a refresh uses: with them it runs (above), and without
-/// any one of the rotation keys it does not.
+/// The keys found by a dry run are those that a refresh uses: with them it runs (above), and
+/// without any one of the rotation keys it does not.
 #[test]
 fn no_rotation_key_of_the_dry_run_is_spare() {
     let mut s = setup(real_literal(9), 16);

@@ -11,8 +11,8 @@ pub fn bootstrapper(s: &Setup, slots: usize) -> Bootstrapper<CpuBackend> {
     Bootstrapper::new(&s.context, slots, BootstrapOptions::default()).unwrap()
 }
 
-/// Refreshes values that reach both ends of `[-1, 1]`: level, slots and scale are those promised, and
-/// every slot is within `bound`.
+/// Refreshes values that reach both ends of `[-1, 1]`: level, slots and scale are those promised,
+/// and every slot is within `bound`.
 pub fn restores_levels(s: &mut Setup, slots: usize, bound: f64) {
     let boot = bootstrapper(s, slots);
     let ev = s.evaluator(s.refresh_keys(slots, false));
@@ -51,8 +51,8 @@ pub fn mean_error_of_eight_secrets(literal: ParamsLiteral, bound: f64) -> f64 {
     mean
 }
 
-/// A vector of period 16 in a full ring: its copies are averaged, agree within `agreement`, and are no worse
-/// than one copy, which is within `bound`.
+/// A vector of period 16 in a full ring: its copies are averaged, agree within `agreement`, and are
+/// no worse than one copy, which is within `bound`.
 pub fn averages_copies(literal: ParamsLiteral, bound: f64, agreement: f64) {
     let mut s = setup(literal, 15);
     let slots = s.context.params().max_slots();

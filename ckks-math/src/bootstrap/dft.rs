@@ -1,6 +1,6 @@
 //! The homomorphic DFT of bootstrapping, factored into sparse matrices.
 //!
-//! [Chen, Chillotti, Song 2019; Han, Hhan, Cheon 2019]. The special FFT of encoding is
+//! [Chen-Chillotti-Song 2019; Han-Hhan-Cheon 2019]. The special FFT of encoding is
 //! `z = B_L ... B_2 B_1 R w` with `w_k = m_k + i m_{n+k}`, `n = 2^L`, `R` the bit reversal and `B_l`
 //! the butterflies joining blocks of `2^(l-1)` slots. Homomorphically only the butterflies are run:
 //!

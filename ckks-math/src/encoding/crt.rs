@@ -1,7 +1,7 @@
 //! From residues back to centred integers, by Garner's mixed-radix form of the CRT.
 //!
 //! With `x = v_0 + v_1 q_0 + v_2 q_0 q_1 + ...`, `0 <= v_k < q_k`, the digits follow from
-//! `v_k = (((x - v_0) / q_0 - v_1) / q_1 - ...) mod q_k` [Garner 1959; Knuth, TAOCP 4.3.2]. Digits
+//! `v_k = (((x - v_0) / q_0 - v_1) / q_1 - ...) mod q_k` [Garner 1959; Knuth 1997, 4.3.2]. Digits
 //! compare like decimal ones, so the sign of the centred value is read off without large integers,
 //! and only as many digits enter the conversion to `f64` as the value has.
 

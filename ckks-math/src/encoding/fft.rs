@@ -1,7 +1,7 @@
 //! The special FFT of CKKS: polynomial coefficients to slots and back in O(n log n).
 //!
 //! A polynomial with `2 n` real coefficients `m_0 .. m_{2n-1}` in `Y` is evaluated at
-//! `zeta^(5^j)`, `zeta = exp(i pi / (2 n))`, `j = 0 .. n-1` [Cheon, Kim, Kim, Song 2017]. As
+//! `zeta^(5^j)`, `zeta = exp(i pi / (2 n))`, `j = 0 .. n-1` [Cheon-Kim-Kim-Song 2017]. As
 //! `5^j = 1 mod 4`, `Y^n` is `i` at every one of these points, and with `w_k = m_k + i m_{n+k}`
 //!
 //! ```text
@@ -99,7 +99,7 @@ impl SlotFft {
 
     /// Coefficients to real slots on the conjugate-invariant ring, in place.
     ///
-    /// `values` holds `a_0 .. a_{n-1}` in the basis `1, Y^k + Y^-k` [Kim, Song 2018]; slot `j`
+    /// `values` holds `a_0 .. a_{n-1}` in the basis `1, Y^k + Y^-k` [Kim-Song 2018]; slot `j`
     /// becomes `a_0 + sum_k 2 a_k cos(pi 5^j k / 2n)`. Embedded into the ring of twice the degree:
     /// `Y^-k = -Y^(2n-k)` makes `w_k = a_k - i a_{n-k}`, and the transform of `w` is real.
     ///

@@ -3,8 +3,7 @@
 //! A polynomial is p(x) = sum_k c_k T_k(u), where u = (2x - lo - hi) / (hi - lo) maps the interval
 //! onto [-1, 1]. The basis is the one in which a polynomial of high degree keeps its precision in
 //! fixed-point arithmetic: |T_k| <= 1 on the interval, so every partial result stays bounded by the
-//! sum of the |c_k|. Facts used here: Trefethen, "Approximation Theory and Approximation Practice",
-//! chapters 2 to 8.
+//! sum of the |c_k|. Facts used here: [Trefethen 2013, chapters 2 to 8].
 
 use super::error::ApproximationError;
 use std::f64::consts::PI;
@@ -61,7 +60,7 @@ impl Chebyshev {
     /// Interpolant of `f` of the given degree at the Chebyshev nodes cos(pi (j + 1/2) / n) of the
     /// interval, n = degree + 1.
     ///
-    /// Its error is at most 2 + (2/pi) ln(n) times the minimax error (Trefethen, theorem 15.2), and
+    /// Its error is at most 2 + (2/pi) ln(n) times the minimax error [Trefethen 2013, theorem 15.2], and
     /// the coefficients are accurate to about 1e-15 times max |f|. On an interval symmetric about
     /// zero, a function that is odd or even in floating point gives exact zeros in the coefficients
     /// of the other parity. Errors: bad interval, degree above `MAX_DEGREE`, `f` not finite at a
@@ -268,7 +267,7 @@ pub(super) fn check_degree(degree: usize, limit: usize) -> Result<(), Approximat
     }
 }
 
-/// Sum with a running correction of the rounding errors (Neumaier 1974).
+/// Sum with a running correction of the rounding errors [Neumaier 1974].
 #[derive(Default)]
 struct CompensatedSum {
     sum: f64,

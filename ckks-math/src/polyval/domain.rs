@@ -31,7 +31,7 @@ impl Domain {
     /// The intervals [j - radius, j + radius] for the integers |j| <= k; 0 < radius < 1/2.
     ///
     /// These are the values that reach modular reduction in bootstrapping: an overflow count j plus
-    /// a message small against the modulus (Han and Ki 2020, section 3).
+    /// a message small against the modulus [Han-Ki 2020, section 3].
     pub fn around_integers(k: u32, radius: f64) -> Result<Self, ApproximationError> {
         if !(radius > 0.0 && radius < 0.5) {
             let range = "above 0 and below 1/2, so that the intervals are disjoint";
@@ -113,8 +113,8 @@ impl Domain {
 ///
 /// Discrete Leja points: each next point maximises the product over those chosen before, which is
 /// the node polynomial in Cauchy's remainder. On any compact set they are distributed like the best
-/// interpolation nodes; on intervals around integers this is the node allocation of Han and Ki 2020
-/// (section 3.2: the next node goes where the product is largest), one point at a time.
+/// interpolation nodes; on intervals around integers the nodes are allocated as in
+/// [Han-Ki 2020, section 3.2]: the next node goes where the product is largest, one at a time.
 pub(super) fn leja_points(grid: &[f64], key: impl Fn(f64) -> f64, count: usize) -> Vec<f64> {
     let mut log_product: Vec<f64> = grid.iter().map(|&x| key(x).abs()).collect();
     let mut chosen = Vec::with_capacity(count);

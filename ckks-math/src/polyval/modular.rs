@@ -3,7 +3,7 @@
 //! After ModRaise a coefficient divided by the modulus is x = j + eps, j an integer, |j| <= K,
 //! |eps| <= eps_max. Wanted is eps, by eps ~ sin(2 pi x) / (2 pi). With theta = 2 pi (x - 1/4) /
 //! 2^r, r double-angle steps turn cos(theta) into cos(2^r theta) = cos(2 pi x - pi/2) = sin(2 pi
-//! x), so only the slow cosine is approximated (Han and Ki 2020). The amplitude comes free: from c
+//! x), so only the slow cosine is approximated [Han-Ki 2020]. The amplitude comes free: from c
 //! = s cos(theta), the step c <- 2 c^2 - s^2 gives s^2 cos(2 theta), so with s_0 = A^(1 / 2^r) and
 //! the subtrahends s_i^2 the result is A sin(2 pi x), A = 1 / (2 pi).
 //!
@@ -40,7 +40,7 @@ pub enum CosineFit {
     EvenNearIntegers,
     /// The same fit with all coefficients, on the interval [-K - eps, K + eps].
     ///
-    /// The least degree (Han and Ki 2020; Lee et al. 2021), but about a third more products.
+    /// The least degree [Han-Ki 2020; Lee-Lee-Lee-Kim-No 2021], but about a third more products.
     NearIntegers,
 }
 

@@ -6,8 +6,8 @@
 //! assumption) and s ternary of weight h, each coefficient of (m + q I) / q is a sum S of h + 1
 //! independent uniform variables on [-1/2, 1/2], an Irwin-Hall variable. |I| > K implies |S| > K,
 //! because |m| < q/2 and I is an integer; hence P(|S| > K) bounds the failure probability of one
-//! coefficient, and a union bound gives that of a ciphertext (Bossuat, Troncoso-Pastoriza and
-//! Hubaux 2022, section 3; they use the same event).
+//! coefficient, and a union bound gives that of a ciphertext, as for the same event in
+//! [Bossuat-Troncoso-Hubaux 2022, section 3].
 //!
 //! Check: h = 32, K = 16. S has 33 terms and exceeds 16 only in the corner of the cube where the
 //! distances to 1/2 sum to less than 1/2, of volume (1/2)^33 / 33!; twice that, times 2^16
@@ -55,7 +55,7 @@ pub fn least_range(h: usize, coefficients: u64, log2_probability: f64) -> usize 
 /// log2 P(S > k), S the sum of n uniform variables on [-1/2, 1/2], 0 <= k < n/2.
 ///
 /// With variables on [0, 1], P = F_n(x) at x = n/2 - k. The density obeys the B-spline recurrence
-/// f_n(x) = (x f_{n-1}(x) + (n - x) f_{n-1}(x - 1)) / (n - 1) (de Boor 1972), and
+/// f_n(x) = (x f_{n-1}(x) + (n - x) f_{n-1}(x - 1)) / (n - 1) [De Boor 1972], and
 /// F_n(x) = sum_j f_{n+1}(x - j) because f_{n+1}(x) = F_n(x) - F_n(x - 1). All terms are
 /// non-negative, so nothing cancels, unlike in the alternating closed form; logarithms keep
 /// probabilities below the smallest f64.

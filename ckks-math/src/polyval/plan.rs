@@ -3,9 +3,8 @@
 //! The plan is data. First come the [`Power`] steps, each one product
 //! T_{a+b} = 2 T_a T_b - T_{|a-b|}; then a tree of divisions p = q T_G + r in the Chebyshev basis
 //! ([`Node::Split`], one product each) down to [`Node::Leaf`]s, which are scalar combinations of
-//! powers already computed (Paterson and Stockmeyer 1973; Chen, Chillotti and Song 2019 for the
-//! Chebyshev basis; Bossuat, Mouchet, Troncoso-Pastoriza and Hubaux 2021, algorithms 1 and 2, for
-//! depth and scales).
+//! powers already computed [Paterson-Stockmeyer 1973; Chen-Chillotti-Song 2019, for the Chebyshev
+//! basis; Bossuat-Mouchet-Troncoso-Hubaux 2021, algorithms 1 and 2, for depth and scales].
 //!
 //! # Levels
 //!

@@ -4,9 +4,9 @@
 //! max w |f - p| is the one whose weighted error takes its greatest value with alternating signs at
 //! n + 2 points (Chebyshev; Achieser for unions of intervals). The exchange solves for p and the
 //! levelled error E on n + 2 reference points, moves the references to the local extrema of the
-//! error, and repeats (Remez 1934; Pachon and Trefethen 2009 for practice; Lee, Lee, Lee, Kim, Kim
-//! and No 2021 for unions of intervals around integers). By de la Vallee Poussin |E| bounds the
-//! minimax error from below at each step, so the result carries its own certificate.
+//! error, and repeats [Remez 1934; Pachon-Trefethen 2009, for practice; Lee-Lee-Lee-Kim-No
+//! 2021, for unions of intervals around integers]. By de la Vallee Poussin |E| bounds the minimax
+//! error from below at each step, so the result carries its own certificate.
 //!
 //! In f64 the exchange ends where the error curve drowns in rounding, about 1e-15 times max |f|.
 //! The best polynomial met on the way is returned, or the interpolant where that is better.
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn absolute_value_follows_bernstein() {
-        // n E_n(|x|) tends to 0.28017 (Varga and Carpenter 1985).
+        // n E_n(|x|) tends to 0.28017 [Varga-Carpenter 1985].
         let fit = check(f64::abs, (-1.0, 1.0), 126, Absolute, 0.28017 / 126.0);
         assert_eq!(fit.polynomial.parity(), Parity::Even);
     }

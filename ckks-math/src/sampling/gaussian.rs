@@ -7,8 +7,7 @@ use super::SamplingError;
 use super::chacha::{for_each_word, sampler_stream};
 use super::seed::Seed;
 
-/// Standard deviation of ring-LWE errors, 3.2 [Homomorphic Encryption Standard 2018; Bossuat et al.,
-/// Security Guidelines 2024].
+/// Standard deviation of ring-LWE errors, 3.2 [Albrecht et al. 2018; Bossuat et al. 2024].
 pub const SIGMA: f64 = 3.2;
 
 /// The tail is cut at this many standard deviations; beyond lies a mass of `2^-28.9`.

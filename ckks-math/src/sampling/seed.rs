@@ -15,7 +15,7 @@ const DERIVATION: u64 = 1 << 63;
 ///
 /// `F(k, s)` is the first 32 bytes of the ChaCha20 key stream with key `k`, 64-bit stream identifier
 /// (nonce) `s` and block counter 0. [`Seed::derive`] is the cascade of `F`
-/// [Bellare, Canetti, Krawczyk 1996] over the 64-bit words
+/// [Bellare-Canetti-Krawczyk 1996] over the 64-bit words
 ///
 /// ```text
 /// 2^63 + byte length of the label,  label in 8-byte little-endian words (zero padded),  index

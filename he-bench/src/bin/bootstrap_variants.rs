@@ -1,5 +1,5 @@
-//! Prints what each way to bootstrap costs, by a dry run: levels of CoeffsToSlots and SlotsToCoeffs,
-//! and rotation keys against time.
+//! Prints what each way to bootstrap costs, by a dry run: levels of CoeffsToSlots and
+//! SlotsToCoeffs, and rotation keys against time.
 
 use ckks_math::backend::Device as _;
 use ckks_math::backend::dry_run::{DryRun, Kernel};

@@ -20,8 +20,8 @@ fn moduli(limits: Limits) -> ckks_math::Result<Vec<u64>> {
     ntt_primes(BITS / count, 2 << LOG_COLUMNS, count as usize)
 }
 
-/// `SIZE x SIZE` times `SIZE x 2^LOG_COLUMNS`: modulo [`BITS`] bits by the backend, and in doubles by
-/// `ndarray`, which takes one thread. The parameter set does not matter.
+/// `SIZE x SIZE` times `SIZE x 2^LOG_COLUMNS`: modulo [`BITS`] bits by the backend, and in doubles
+/// by `ndarray`, which takes one thread. The parameter set does not matter.
 pub(super) fn run<B: Backend>(
     backend: &B,
     params: &Params,
@@ -71,7 +71,8 @@ fn residues(count: usize, bound: u64) -> Vec<u64> {
 mod tests {
     use super::*;
 
-    /// One prime where the backend admits it, two where it admits 31 bits: a modulus of the same length.
+    /// One prime where the backend admits it, two where it admits 31 bits: a modulus of the same
+    /// length.
     #[test]
     fn the_modulus_has_fifty_bits_on_every_backend() {
         for (max_modulus_bits, count) in [(61, 1), (31, 2)] {

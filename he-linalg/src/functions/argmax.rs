@@ -5,7 +5,8 @@
 //! each entry with the maximum marks where it is:
 //!
 //! ```text
-//! m <- x;   for each bit of the axis:  m <- max(m, rot_{2^bit}(m));   one-hot = step(x - m + gap / 2)
+//! m <- x;   for each bit of the axis:  m <- max(m, rot_{2^bit}(m))
+//! one-hot = step(x - m + gap / 2)
 //! ```
 //!
 //! Depth is `log2(n)` comparisons and products and one more comparison, which needs refreshing on

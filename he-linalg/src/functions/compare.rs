@@ -1,8 +1,7 @@
 //! Sign and comparison by composite minimax polynomials.
 //!
 //! The sign is the composition of odd polynomials, each the minimax polynomial of the sign on what
-//! the one before left of the gap around zero [Lee, Lee, Kim, Park, No 2021, "Minimax approximation
-//! of sign function by composite polynomial for homomorphic comparison"]:
+//! the one before left of the gap around zero [Lee-Lee-No-Kim 2021]:
 //!
 //! ```text
 //! [a, 1] --p_1--> [1 - e_1, 1 + e_1] --/ (1 + e_1)--> [a_2, 1] --p_2--> ...

@@ -1,7 +1,7 @@
 //! The keys that scores are taken relative to, fitted to the largest scores of rows.
 //!
 //! For each head the largest score of a row is approximated by `q a + b`, `q` the query before
-//! rotation: by weighted least squares whose weights grow where the error is large (Lawson 1961),
+//! rotation: by weighted least squares whose weights grow where the error is large [Lawson 1961],
 //! since it is the range of what remains that the softmax has to cover.
 
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl Policy for Maxima {
                 for (h, of_head) in x.outer_iter().enumerate() {
                     let samples = self.rows.entry((site.layer, h)).or_default();
                     for (t, row) in of_head.outer_iter().enumerate() {
-                        // Reservoir sampling (Vitter 1985, algorithm R).
+                        // Reservoir sampling [Vitter 1985, algorithm R].
                         samples.seen += 1;
                         let place = match samples.kept.len() {
                             kept if kept < self.capacity => kept,

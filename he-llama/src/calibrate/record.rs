@@ -41,7 +41,7 @@ impl Rows {
         }
     }
 
-    /// Reservoir sampling (Vitter 1985, algorithm R).
+    /// Reservoir sampling [Vitter 1985, algorithm R].
     fn offer(&mut self, head: usize, scores: impl Iterator<Item = f64>) {
         self.seen += 1;
         let row = || Row {

@@ -1,5 +1,4 @@
-//! Attention with the softmax of Cho, Hanrot, Kim, Park, Stehle ("Fast and accurate homomorphic
-//! softmax evaluation", CCS 2024): normalise and square.
+//! Attention with the softmax of [Cho et al. 2024]: normalise and square.
 
 use serde::{Deserialize, Serialize};
 

@@ -12,9 +12,9 @@ const GRID: usize = 2048;
 /// A polynomial of `degree` for `kind` on `[lo, hi]`.
 ///
 /// The reciprocal gets the minimax polynomial of relative error, in closed form:
-/// `p(x) = (1 - T_n(t(x)) / T_n(t(0))) / x`, `n = degree + 1` (Flanders, Shortley 1950). The others
+/// `p(x) = (1 - T_n(t(x)) / T_n(t(0))) / x`, `n = degree + 1` [Flanders-Shortley 1950]. The others
 /// are interpolated at Chebyshev nodes, within a factor `2 + (2/pi) ln(degree)` of minimax
-/// (Trefethen, "Approximation Theory and Approximation Practice", theorem 16.1).
+/// [Trefethen 2013, theorem 16.1].
 ///
 /// Fails when the interval is empty or not finite, or touches a pole.
 pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {

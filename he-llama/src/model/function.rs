@@ -113,8 +113,7 @@ impl Function {
 
 /// Levels that a polynomial of `degree` costs: `ceil(log2(degree + 1))`, coefficients included.
 ///
-/// Source: Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux, "Efficient bootstrapping for approximate
-/// homomorphic encryption", EUROCRYPT 2021, section 3.
+/// Source: [Bossuat-Mouchet-Troncoso-Hubaux 2021, section 3].
 pub fn depth(degree: usize) -> usize {
     (degree + 1).next_power_of_two().trailing_zeros() as usize
 }

@@ -192,7 +192,7 @@ impl Policy for Simulated<'_> {
     }
 }
 
-/// Standard normal by the polar form of Box and Muller 1958.
+/// Standard normal by the polar form of [Box-Muller 1958].
 fn gaussian(rng: &mut ChaCha20Rng) -> f64 {
     let radius = (-2.0 * (1.0 - uniform(rng)).ln()).sqrt();
     radius * (TAU * uniform(rng)).cos()

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::rust_source::{Method, trait_methods};
-use crate::workspace::{RustFile, rust_files};
+use crate::workspace::{SourceFile, rust_files};
 
 /// Checks `ckks-math/src/backend` against `ckks-math/src/conformance`.
 ///
@@ -28,7 +28,7 @@ pub fn run() -> Outcome {
     }
 }
 
-fn faults(methods: &[Method], conformance: &[RustFile]) -> Vec<String> {
+fn faults(methods: &[Method], conformance: &[SourceFile]) -> Vec<String> {
     let mut faults = Vec::new();
     for method in methods {
         let name = format!("{}::{}", method.of, method.name);
@@ -91,8 +91,8 @@ mod tests {
         }
     }
 
-    fn suite() -> Vec<RustFile> {
-        let file = |path: &str, text: &str| RustFile {
+    fn suite() -> Vec<SourceFile> {
+        let file = |path: &str, text: &str| SourceFile {
             path: path.into(),
             text: text.into(),
         };
