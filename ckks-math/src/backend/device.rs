@@ -26,9 +26,9 @@ pub struct MemoryUse {
 /// A device with an in-order queue and a memory pool; clones share both.
 pub trait Device: Clone + Send + Sync + 'static {
     /// Residues `[rows, limbs, N]` on the device; the representation is the backend's own.
-    type Block: Send + Sync;
+    type Block: Send + Sync + 'static;
     /// The constants of one ring on this device.
-    type Tables: Send + Sync;
+    type Tables: Send + Sync + 'static;
 
     /// A short name with the kernels in use, such as `cpu (avx512-ifma, 2 threads)`.
     fn name(&self) -> String;

@@ -31,7 +31,7 @@ impl SwitchKeyData<'_> {
 /// Key switching kernels.
 pub trait SwitchKernels: RingKernels {
     /// A switching key on the device, in the device's own order.
-    type SwitchKey: Send + Sync;
+    type SwitchKey: Send + Sync + 'static;
 
     /// Brings a key to the device.
     fn load_switch_key(&self, t: &Self::Tables, key: &SwitchKeyData<'_>)
