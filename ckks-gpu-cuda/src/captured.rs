@@ -8,7 +8,8 @@ use crate::tables::Tables;
 use ckks_math::backend::{Attempt, Captures, Device, Identity, Shape, SwitchKernels, derived};
 use ckks_math::{Error, Result};
 
-/// Most sequences that one key keeps captured: a product and a switch for each level and number of rows.
+/// Most sequences that one key keeps captured: a product and a switch for each level and number of
+/// rows.
 const LIMIT: usize = 128;
 
 /// What a sequence ends with.
@@ -20,8 +21,8 @@ pub(crate) enum Sequence {
     Switch,
 }
 
-/// The captured sequences of one key, by kind and shape of the input. Each reads the key, the tables of
-/// one ring and memory of one queue.
+/// The captured sequences of one key, by kind and shape of the input. Each reads the key, the
+/// tables of one ring and memory of one queue.
 pub(crate) struct KeyCaptures(Captures<(Sequence, Shape), Captured>);
 
 /// A sequence with the block that it reads, and the one that it writes.
@@ -54,8 +55,9 @@ impl CudaBackend {
         }
     }
 
-    /// A sequence with a key: as [`Captures`] says with [`CudaBackend::with_graphs`], plainly without it, as
-    /// a part of a longer sequence, where memory is short and where other queues are open.
+    /// A sequence with a key: as [`Captures`] says with [`CudaBackend::with_graphs`], plainly
+    /// without it, as a part of a longer sequence, where memory is short and where other queues are
+    /// open.
     pub(crate) fn run_sequence(
         &self,
         t: &Tables,

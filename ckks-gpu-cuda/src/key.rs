@@ -24,11 +24,11 @@ pub enum KeyForm {
     /// Both halves, a word for each residue. The most memory, and no work at a use.
     #[default]
     Whole,
-    /// One half packed at the length of each prime, and the seed. Both halves are made by kernels of
-    /// their own at each use, for the limbs and digits in use only.
+    /// One half packed at the length of each prime, and the seed. Both halves are made by kernels
+    /// of their own at each use, for the limbs and digits in use only.
     Expanded,
-    /// As `Expanded`, but a product with digits of one polynomial makes the residues as it goes, and
-    /// none of them is written. Of more polynomials it would make them for each.
+    /// As `Expanded`, but a product with digits of one polynomial makes the residues as it goes,
+    /// and none of them is written. Of more polynomials it would make them for each.
     Fused,
 }
 

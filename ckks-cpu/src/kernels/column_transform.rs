@@ -6,9 +6,9 @@ use std::ops::Deref;
 
 /// The passes of the transform modulo one prime, over columns and over rows of its words.
 ///
-/// Only vector kernels of long transforms have them: [`Prime::column_transform`] is the one constructor,
-/// so a prime with the reference transform cannot be asked for a pass. Kernels that need no transform are
-/// those of the prime.
+/// Only vector kernels of long transforms have them: [`Prime::column_transform`] is the one
+/// constructor, so a prime with the reference transform cannot be asked for a pass. Kernels that
+/// need no transform are those of the prime.
 #[derive(Clone, Copy)]
 pub struct ColumnTransform<'p> {
     prime: &'p Prime,
@@ -37,8 +37,8 @@ impl<'p> ColumnTransform<'p> {
         self.transform.fold().map(|w| w.value)
     }
 
-    /// Evaluations `x` to coefficients times `factor` in column order: rows of words, in groups of eight
-    /// columns, rows inside. Overwrites `x`.
+    /// Evaluations `x` to coefficients times `factor` in column order: rows of words, in groups of
+    /// eight columns, rows inside. Overwrites `x`.
     pub fn intt_to_columns(&self, x: &mut [u64], factor: u64, out: &mut [u64]) {
         self.vector.intt_to_columns(self.transform, x, factor, out);
     }

@@ -33,8 +33,8 @@ pub enum Target {
     /// The source has it at this position.
     Copy(usize),
     /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`. Where
-    /// [`ColumnTransform::fold`](super::ColumnTransform::fold) has a factor, the same times that follow, for digits and quotient in
-    /// mirrored order.
+    /// [`ColumnTransform::fold`](super::ColumnTransform::fold) has a factor, the same times that
+    /// follow, for digits and quotient in mirrored order.
     Sum(Vec<u64>),
 }
 

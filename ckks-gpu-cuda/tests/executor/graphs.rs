@@ -1,4 +1,5 @@
-//! Captured sequences: the residues of plain runs, for other inputs than those they were captured with.
+//! Captured sequences: the residues of plain runs, for other inputs than those they were captured
+//! with.
 
 use ckks_gpu_cuda::{CudaBackend, KernelSet, Tables};
 use ckks_math::arith::ntt_primes_excluding;
@@ -43,8 +44,8 @@ fn captured_key_switches_keep_the_laws() {
     assert!(backend.replays() > 0);
 }
 
-/// Products and switches of one key with several polynomials: all but the first of each kind are run as
-/// one, with the residues of plain ones.
+/// Products and switches of one key with several polynomials: all but the first of each kind are
+/// run as one, with the residues of plain ones.
 #[test]
 fn key_switches_are_captured_at_their_second_use() {
     let backend = open();
@@ -76,8 +77,9 @@ fn key_switches_are_captured_at_their_second_use() {
     }
 }
 
-/// A key outlives the tables that its first switches were captured with, and tables made again get some
-/// of their memory, with the rest in other places: nothing that was captured with the first ones is run.
+/// A key outlives the tables that its first switches were captured with, and tables made again get
+/// some of their memory, with the rest in other places: nothing that was captured with the first
+/// ones is run.
 #[test]
 fn captures_do_not_outlive_their_tables() {
     let backend = open();
@@ -109,8 +111,8 @@ fn captures_do_not_outlive_their_tables() {
     assert!(captured > 0);
     drop(first);
     for held in 0..8 {
-        // The pool hands out last what was freed first: the constants of the primes lie where the first
-        // tables had them for one of these numbers of blocks in front.
+        // The pool hands out last what was freed first: the constants of the primes lie where the
+        // first tables had them for one of these numbers of blocks in front.
         let small = backend.tables(&ring).unwrap();
         let before: Vec<_> = (0..held)
             .map(|_| uniform(&small, 9, 1, Basis::q(1)))
@@ -139,8 +141,9 @@ fn captures_do_not_outlive_their_tables() {
     assert!(graphs.replays() > captured);
 }
 
-/// Real and complex refreshes of a ring of primes of 29 bits, launch by launch and captured, with other
-/// ciphertexts than those that they were captured with; work in between, with memory of its own, changes nothing.
+/// Real and complex refreshes of a ring of primes of 29 bits, launch by launch and captured, with
+/// other ciphertexts than those that they were captured with; work in between, with memory of its
+/// own, changes nothing.
 #[test]
 fn refreshes_are_captured_once() {
     let backend = open();
@@ -209,8 +212,8 @@ type Refresh = dyn Fn(
     &Ciphertext<CudaBackend>,
 ) -> ckks_math::Result<Ciphertext<CudaBackend>>;
 
-/// Waiting cannot be captured, nor can the loading of keys and the work of one of two queues; the queue
-/// serves on.
+/// Waiting cannot be captured, nor can the loading of keys and the work of one of two queues; the
+/// queue serves on.
 #[test]
 fn what_cannot_be_captured_is_refused() {
     let backend = open().with_graphs();

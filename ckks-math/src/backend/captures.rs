@@ -1,10 +1,10 @@
-//! Which sequences are captured, and when: one state machine for key switches, bootstraps and parts of
-//! models.
+//! Which sequences are captured, and when: one state machine for key switches, bootstraps and parts
+//! of models.
 //!
-//! A sequence runs plainly at its first use, since keys are expanded and constants are made then. Its
-//! second use captures it, and all later ones replay the capture. An entry is found by the sequence and
-//! by the **identity** of everything that it reads: tables, keys, queue. An identity is an allocation, not
-//! an address, so what is made later is never taken for what was dropped.
+//! A sequence runs plainly at its first use, since keys are expanded and constants are made then.
+//! Its second use captures it, and all later ones replay the capture. An entry is found by the
+//! sequence and by the **identity** of everything that it reads: tables, keys, queue. An identity
+//! is an allocation, not an address, so what is made later is never taken for what was dropped.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Something that a captured sequence reads, equal to itself only.
 ///
-/// It holds the allocation, so that no other value gets its address, but not the value: keys and tables
-/// are dropped as if nothing had been captured.
+/// It holds the allocation, so that no other value gets its address, but not the value: keys and
+/// tables are dropped as if nothing had been captured.
 #[derive(Clone)]
 pub struct Identity(Weak<dyn Any + Send + Sync>);
 
@@ -69,8 +69,8 @@ pub enum Attempt<C> {
 
 /// The captured sequences of one owner: `K` names a sequence, `C` is its captured form.
 ///
-/// At most [`Captures::limit`] sequences are remembered. Beyond it, those whose tables or keys were dropped
-/// go first, then the one that was used longest ago; its device memory goes with it.
+/// At most [`Captures::limit`] sequences are remembered. Beyond it, those whose tables or keys were
+/// dropped go first, then the one that was used longest ago; its device memory goes with it.
 pub struct Captures<K, C> {
     limit: usize,
     known: Mutex<Known<K, C>>,
@@ -129,15 +129,18 @@ impl<K: Eq + Hash, C> Captures<K, C> {
         self.len() == 0
     }
 
-    /// Replays the capture of a sequence, if there is one; `None` asks the caller to run it plainly.
+    /// Replays the capture of a sequence, if there is one; `None` asks the caller to run it
+    /// plainly.
     ///
-    /// `reads` are the identities of everything on the device that the sequence reads beside its operands;
-    /// the caller holds the values during the call. `capture` is called at the second use, `replay` from
-    /// then on; `replay` returns `None` where the capture cannot run now. Both run under the lock of the
-    /// owner, since runs of one capture share its memory and must not mix: neither may use this owner.
+    /// `reads` are the identities of everything on the device that the sequence reads beside its
+    /// operands; the caller holds the values during the call. `capture` is called at the second
+    /// use, `replay` from then on; `replay` returns `None` where the capture cannot run now. Both
+    /// run under the lock of the owner, since runs of one capture share its memory and must not
+    /// mix: neither may use this owner.
     ///
     /// # Errors
-    /// Whatever `capture` and `replay` return. After an error of `capture` the next use tries again.
+    /// Whatever `capture` and `replay` return. After an error of `capture` the next use tries
+    /// again.
     pub fn run<R, E>(
         &self,
         sequence: K,

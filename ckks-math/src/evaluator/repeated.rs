@@ -1,5 +1,5 @@
-//! Sequences of operations that are run again and again with other ciphertexts, which a device may submit
-//! as one.
+//! Sequences of operations that are run again and again with other ciphertexts, which a device may
+//! submit as one.
 
 use super::Evaluator;
 use crate::backend::{Attempt, Backend, Captured, Captures, Identity};
@@ -7,12 +7,15 @@ use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use std::hash::Hash;
 
-/// Most sequences that one owner keeps captured: each holds device memory for its operands and results.
+/// Most sequences that one owner keeps captured: each holds device memory for its operands and
+/// results.
 const LIMIT: usize = 512;
 
-/// The captured sequences of one owner, kept beside the constants that they read, such as encoded diagonals.
+/// The captured sequences of one owner, kept beside the constants that they read, such as encoded
+/// diagonals.
 ///
-/// `K` names a sequence of the owner; `T` is what a run returns beside ciphertexts, the same at each run.
+/// `K` names a sequence of the owner; `T` is what a run returns beside ciphertexts, the same at
+/// each run.
 pub struct Repeated<B: Backend, K, T = ()>(Captures<Use<K>, Sequence<B, T>>);
 
 /// What a sequence depends on beside the residues of its operands, the context and the keys.
@@ -61,11 +64,12 @@ impl Attributes {
 impl<B: Backend> Evaluator<B> {
     /// `body(operands)` with the same residues, submitted as one where the device can.
     ///
-    /// The first use runs the body plainly, the second captures it for operands of the same attributes, all
-    /// later ones replay the capture: see [`Captures`]. `sequence` names the body among those of `known`,
-    /// which the body must not use itself. The body must do the same whatever the residues are, with this
-    /// evaluator, and read nothing else on the device that may be dropped before `known`. Nothing is
-    /// captured with keys that are expanded within a budget, since they come and go.
+    /// The first use runs the body plainly, the second captures it for operands of the same
+    /// attributes, all later ones replay the capture: see [`Captures`]. `sequence` names the body
+    /// among those of `known`, which the body must not use itself. The body must do the same
+    /// whatever the residues are, with this evaluator, and read nothing else on the device that may
+    /// be dropped before `known`. Nothing is captured with keys that are expanded within a budget,
+    /// since they come and go.
     ///
     /// # Errors
     /// Whatever `body` returns, and failures of the device.
@@ -93,8 +97,8 @@ impl<B: Backend> Evaluator<B> {
         }
     }
 
-    /// Captures a body whose keys and constants are there. Where the body itself fails, the plain run
-    /// behind this attempt returns its error, and the next use tries again.
+    /// Captures a body whose keys and constants are there. Where the body itself fails, the plain
+    /// run behind this attempt returns its error, and the next use tries again.
     fn capture<T, E>(
         &self,
         operands: &[Ciphertext<B>],
