@@ -13,7 +13,9 @@ const LIMITS: Limits = Limits {
 /// The cells of the rows below the header that starts with `first`, trimmed, without backquotes.
 fn table(first: &str) -> Vec<Vec<String>> {
     let header = format!("| {first} |");
-    let mut rows = DOCUMENT.lines().skip_while(|line| !line.starts_with(&header));
+    let mut rows = DOCUMENT
+        .lines()
+        .skip_while(|line| !line.starts_with(&header));
     assert!(rows.next().is_some(), "no table of {first}");
     rows.skip(1)
         .take_while(|line| line.starts_with('|'))
@@ -27,7 +29,9 @@ fn table(first: &str) -> Vec<Vec<String>> {
 /// A number with or without `2^` before it.
 fn number(cell: &str) -> f64 {
     let digits = cell.trim_start_matches("2^");
-    digits.parse().unwrap_or_else(|_| panic!("no number: {cell}"))
+    digits
+        .parse()
+        .unwrap_or_else(|_| panic!("no number: {cell}"))
 }
 
 /// Every preset has one row: degree and ring, `log2 QP`, the secrets, `K`, and the probability of failure
@@ -38,8 +42,20 @@ fn every_preset_is_described_as_it_is() {
     let names: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
     assert_eq!(names, preset_names());
     for row in &rows {
-        let [name, degree, log_qp, secret, ephemeral, range, failure, worst] =
-            row.as_slice().try_into().map(|row: &[String; 8]| row.each_ref()).expect("8 cells");
+        let [
+            name,
+            degree,
+            log_qp,
+            secret,
+            ephemeral,
+            range,
+            failure,
+            worst,
+        ] = row
+            .as_slice()
+            .try_into()
+            .map(|row: &[String; 8]| row.each_ref())
+            .expect("8 cells");
         let literal = preset(name).expect("a preset");
         let params = literal.clone().check(LIMITS).expect("secure");
         let (degree, ring) = degree.split_once(", ").unwrap_or((degree, "standard"));
@@ -53,17 +69,33 @@ fn every_preset_is_described_as_it_is() {
         };
         assert_eq!(secret, &wanted, "{name}");
         let Some(bootstrap) = &literal.bootstrap else {
-            assert!([ephemeral, range, failure, worst].iter().all(|cell| *cell == "-"));
+            assert!(
+                [ephemeral, range, failure, worst]
+                    .iter()
+                    .all(|cell| *cell == "-")
+            );
             continue;
         };
-        assert_eq!(number(ephemeral) as usize, bootstrap.ephemeral_weight, "{name}");
+        assert_eq!(
+            number(ephemeral) as usize,
+            bootstrap.ephemeral_weight,
+            "{name}"
+        );
         assert_eq!(number(range) as usize, bootstrap.overflow_bound, "{name}");
         let at = |slots| failure_log2(&params, slots).expect("it bootstraps");
         let log_slots = params.max_slots().trailing_zeros();
-        let most = (2..=log_slots).map(|log| at(1 << log)).fold(f64::MIN, f64::max);
+        let most = (2..=log_slots)
+            .map(|log| at(1 << log))
+            .fold(f64::MIN, f64::max);
         let all = at(params.max_slots());
-        assert!((number(failure) - all).abs() <= 0.051, "{name}: {failure} {all}");
-        assert!((number(worst) - most).abs() <= 0.051, "{name}: {worst} {most}");
+        assert!(
+            (number(failure) - all).abs() <= 0.051,
+            "{name}: {failure} {all}"
+        );
+        assert!(
+            (number(worst) - most).abs() <= 0.051,
+            "{name}: {worst} {most}"
+        );
         assert!(most <= -128.0, "{name} fails with 2^{most:.1}");
     }
 }

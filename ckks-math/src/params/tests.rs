@@ -191,18 +191,25 @@ fn light_secrets_are_judged_with_meet_lwe_and_rotations() {
                 matches!(error, Error::Insecure { bound, .. } if bound == limit),
                 "{text}"
             );
-            assert!(text.contains("Meet-LWE") && text.contains("rotations"), "{text}");
+            assert!(
+                text.contains("Meet-LWE") && text.contains("rotations"),
+                "{text}"
+            );
         }
         // Up to the limit, weight 192 is admitted still.
         let mut literal = preset(name).expect("a preset");
         literal.secret = SecretDistribution::SparseTernary { weight: 192 };
         literal.bootstrap = None;
         let special = literal.special_primes as u32 * literal.special_bits;
-        literal.level_bits = vec![literal.log_scale; 1 + ((limit - special) / literal.log_scale) as usize];
+        literal.level_bits =
+            vec![literal.log_scale; 1 + ((limit - special) / literal.log_scale) as usize];
         let error = literal.clone().check(LIMITS).expect_err("a level too many");
         assert!(matches!(error, Error::Insecure { .. }), "{error}");
         literal.level_bits.pop();
-        assert_eq!(literal.check(LIMITS).map(|p| p.security_bits()).ok(), Some(Some(128)));
+        assert_eq!(
+            literal.check(LIMITS).map(|p| p.security_bits()).ok(),
+            Some(Some(128))
+        );
     }
 }
 
