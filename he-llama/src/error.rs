@@ -26,7 +26,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A JSON file does not have the expected form.
-    #[error("{path} is not a valid {what}: {source}")]
+    #[error("{path} is not a valid {what}: {}", source.to_string().escape_debug())]
     Json {
         /// The file.
         path: PathBuf,
@@ -248,7 +248,10 @@ pub enum Error {
         fault: MessageFault,
     },
     /// A message or file of another session.
-    #[error("the {what} has {field} {found}, but {expected} is expected: {way_out}")]
+    #[error(
+        "the {what} has {field} {}, but {} is expected: {way_out}",
+        found.escape_debug(), expected.escape_debug()
+    )]
     Session {
         /// What was read.
         what: &'static str,
@@ -264,6 +267,21 @@ pub enum Error {
     /// Whoever started the work asked for its end.
     #[error("stopped on request: nothing of it was kept")]
     Cancelled,
+    /// Keys that do not suffice for what the server computes.
+    #[error(
+        "the server key file lacks {missing} of the {needed} keys that this server's plan needs, the \
+         {key} up to level {level} among them: make keys again, with the client package of this server"
+    )]
+    MissingKeys {
+        /// Number of keys that are not there.
+        missing: usize,
+        /// Number of keys needed.
+        needed: usize,
+        /// The first that is missing.
+        key: String,
+        /// Highest level that it must serve.
+        level: usize,
+    },
     /// A thread or pipe of this program failed.
     #[error("{what} failed: {reason}")]
     System {
@@ -327,12 +345,15 @@ pub enum MessageFault {
         found: String,
     },
     /// A version that this build does not know.
-    #[error("version {found}, but this build knows 1 to {newest}: update it")]
+    #[error(
+        "version {found} of the protocol, but this program speaks {expected}: use the same version \
+         of the program on both sides"
+    )]
     Version {
         /// The version found.
         found: u16,
-        /// The newest version that can be read.
-        newest: u16,
+        /// The one that this program reads and writes.
+        expected: u16,
     },
     /// A header that is too long.
     #[error("a header of {found} bytes exceeds the limit of {limit}")]
@@ -350,8 +371,19 @@ pub enum MessageFault {
         /// The checksum that came with it.
         stored: u32,
     },
+    /// Objects that were exchanged, left out, or taken from another message.
+    #[error(
+        "the digest of the whole message is {computed}, {stored} was stored: its parts are damaged, \
+         missing or in another order; transfer it again"
+    )]
+    Digest {
+        /// The digest of what arrived.
+        computed: String,
+        /// The digest that came with it.
+        stored: String,
+    },
     /// The header does not parse.
-    #[error("the header cannot be understood: {reason}")]
+    #[error("the header cannot be understood: {}", reason.escape_debug())]
     Header {
         /// Where and why the parser stopped.
         reason: String,

@@ -1,5 +1,6 @@
 //! Llama inference on encrypted prompts.
 //!
+//! * [`digest`]: names of contents.
 //! * [`config`], [`checkpoint`], [`tokenizer`], [`source`], [`embedded`]: a model from Hugging Face
 //!   files, or the one built in.
 //! * [`matrix`], [`mapping`], [`digest`]: weights that stay in their files, and names of contents.

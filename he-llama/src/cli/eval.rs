@@ -7,7 +7,7 @@ use crate::cli::args::EvalArgs;
 use crate::cli::generate::{at, describe, stages_bar};
 use crate::cli::keygen::follow;
 use crate::cli::output;
-use crate::error::{Error, MessageFault, Result};
+use crate::error::{Error, Result};
 use crate::protocol::envelope::Kind;
 use crate::protocol::key_file::{header_of, read_message, replace};
 
@@ -28,14 +28,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let checked = state
             .expect(Kind::State, &keys.session, &keys.key)
             .and_then(|()| {
-                if state.position == request.position {
-                    return Ok(());
-                }
-                Err(Kind::State.fault(MessageFault::Field {
-                    field: "position",
-                    found: state.position.to_string(),
-                    admitted: format!("{}, that of the request", request.position),
-                }))
+                let wanted = request.conversation(Kind::Request)?;
+                wanted.expect(&state.conversation(Kind::State)?, Kind::State.name())
             });
         checked.map_err(|e| e.in_file(&args.state))?;
     }
@@ -52,7 +46,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let demand = follow(&setup, &bar)?;
     let file = File::open(&args.server_key).map_err(Error::read(&args.server_key))?;
     let mut input = BufReader::with_capacity(BUFFER, file);
-    let made = engine.server(&setup, &mut input, &demand.keys, &mut |done, total| {
+    let host = engine.host(&setup, demand.keys.clone())?;
+    let made = host.session(&mut input, &mut |done, total| {
         at(&bar, done, total, format!("keys: {done} of {total}"));
         Ok(())
     });

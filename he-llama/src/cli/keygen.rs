@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
@@ -15,7 +16,7 @@ use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::protocol::client::fresh_seed;
 use crate::protocol::key_file::{check_absent, write_secret};
-use crate::protocol::{ClientSide, Demand, Setup, demand, session};
+use crate::protocol::{ClientSide, ClientSpec, Demand, Setup, demand, session};
 
 pub fn run(args: &KeygenArgs) -> Result<()> {
     let engine = backends::open(&args.run.backend, args.run.threads)?;
@@ -56,7 +57,8 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
         &setup.params,
         &secret,
     )?;
-    let client = engine.client(&setup, secret)?;
+    let spec = Arc::new(ClientSpec::of(&setup)?);
+    let client = engine.client(&spec, secret)?;
     let written = write_keys(client.as_ref(), &setup, &demand, &args.server_key, &bar);
     bar.finish_and_clear();
     if written.is_err() {

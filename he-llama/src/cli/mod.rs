@@ -10,6 +10,7 @@ mod outline;
 mod output;
 mod owner;
 mod simulate;
+pub mod text;
 
 pub use args::{Cli, Command};
 

@@ -131,32 +131,12 @@ impl Llama {
     ///
     /// Fails on no id and on ids outside the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
-        if ids.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        let vocabulary = self.config.vocabulary;
-        if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
-            return Err(Error::TokenId { id, vocabulary });
-        }
-        let mut hidden = Array3::zeros((1, ids.len(), self.config.hidden));
-        let mut row = vec![0.0; self.config.hidden];
-        for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
-            self.embedding.row(id as usize, &mut row);
-            let numbers = token.iter_mut().zip(&row);
-            numbers.for_each(|(x, v)| *x = f64::from(*v));
-        }
-        let mut normed = hidden.clone();
-        for mut row in normed.lanes_mut(Axis(2)) {
-            let mean = row.iter().map(|x| x * x).sum::<f64>() / self.config.hidden as f64;
-            row /= (mean + self.config.norm_epsilon).sqrt();
-        }
-        Ok(Embedded { hidden, normed })
+        embed(&self.embedding, self.config.norm_epsilon, ids)
     }
 
     /// The client's last step: logits from the decrypted output.
     pub fn logits(&self, raw: &[f64], mean_square: f64) -> Vec<f64> {
-        let factor = 1.0 / (mean_square + self.config.norm_epsilon).sqrt();
-        raw.iter().map(|z| z * factor).collect()
+        logits(self.config.norm_epsilon, raw, mean_square)
     }
 
     /// The server's part: all layers on the tokens at `positions`, and the head on the last.
@@ -188,4 +168,38 @@ impl Llama {
         let mean_square = m.mean_square(&x, Site::new(end, Role::FinalMeanSquare))?;
         Ok(Output { raw, mean_square })
     }
+}
+
+/// Embeddings of `ids`, plain and normalised, from the table `[vocabulary, hidden]`.
+///
+/// # Errors
+///
+/// Fails on no id and on ids outside the vocabulary.
+pub fn embed(embedding: &Matrix, norm_epsilon: f64, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
+    if ids.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    let [vocabulary, channels] = [embedding.nrows(), embedding.ncols()];
+    if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+        return Err(Error::TokenId { id, vocabulary });
+    }
+    let mut hidden = Array3::zeros((1, ids.len(), channels));
+    let mut row = vec![0.0; channels];
+    for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
+        embedding.row(id as usize, &mut row);
+        let numbers = token.iter_mut().zip(&row);
+        numbers.for_each(|(x, v)| *x = f64::from(*v));
+    }
+    let mut normed = hidden.clone();
+    for mut row in normed.lanes_mut(Axis(2)) {
+        let mean = row.iter().map(|x| x * x).sum::<f64>() / channels as f64;
+        row /= (mean + norm_epsilon).sqrt();
+    }
+    Ok(Embedded { hidden, normed })
+}
+
+/// Logits from those before the last norm's factor, and the mean square that it is made of.
+pub fn logits(norm_epsilon: f64, raw: &[f64], mean_square: f64) -> Vec<f64> {
+    let factor = 1.0 / (mean_square + norm_epsilon).sqrt();
+    raw.iter().map(|z| z * factor).collect()
 }

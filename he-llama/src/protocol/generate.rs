@@ -17,10 +17,11 @@ use crate::encrypted::Event;
 use crate::error::{Error, MessageFault, Result};
 use crate::metrics::Agreement;
 use crate::model::{Circuit, Exact, Role, Site, Twin};
-use crate::protocol::client::fresh_seed;
+use crate::protocol::client::{fresh_conversation, fresh_seed};
 use crate::protocol::demand::{Demand, demand};
 use crate::protocol::engine::{ClientSide, Engine, ServerSide};
 use crate::protocol::session::Setup;
+use crate::protocol::spec::ClientSpec;
 use crate::sampling::Sampler;
 use crate::source::Source;
 
@@ -179,13 +180,15 @@ pub fn generate(
     let (mut chosen, mut reference_ids, mut agreements) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bootstraps, mut key_switches) = (0, 0);
     let (mut next, mut position) = (ids.to_vec(), 0);
+    let mut conversation = fresh_conversation();
     for (pass, work) in demand.passes.iter().enumerate() {
         let clock = Instant::now();
-        let request = client.request(&next, position)?;
+        let request = client.request(&next, position, &conversation)?;
+        conversation = request.after;
         let encrypted = clock.elapsed().as_secs_f64();
         let mut watch = Watch::new(source.llama.config.layers);
         let mut done = 0;
-        let response = server.respond(&request, &mut |event| {
+        let response = server.respond(&request.bytes, &mut |event| {
             done += 1;
             if let Event::Refresh(_, count) = event {
                 bootstraps += count;
@@ -201,14 +204,14 @@ pub fn generate(
         })?;
         watch.add_to(&mut seconds.stages);
         let evaluated = clock.elapsed().as_secs_f64();
-        let reply = client.open(&response)?;
+        let reply = client.open(&response, &conversation)?;
         let id = choose.choose(&reply.logits)?;
         let finished = clock.elapsed().as_secs_f64();
         if pass == 0 {
             seconds.encrypt = encrypted;
             seconds.prefill = evaluated - encrypted;
             seconds.decrypt = finished - evaluated;
-            (bytes.request, bytes.response) = (request.len() as u64, response.len() as u64);
+            (bytes.request, bytes.response) = (request.bytes.len() as u64, response.len() as u64);
         } else {
             seconds.per_token.push(finished);
         }
@@ -285,7 +288,9 @@ fn connect(
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<(Box<dyn ClientSide>, Box<dyn ServerSide>)> {
     let secret = SecretKey::from_seed(&setup.params, fresh_seed())?;
-    let client = engines.client.client(setup, secret)?;
+    let spec = Arc::new(ClientSpec::of(setup)?);
+    let client = engines.client.client(&spec, secret)?;
+    let host = engines.server.host(setup, demand.keys.clone())?;
     let pipe = std::io::pipe();
     let (mut input, mut output) = pipe.map_err(|e| Error::System {
         what: "a pipe",
@@ -294,11 +299,9 @@ fn connect(
     let (server, written) = std::thread::scope(|scope| {
         let client = &client;
         let writer = scope.spawn(move || client.write_keys(&demand.keys, &mut output));
-        let server = engines
-            .server
-            .server(setup, &mut input, &demand.keys, &mut |done, total| {
-                progress(Progress::Keys(done, total))
-            });
+        let server = host.session(&mut input, &mut |done, total| {
+            progress(Progress::Keys(done, total))
+        });
         // A writer that nobody reads any more stops.
         drop(input);
         (server, writer.join())

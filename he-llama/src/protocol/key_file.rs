@@ -10,7 +10,7 @@ use ckks_math::wire::{read_secret_key, write_secret_key};
 
 use crate::error::{Error, Result};
 use crate::protocol::client::key_name;
-use crate::protocol::envelope::{self, Header, Kind};
+use crate::protocol::envelope::{Header, Kind, Reader, Writer};
 use crate::protocol::session::Session;
 
 /// Fails when `path` exists and must not be replaced.
@@ -49,12 +49,14 @@ pub fn write_secret(
     let header = Header {
         session: session.clone(),
         key: key_name(secret),
+        conversation: None,
         position: 0,
         units: Vec::new(),
     };
     let mut file = create_private(path, force)?;
-    envelope::write(Kind::SecretKey, &header, &mut file)?;
-    Ok(write_secret_key(secret, params, &mut file)?)
+    let mut message = Writer::begin(Kind::SecretKey, &header, &mut file)?;
+    write_secret_key(secret, params, &mut message)?;
+    message.finish().map(drop)
 }
 
 /// An open secret key file of which the header was read.
@@ -62,17 +64,18 @@ pub struct SecretFile {
     /// The session that it was made for.
     pub session: Session,
     key: String,
-    rest: File,
+    rest: Reader<File>,
 }
 
 impl SecretFile {
     /// Opens a file that [`write_secret`] wrote.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut rest = File::open(path).map_err(Error::read(path))?;
-        let header = envelope::read(Kind::SecretKey, &mut rest).map_err(|e| e.in_file(path))?;
+        let file = File::open(path).map_err(Error::read(path))?;
+        let rest = Reader::begin(Kind::SecretKey, file).map_err(|e| e.in_file(path))?;
+        let header = rest.header();
         Ok(Self {
-            session: header.session,
-            key: header.key,
+            session: header.session.clone(),
+            key: header.key.clone(),
             rest,
         })
     }
@@ -85,6 +88,7 @@ impl SecretFile {
     /// Reads the key itself.
     pub fn secret(mut self, params: &Params) -> Result<SecretKey> {
         let secret = read_secret_key(params, &mut self.rest)?;
+        self.rest.finish()?;
         let found = key_name(&secret);
         if found == self.key {
             return Ok(secret);
@@ -101,8 +105,9 @@ impl SecretFile {
 
 /// The header of the message in a file, of which nothing else is read.
 pub fn header_of(kind: Kind, path: &Path) -> Result<Header> {
-    let mut file = File::open(path).map_err(Error::read(path))?;
-    envelope::read(kind, &mut file).map_err(|e| e.in_file(path))
+    let file = File::open(path).map_err(Error::read(path))?;
+    let message = Reader::begin(kind, file).map_err(|e| e.in_file(path))?;
+    Ok(message.header().clone())
 }
 
 /// A whole message of at most `limit` bytes.

@@ -10,9 +10,13 @@ use ckks_math::{Context, Error as SchemeError};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibration, fingerprint};
+use crate::digest::Digest;
 use crate::encrypted::{Budget, Packing, PassPlan, Plan, Refresh, Shape, Units};
-use crate::error::{Error, Result};
+use crate::error::{Error, MessageFault, Result};
 use crate::model::{Llama, Role, Site};
+use crate::protocol::agreement::Agreement;
+use crate::protocol::envelope::Kind;
+use crate::protocol::length::Length;
 
 /// The preset used when none is named.
 pub const DEFAULT_PRESET: &str = "n16-boot";
@@ -28,6 +32,8 @@ pub struct Session {
     pub model: String,
     /// Fingerprint of the calibration.
     pub calibration: String,
+    /// Names all that both sides must agree on, see [`Agreement`].
+    pub agreement: Digest,
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Most tokens generated behind it.
@@ -62,7 +68,42 @@ impl Session {
         }
     }
 
+    /// The pass of a message that takes tokens from `position` on.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the session has none.
+    pub(super) fn pass_of(&self, kind: Kind, position: usize) -> Result<usize> {
+        self.pass_at(position).ok_or_else(|| {
+            let (first, last) = (self.prompt, self.positions());
+            kind.fault(MessageFault::Field {
+                field: "position",
+                found: position.to_string(),
+                admitted: format!("0, and from {first} to below {last}: make keys for more tokens"),
+            })
+        })
+    }
+
+    /// Fails for values that no program writes, so that the others can be used and shown.
+    pub(super) fn check(&self, kind: Kind) -> Result<()> {
+        check_name(kind, "preset", &self.preset)?;
+        check_name(kind, "model", &self.model)?;
+        check_name(kind, "calibration", &self.calibration)?;
+        let length = Length::new(self.prompt, self.tokens);
+        length.map(drop).map_err(|_| {
+            kind.fault(MessageFault::Field {
+                field: "prompt and tokens",
+                found: format!("{} and {}", self.prompt, self.tokens),
+                admitted: format!("1 each to {} together", Length::LIMIT),
+            })
+        })
+    }
+
     /// Fails unless `other`, read from `what`, names the same session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`] with the first field that differs and both its values.
     pub fn expect(&self, other: &Self, what: &'static str) -> Result<()> {
         let differs = |field, found: &dyn ToString, expected: &dyn ToString, way_out| {
             Err(Error::Session {
@@ -100,8 +141,30 @@ impl Session {
         if other.tokens != self.tokens {
             return differs("number of tokens", &other.tokens, &self.tokens, keys);
         }
+        // All that has a name of its own agrees: what is left is the program or its plan.
+        if other.agreement != self.agreement {
+            let way_out = "use the same version of this program on both sides, export the client \
+                           package again, and make keys with it";
+            return differs("plan", &other.agreement, &self.agreement, way_out);
+        }
         Ok(())
     }
+}
+
+/// Fails for a name that is empty, long, or of other characters than letters, digits, `-`, `_`, `.`
+/// and `:`: whatever is left may be shown on a terminal.
+pub(super) fn check_name(kind: Kind, field: &'static str, name: &str) -> Result<()> {
+    const LONGEST: usize = 128;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    if !name.is_empty() && name.len() <= LONGEST && name.chars().all(plain) {
+        return Ok(());
+    }
+    let start: String = name.chars().take(LONGEST).collect();
+    Err(kind.fault(MessageFault::Field {
+        field,
+        found: format!("{start:?}"),
+        admitted: format!("1 to {LONGEST} letters, digits and any of - _ . :"),
+    }))
 }
 
 /// A session with all that follows from it: the same on both sides, none of it secret.
@@ -129,6 +192,8 @@ impl Setup {
     /// Works out parameters and plan for a prompt of `prompt` tokens and `tokens` behind it, by
     /// the times of a device's kernels: both sides must take the same.
     ///
+    /// # Errors
+    ///
     /// Fails for unknown presets and those without bootstrapping, for texts longer than the
     /// calibration holds for, and when the model needs more levels than the preset has.
     pub fn new(
@@ -139,17 +204,7 @@ impl Setup {
         limits: Limits,
         times: &KernelTimes,
     ) -> Result<Arc<Self>> {
-        if tokens == 0 {
-            let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::Argument {
-                name: "tokens",
-                found,
-                expected,
-            });
-        }
-        if prompt == 0 {
-            return Err(Error::EmptyPrompt);
-        }
+        Length::new(prompt, tokens)?;
         // Padding repeats tokens of the prompt at the positions up to a power of two.
         let padding = prompt.next_power_of_two() - prompt;
         calibration.check_length(prompt, tokens.max(padding))?;
@@ -158,6 +213,7 @@ impl Setup {
             preset: params.name().to_owned(),
             model: fingerprint(llama)?,
             calibration: calibration.fingerprint_of_contents(),
+            agreement: Digest::from_bytes([0; 32]),
             prompt,
             tokens,
         };
@@ -175,7 +231,7 @@ impl Setup {
             other => other,
         })?;
         let (llama, calibration) = (Arc::clone(llama), Arc::clone(calibration));
-        let setup = Self {
+        let mut setup = Self {
             session,
             params,
             llama,
@@ -185,6 +241,7 @@ impl Setup {
             plan,
             times: *times,
         };
+        setup.session.agreement = Agreement::of(&setup)?.digest();
         Ok(Arc::new(setup))
     }
 
@@ -296,4 +353,22 @@ fn budget(params: &Params) -> Result<Budget> {
 fn seconds(params: &Params, refresh: Refresh, times: &KernelTimes) -> Result<f64> {
     let cost = refresh_cost(params, refresh.slots, refresh.options(), false)?;
     Ok(times.seconds(&cost.counts))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use ckks_math::backend::Device;
+
+    use super::*;
+    use crate::embedded;
+
+    /// A session of the embedded model on a ring that protects nothing.
+    pub fn setup(length: (usize, usize)) -> Arc<Setup> {
+        let llama = embedded::source().expect("built in").llama;
+        let calibration = Arc::new(embedded::calibration(&llama).expect("built in"));
+        let limits = DryRun::default().limits();
+        let (preset, times) = ("insecure-n10-boot", KernelTimes::default());
+        let setup = Setup::new(&llama, &calibration, preset, length, limits, &times);
+        setup.expect("levels enough")
+    }
 }

@@ -6,7 +6,7 @@ use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::Device;
 use ckks_math::keys::KeyPurpose;
 use ckks_math::wire::{KeySetReader, KeySetWriter};
-use he_llama::protocol::envelope::{self, Kind};
+use he_llama::protocol::envelope::{Kind, Reader, Writer};
 use he_llama::protocol::session::parameters;
 
 use crate::common::{PRESET, PROMPT, Place};
@@ -97,7 +97,8 @@ fn without_a_rotation(from: &Path, to: &Path) {
     let params = parameters(PRESET, cpu.limits()).expect("is known");
     let bytes = std::fs::read(from).expect("was written");
     let mut input = &bytes[..];
-    let header = envelope::read(Kind::EvaluationKeys, &mut input).expect("own file");
+    let mut input = Reader::begin(Kind::EvaluationKeys, &mut input).expect("own file");
+    let header = input.header().clone();
     let reader = KeySetReader::new(&params, bytes.len() as u64, &mut input).expect("own file");
     let mut kept = reader.requests().to_vec();
     let rotation = |p: &KeyPurpose| matches!(p, KeyPurpose::Galois(_));
@@ -107,8 +108,8 @@ fn without_a_rotation(from: &Path, to: &Path) {
         .expect("a model rotates");
     let dropped = kept.remove(first);
     let mut out = Vec::new();
-    envelope::write(Kind::EvaluationKeys, &header, &mut out).expect("memory");
-    let mut writer = KeySetWriter::new(&params, &kept, &mut out).expect("listed once");
+    let mut message = Writer::begin(Kind::EvaluationKeys, &header, &mut out).expect("memory");
+    let mut writer = KeySetWriter::new(&params, &kept, &mut message).expect("listed once");
     for key in reader {
         let key = key.expect("own file");
         if key.request() != dropped {
@@ -116,6 +117,7 @@ fn without_a_rotation(from: &Path, to: &Path) {
         }
     }
     writer.finish().expect("memory");
+    message.finish().expect("memory");
     std::fs::write(to, out).expect("own file");
 }
 

@@ -1,0 +1,165 @@
+//! The text of a conversation in the clear, kept by the client between requests.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Digester};
+use crate::error::{Error, Result};
+use crate::protocol::Conversation;
+use crate::protocol::key_file::replace;
+
+/// Format of the file.
+const VERSION: u32 = 2;
+
+/// The tokens of a text and where its conversation stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// Name of the key that it is encrypted under.
+    pub key: String,
+    /// How many of the tokens are the prompt's.
+    pub prompt: usize,
+    /// All tokens.
+    pub ids: Vec<u32>,
+    /// The conversation behind the last response that was decrypted.
+    pub conversation: Conversation,
+    /// The conversation behind the last request, while its response is awaited.
+    pub pending: Option<Conversation>,
+}
+
+/// The file: a text with the digest of its contents.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    digest: Digest,
+    text: Text,
+}
+
+impl Text {
+    /// A text that starts with a prompt.
+    pub fn start(key: &str, ids: Vec<u32>, conversation: Conversation) -> Self {
+        Self {
+            key: key.to_owned(),
+            prompt: ids.len(),
+            ids,
+            conversation,
+            pending: None,
+        }
+    }
+
+    /// The tokens to encrypt next, and their position: the prompt, or the last token.
+    pub fn next(&self) -> (&[u32], usize) {
+        let len = self.ids.len();
+        match len > self.prompt {
+            true => (&self.ids[len - 1..], len - 1),
+            false => (&self.ids, 0),
+        }
+    }
+
+    /// The conversation that a response must carry.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no response is awaited.
+    pub fn awaited(&self) -> Result<Conversation> {
+        self.pending.ok_or_else(|| Error::Session {
+            what: "text",
+            field: "awaited response",
+            found: "none".into(),
+            expected: "that of a request".into(),
+            way_out: "encrypt a request first, and decrypt each response once",
+        })
+    }
+
+    /// Appends the token that was chosen from the awaited response.
+    pub fn push(&mut self, id: u32) {
+        self.ids.push(id);
+        self.conversation = self.pending.take().unwrap_or(self.conversation);
+    }
+
+    /// Reads a text that is encrypted under the key named `key`.
+    ///
+    /// # Errors
+    ///
+    /// Fails for files that are damaged, of another version, or of another key.
+    pub fn read(path: &Path, key: &str) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::read(path))?;
+        let text = Self::parse(&bytes, path)?;
+        if text.key == key {
+            return Ok(text);
+        }
+        let (found, expected) = (text.key, key.to_owned());
+        let way_out = "give its secret key, or another file with --text";
+        Err(Error::Session {
+            what: "text",
+            field: "key",
+            found,
+            expected,
+            way_out,
+        })
+    }
+
+    /// Parses the contents of a file; `path` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// Fails for texts that are damaged or of another version.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let file: File = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+            path: path.to_path_buf(),
+            what: "text of this program",
+            source,
+        })?;
+        let differs = |field, found, expected| {
+            let way_out = "restore the file from a copy, or start a new text in another";
+            let what = "text";
+            let differs = Error::Session {
+                what,
+                field,
+                found,
+                expected,
+                way_out,
+            };
+            Err(differs.in_file(path))
+        };
+        if file.version != VERSION {
+            return differs("version", file.version.to_string(), VERSION.to_string());
+        }
+        let computed = file.text.digest();
+        if file.digest != computed {
+            return differs("digest", computed.to_string(), file.digest.to_string());
+        }
+        if file.text.prompt == 0 || file.text.ids.len() < file.text.prompt {
+            return Err(Error::EmptyPrompt.in_file(path));
+        }
+        Ok(file.text)
+    }
+
+    /// Replaces the file.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written; the old one is then as before.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let bytes = self.to_bytes();
+        replace(path, |out| {
+            out.write_all(&bytes).map_err(Error::write(path))
+        })
+    }
+
+    /// The contents of a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let file = File {
+            version: VERSION,
+            digest: self.digest(),
+            text: self.clone(),
+        };
+        serde_json::to_vec(&file).expect("numbers and strings serialize")
+    }
+
+    fn digest(&self) -> Digest {
+        Digester::new("he-llama 0.1 text").json(self).finish()
+    }
+}
