@@ -7,10 +7,11 @@ use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::Device;
 use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
+use ckks_math::sampling::Seed;
 use ckks_math::wire::Wire;
 use ckks_math::{Ciphertext, Context};
 use he_llama::error::MessageFault;
-use he_llama::protocol::client::{fresh_conversation, fresh_seed};
+use he_llama::protocol::client::fresh_conversation;
 use he_llama::protocol::envelope::{Kind, Reader, Writer};
 use he_llama::protocol::{
     Client, ClientSpec, Conversation, ModelHost, Request, ServerSession, Setup, demand,
@@ -26,7 +27,6 @@ struct World {
     setup: Arc<Setup>,
     backend: CpuBackend,
     spec: Arc<ClientSpec>,
-    secret: SecretKey,
     host: Arc<ModelHost<CpuBackend>>,
     keys: Vec<u8>,
 }
@@ -39,11 +39,18 @@ fn world() -> &'static World {
         let calibration = Arc::new(embedded::calibration(&llama).unwrap());
         let backend = CpuBackend::open(CpuOptions::default()).unwrap();
         let limits = backend.limits();
-        let setup = Setup::new(&llama, &calibration, PRESET, (3, 3), limits, &KernelTimes::default()).unwrap();
+        let setup = Setup::new(
+            &llama,
+            &calibration,
+            PRESET,
+            (3, 3),
+            limits,
+            &KernelTimes::default(),
+        )
+        .unwrap();
         let needed = demand(&setup, 3, &mut |_| Ok(())).unwrap().keys;
         let spec = Arc::new(ClientSpec::of(&setup).unwrap());
-        let secret = SecretKey::from_seed(&setup.params, fresh_seed()).unwrap();
-        let client = Client::new(&spec, backend.clone(), secret.clone()).unwrap();
+        let client = Client::new(&spec, backend.clone(), secret(&setup)).unwrap();
         let mut keys = Vec::new();
         client.write_keys(&needed, &mut keys).unwrap();
         let host = ModelHost::new(&setup, backend.clone(), needed).unwrap();
@@ -51,16 +58,19 @@ fn world() -> &'static World {
             setup,
             backend,
             spec,
-            secret,
             host,
             keys,
         }
     })
 }
 
+fn secret(setup: &Setup) -> SecretKey {
+    SecretKey::from_seed(&setup.params, Seed::from_bytes([9; 32])).unwrap()
+}
+
 impl World {
     fn client(&self) -> Client<CpuBackend> {
-        Client::new(&self.spec, self.backend.clone(), self.secret.clone()).unwrap()
+        Client::new(&self.spec, self.backend.clone(), secret(&self.setup)).unwrap()
     }
 
     fn server(&self) -> ServerSession<CpuBackend> {
@@ -254,7 +264,9 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
     assert_eq!(named(&lower, &mut server), "level");
     let wide = forged(world, &request, |x| x.with_slots(2 * x.slots()).unwrap());
     assert_eq!(named(&wide, &mut server), "number of slots");
-    let squared = forged(world, &request, |x| ev.mul(x, x).unwrap());
+    let squared = forged(world, &request, |x| {
+        ev.multiply_without_relinearisation(x, x).unwrap()
+    });
     assert_eq!(named(&squared, &mut server), "number of components");
     assert_eq!(server.position(), 0);
     respond(&mut server, &request);
