@@ -50,7 +50,7 @@ fn a_text_through_files_is_that_of_the_simulated_twin() {
 
     // The keys are used up, and each message fits one place only.
     place.fail(&["encrypt"], &["make keys for more tokens"]);
-    place.fail(&["eval"], &["state.bin", "position"]);
+    place.fail(&["eval"], &["state.bin", "history"]);
     place.fail(&["decrypt"], &["decrypt each response once"]);
     // A further token costs the server one position, not the text again.
     assert!(length(&place.file("state.bin")) < length(&place.file("server.keys")));
