@@ -33,6 +33,11 @@ pub fn source() -> Result<Source> {
     })
 }
 
+/// The `tokenizer.json` of the embedded model.
+pub fn tokenizer_file() -> &'static [u8] {
+    TOKENIZER
+}
+
 /// The calibration of the embedded model, part of the program as well.
 pub fn calibration(llama: &Llama) -> Result<Calibration> {
     Calibration::parse(CALIBRATION, Path::new("(embedded calibration)"), llama)

@@ -221,6 +221,62 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A name that no file of this program may take.
+    #[error("{path} is {found}: only plain files are replaced, give the name of one")]
+    NotPlain {
+        /// The name.
+        path: PathBuf,
+        /// What has it.
+        found: &'static str,
+    },
+    /// Two files that must be different.
+    #[error("{first} and {second} are one file, {path}: give different ones")]
+    SameFile {
+        /// Role of one.
+        first: &'static str,
+        /// Role of the other.
+        second: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that another process works on.
+    #[error("{path} is in use by another process: wait until that has ended")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A client package that cannot be used.
+    #[error(
+        "{path}: {}: export the package again with `he-llama export-client`", reason.escape_debug()
+    )]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A model beyond this program.
+    #[error(
+        "a model of {parameters} parameters is beyond this program, which encodes all weights for \
+         each token: take one of at most {limit}, or give --any-size and a day for each token"
+    )]
+    TooLarge {
+        /// Its parameters.
+        parameters: usize,
+        /// Those of the largest that is run unasked.
+        limit: usize,
+    },
+    /// Tokens that differ from those of the same model in the clear.
+    #[error("{differing} of {tokens} tokens differ from those of the same model in the clear")]
+    Disagreement {
+        /// Number of tokens that differ.
+        differing: usize,
+        /// Number of tokens compared.
+        tokens: usize,
+    },
+    /// Nobody reads what is printed.
+    #[error("the output was closed")]
+    Closed,
     /// No backend of this name.
     #[error("no backend {name:?} in this build: choose one of {built} ({why})")]
     Backend {
@@ -246,6 +302,14 @@ pub enum Error {
         what: &'static str,
         /// What is wrong.
         fault: MessageFault,
+    },
+    /// A message that is longer than its objects can be.
+    #[error("a message of {found} bytes, at most {limit} are expected: this is no such message")]
+    MessageLength {
+        /// Its length.
+        found: u64,
+        /// The longest that is read.
+        limit: u64,
     },
     /// A message or file of another session.
     #[error(
@@ -410,6 +474,14 @@ pub enum MessageFault {
 }
 
 impl Error {
+    /// The code that the program ends with: 3 for tokens that differ from the reference, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Disagreement { .. } => 3,
+            _ => 1,
+        }
+    }
+
     /// Names the file that an error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         Self::File {

@@ -1,6 +1,5 @@
 //! Llama inference on encrypted prompts.
 //!
-//! * [`digest`]: names of contents.
 //! * [`config`], [`checkpoint`], [`tokenizer`], [`source`], [`embedded`]: a model from Hugging Face
 //!   files, or the one built in.
 //! * [`matrix`], [`mapping`], [`digest`]: weights that stay in their files, and names of contents.
@@ -11,6 +10,7 @@
 //! * [`backends`]: the backends by name.
 //! * [`protocol`]: client and server, and the bytes between them.
 //! * [`simulate`]: text from the simulated twin.
+//! * [`runner`]: client and server in one process.
 //! * [`cli`]: the command line.
 
 // Weights files are mapped into memory: `mapping` has the one expected exception.
@@ -25,11 +25,14 @@ pub mod digest;
 pub mod embedded;
 pub mod encrypted;
 pub mod error;
+pub mod length;
 pub mod mapping;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
+mod outputs;
 pub mod protocol;
+pub mod runner;
 pub mod sampling;
 pub mod simulate;
 pub mod source;

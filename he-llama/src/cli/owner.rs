@@ -1,83 +1,106 @@
-//! `he-llama encrypt` and `he-llama decrypt`: the client's side, with files.
+//! `he-llama encrypt`, `decrypt` and `show`: the client's side, with files.
 
-use std::sync::Arc;
-
-use crate::cli::args::{DecryptArgs, EncryptArgs};
-use crate::cli::output;
+use crate::cli::args::{DecryptArgs, EncryptArgs, PromptArgs, ShowArgs};
+use crate::cli::screen::{show, size};
+use crate::cli::targets::check_message;
 use crate::cli::text::Text;
+use crate::cli::{device, sources};
 use crate::embedded;
 use crate::error::{Error, Result};
-use crate::protocol::ClientSpec;
+use crate::outputs::{Access, Lock, Output, check_absent, check_distinct, check_target};
 use crate::protocol::client::fresh_conversation;
 use crate::protocol::envelope::Kind;
-use crate::protocol::key_file::{SecretFile, header_of, read_message, replace};
-
-/// Longest response that is read, in bytes.
-const RESPONSE_LIMIT: u64 = 1 << 32;
+use crate::protocol::key_file::{SecretFile, header_of, read_message};
+use crate::tokenizer::Tokenizer;
 
 pub fn encrypt(args: &EncryptArgs) -> Result<()> {
+    check_distinct(&[
+        ("--secret-key", &args.secret_key),
+        ("--text", &args.text),
+        ("--out", &args.out),
+    ])?;
     let file = SecretFile::open(&args.secret_key)?;
-    for path in [&args.out, &args.text] {
-        output::check_writable(Some(path))?;
-    }
+    check_target(&args.text)?;
+    let _lock = Lock::take(&args.text)?;
+    let known = known_text(args, file.key())?;
+    let conversation = known
+        .as_ref()
+        .map_or_else(fresh_conversation, |t| t.conversation);
+    check_message(&args.out, Kind::Request, Some(conversation.id), args.force)?;
     let session = file.session.clone();
-    let known = match (&args.prompt, args.text.exists()) {
-        (None, true) => Some(Text::read(&args.text, file.key())?),
-        _ => None,
-    };
-    let (source, engine, setup) = output::restore(&args.device, &session, Kind::SecretKey.name())?;
+    let engine = device::open(&args.device.backend, args.device.threads)?;
+    let package = sources::client(
+        args.client.as_deref(),
+        engine.as_ref(),
+        &session,
+        args.device.quiet,
+    )?;
     let mut text = match known {
         Some(text) => text,
         None => {
-            let prompt = args.prompt.as_deref().unwrap_or(embedded::PROMPT);
-            let ids = source.prompt(prompt, session.tokens)?;
-            Text::start(file.key(), ids, fresh_conversation())
+            let ids = package.prompt(&args.prompt.text_or_default()?)?;
+            Text::start(file.key(), ids, conversation)
         }
     };
+    let secret = file.secret(package.spec.params());
+    let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
     let (ids, position) = text.next();
     let count = ids.len();
-    let secret = file
-        .secret(&setup.params)
-        .map_err(|e| e.in_file(&args.secret_key))?;
-    let spec = Arc::new(ClientSpec::of(&setup)?);
-    let mut client = engine.client(&spec, secret)?;
+    let mut client = engine.client(&package.spec, secret)?;
     let request = client.request(ids, position, &text.conversation)?;
     text.pending = Some(request.after);
-    replace(&args.out, |out| {
-        out.write_all(&request.bytes)
-            .map_err(Error::write(&args.out))
-    })?;
+    // The text first: a request whose text is lost is of no use, and another can be made.
     text.write(&args.text)?;
-    if !args.device.quiet {
-        let (size, out) = (output::size(request.bytes.len() as u64), args.out.display());
-        println!(
-            "{} tokens at position {position} encrypted to {out}, {size}",
-            count
-        );
+    Output::write(&args.out, Access::Umask, &request.bytes)?;
+    if args.device.quiet {
+        return Ok(());
     }
-    Ok(())
+    let (size, out) = (size(request.bytes.len() as u64), args.out.display());
+    say!("{count} tokens at position {position} encrypted to {out}, {size}")
+}
+
+/// The text that goes on; `None` where a new one starts.
+fn known_text(args: &EncryptArgs, key: &str) -> Result<Option<Text>> {
+    let PromptArgs {
+        prompt,
+        prompt_file,
+    } = &args.prompt;
+    let starts = prompt.is_some() || prompt_file.is_some();
+    if !starts && args.text.exists() {
+        return Text::read(&args.text, key).map(Some);
+    }
+    // What is there may be the only copy of a text.
+    check_absent(&args.text, args.force)?;
+    Ok(None)
 }
 
 pub fn decrypt(args: &DecryptArgs) -> Result<()> {
-    let mut sampler = output::sampler(args.sampling)?;
+    let mut sampler = sources::sampler(args.sampling)?;
+    check_distinct(&[
+        ("--secret-key", &args.secret_key),
+        ("--text", &args.text),
+        ("--response", &args.response),
+    ])?;
     let file = SecretFile::open(&args.secret_key)?;
     let session = file.session.clone();
     let header = header_of(Kind::Response, &args.response)?;
     let checked = header.expect(Kind::Response, &session, file.key());
     checked.map_err(|e| e.in_file(&args.response))?;
-    output::check_writable(Some(&args.text))?;
+    check_target(&args.text)?;
+    let _lock = Lock::take(&args.text)?;
     let mut text = Text::read(&args.text, file.key())?;
     let awaited = text.awaited().map_err(|e| e.in_file(&args.text))?;
     let found = header.conversation(Kind::Response)?;
     let checked = awaited.expect(&found, Kind::Response.name());
     checked.map_err(|e| e.in_file(&args.response))?;
-    let (source, engine, setup) = output::restore(&args.device, &session, Kind::SecretKey.name())?;
-    let secret = file
-        .secret(&setup.params)
-        .map_err(|e| e.in_file(&args.secret_key))?;
-    let bytes = read_message(&args.response, RESPONSE_LIMIT)?;
-    let spec = Arc::new(ClientSpec::of(&setup)?);
-    let opened = engine.client(&spec, secret)?.open(&bytes, &awaited);
+    let (device, quiet) = (&args.device, args.device.quiet);
+    let engine = device::open(&device.backend, device.threads)?;
+    let package = sources::client(args.client.as_deref(), engine.as_ref(), &session, quiet)?;
+    let secret = file.secret(package.spec.params());
+    let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
+    let bytes = read_message(&args.response, package.spec.response_limit())?;
+    let client = engine.client(&package.spec, secret)?;
+    let opened = client.open(&bytes, &awaited);
     let reply = opened.map_err(|e| e.in_file(&args.response))?;
     if reply.position + 1 != text.ids.len() {
         return Err(Error::Session {
@@ -88,7 +111,7 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
             way_out: "decrypt each response once, in order",
         });
     }
-    let mut stream = source.tokenizer.stream(&text.ids[..text.prompt])?;
+    let mut stream = package.tokenizer.stream(&text.ids[..text.prompt])?;
     for &id in &text.ids[text.prompt..] {
         stream.push(id)?;
     }
@@ -97,13 +120,31 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
     let new = stream.push(id)?;
     text.push(id);
     text.write(&args.text)?;
-    output::show(&(new + "\n"))?;
-    if !args.device.quiet {
-        let made = text.ids.len() - text.prompt;
-        eprintln!("token {id}, number {made} of at most {}", session.tokens);
-        if source.llama.config.eos.contains(&id) {
-            eprintln!("this token ends the text");
-        }
+    show(&(new + "\n"))?;
+    if quiet {
+        return Ok(());
+    }
+    let made = text.ids.len() - text.prompt;
+    note!("token {id}, number {made} of at most {}", session.tokens)?;
+    if package.spec.ends().eos.contains(&id) {
+        note!("this token ends the text")?;
     }
     Ok(())
+}
+
+pub fn print(args: &ShowArgs) -> Result<()> {
+    let bytes = std::fs::read(&args.text).map_err(Error::read(&args.text))?;
+    let text = Text::parse(&bytes, &args.text)?;
+    let tokenizer = match &args.client {
+        Some(directory) => Tokenizer::read(&directory.join("tokenizer.json"))?,
+        None => embedded::source()?.tokenizer,
+    };
+    say!("{}", tokenizer.decode(&text.ids)?)?;
+    let made = text.ids.len() - text.prompt;
+    let waits = match text.pending {
+        Some(_) => ", a response is awaited",
+        None => "",
+    };
+    let prompt = text.prompt;
+    note!("{prompt} tokens of the prompt, {made} behind it{waits}")
 }

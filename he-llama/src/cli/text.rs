@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::outputs::{Access, Output};
 use crate::protocol::Conversation;
-use crate::protocol::key_file::replace;
 
 /// Format of the file.
 const VERSION: u32 = 2;
@@ -137,16 +137,13 @@ impl Text {
         Ok(file.text)
     }
 
-    /// Replaces the file.
+    /// Writes or replaces the file, which only its owner may read.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be written; the old one is then as before.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes();
-        replace(path, |out| {
-            out.write_all(&bytes).map_err(Error::write(path))
-        })
+        Output::write(path, Access::Owner, &self.to_bytes())
     }
 
     /// The contents of a file.

@@ -18,7 +18,7 @@ use crate::protocol::pass::{self, Bootstrappers};
 use crate::protocol::session::Setup;
 
 /// Work of one pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Work {
     /// Events that the machine reports.
     pub events: usize,
@@ -26,6 +26,8 @@ pub struct Work {
     pub bootstraps: usize,
     /// Polynomials multiplied with a switching key.
     pub key_switches: u64,
+    /// Seconds by the times of kernels that the plan was made with.
+    pub seconds: f64,
 }
 
 /// What a session needs.
@@ -104,7 +106,7 @@ pub fn demand(
             hidden: zeros(hidden)?,
             normed: zeros(normed)?,
         };
-        let before = context.backend().counts().key_switches();
+        let before = context.backend().counts();
         let mut done = Work::default();
         let mut report = |event| {
             done.events += 1;
@@ -121,7 +123,9 @@ pub fn demand(
             &mut caches,
             &mut report,
         )?;
-        done.key_switches = context.backend().counts().key_switches() - before;
+        let after = context.backend().counts();
+        done.key_switches = after.key_switches() - before.key_switches();
+        done.seconds = setup.times.seconds(&after) - setup.times.seconds(&before);
         work.push(done);
         progress(index + 1)?;
     }

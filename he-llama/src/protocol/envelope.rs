@@ -32,6 +32,8 @@ pub const VERSION: u16 = 2;
 pub const PURPOSE: &str = "he-llama 0.1 message";
 /// Longest header in bytes.
 const LIMIT: u32 = 1 << 16;
+/// Most bytes of a message besides its objects.
+pub(super) const MOST_AROUND: u64 = 1 << 17;
 /// Most objects in a message: keys and values of every layer.
 const MOST_UNITS: usize = 1 << 11;
 
@@ -150,8 +152,9 @@ impl Header {
 
     /// Fails for values that no program of this version writes.
     fn check(&self, kind: Kind) -> Result<()> {
-        self.session.check(kind)?;
-        check_name(kind, "key", &self.key)?;
+        let named = self.session.check();
+        let named = named.and_then(|()| check_name("key", &self.key));
+        named.map_err(|fault| kind.fault(fault))?;
         let fault = |field, found, admitted: &str| {
             Err(kind.fault(MessageFault::Field {
                 field,
@@ -278,6 +281,11 @@ impl<R: Read> Reader<R> {
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// What the message is read from.
+    pub(super) fn get_mut(&mut self) -> &mut R {
+        self.input.inner()
     }
 
     /// Checks the digest of the whole message and that nothing follows; returns the digest.

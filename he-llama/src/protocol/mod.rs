@@ -4,18 +4,16 @@
 //! |---|---|
 //! | `session` | names of sessions; parameters, plan and units that follow from one |
 //! | `agreement` | all that both sides must agree on, and the digest that names it |
-//! | `length` | lengths of texts |
 //! | `conversation` | what binds requests, responses and states to each other |
 //! | `envelope`, `objects` | messages: header, ciphertexts, digest |
 //! | `pass` | one pass of the model on a backend |
 //! | `demand` | the keys of a session, by a dry run |
-//! | `spec` | all that a client knows |
+//! | `spec`, `package` | all that a client knows, and the files with it |
 //! | `client` | the owner of the secret key |
 //! | `host` | what all sessions of a model share at the server |
 //! | `server` | one client's session and its jobs, without a secret key |
 //! | `engine` | both sides without a type parameter |
 //! | `key_file` | files that only their owner may read |
-//! | `generate` | both sides in one process |
 
 pub mod agreement;
 pub mod client;
@@ -23,11 +21,10 @@ pub mod conversation;
 pub mod demand;
 pub mod engine;
 pub mod envelope;
-pub mod generate;
 pub mod host;
 pub mod key_file;
-pub mod length;
 mod objects;
+pub mod package;
 mod pass;
 pub mod server;
 pub mod session;
@@ -39,7 +36,7 @@ pub use conversation::Conversation;
 pub use demand::{Demand, demand};
 pub use engine::{ClientSide, Engine, HostSide, ServerSide};
 pub use host::ModelHost;
-pub use length::Length;
+pub use package::ClientPackage;
 pub use pass::{Bootstrappers, machine};
 pub use server::{Job, ServerSession};
 pub use session::{Session, Setup};

@@ -3,12 +3,13 @@
 use std::io::Read;
 
 use ckks_math::backend::Backend;
+use ckks_math::params::Params;
 use ckks_math::wire::Wire;
 use ckks_math::{Ciphertext, Context};
 use he_linalg::{Layout, Packed};
 
 use crate::error::{MessageFault, Result};
-use crate::protocol::envelope::Kind;
+use crate::protocol::envelope::{self, Kind};
 
 /// Polynomials of a ciphertext on the wire.
 const COMPONENTS: usize = 2;
@@ -77,8 +78,18 @@ pub(super) fn read<B: Backend>(
 
 /// Most bytes that the ciphertexts of a layout take.
 fn limit<B: Backend>(context: &Context<B>, layout: &Layout) -> u64 {
-    let params = context.params();
+    bytes_of(context.params(), layout)
+}
+
+/// Most bytes of ciphertexts of a layout on the wire.
+fn bytes_of(params: &Params, layout: &Layout) -> u64 {
     let limbs = params.basis_at(params.max_level()).limbs();
     let rows = layout.ciphertexts() * COMPONENTS;
     (rows * limbs * params.degree() * 8) as u64 + OVERHEAD
+}
+
+/// Most bytes of a message with one object of each layout.
+pub(super) fn message_limit(params: &Params, layouts: [&Layout; 2]) -> u64 {
+    let objects = layouts.map(|layout| bytes_of(params, layout));
+    objects.iter().sum::<u64>() + envelope::MOST_AROUND
 }

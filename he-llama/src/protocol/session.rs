@@ -13,15 +13,18 @@ use crate::calibrate::{Calibration, fingerprint};
 use crate::digest::Digest;
 use crate::encrypted::{Budget, Packing, PassPlan, Plan, Refresh, Shape, Units};
 use crate::error::{Error, MessageFault, Result};
+use crate::length::Length;
 use crate::model::{Llama, Role, Site};
 use crate::protocol::agreement::Agreement;
 use crate::protocol::envelope::Kind;
-use crate::protocol::length::Length;
 
 /// The preset used when none is named.
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
+/// Most tokens of prompt and answer together that a message may name. No model is near it.
+const LONGEST: usize = 1 << 30;
+
 /// Names a session: everything that keys and messages depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,17 +88,18 @@ impl Session {
     }
 
     /// Fails for values that no program writes, so that the others can be used and shown.
-    pub(super) fn check(&self, kind: Kind) -> Result<()> {
-        check_name(kind, "preset", &self.preset)?;
-        check_name(kind, "model", &self.model)?;
-        check_name(kind, "calibration", &self.calibration)?;
+    pub(super) fn check(&self) -> Result<(), MessageFault> {
+        check_name("preset", &self.preset)?;
+        check_name("model", &self.model)?;
+        check_name("calibration", &self.calibration)?;
         let length = Length::new(self.prompt, self.tokens);
-        length.map(drop).map_err(|_| {
-            kind.fault(MessageFault::Field {
-                field: "prompt and tokens",
-                found: format!("{} and {}", self.prompt, self.tokens),
-                admitted: format!("1 each to {} together", Length::LIMIT),
-            })
+        if length.is_ok_and(|length| length.total() <= LONGEST) {
+            return Ok(());
+        }
+        Err(MessageFault::Field {
+            field: "prompt and tokens",
+            found: format!("{} and {}", self.prompt, self.tokens),
+            admitted: format!("1 each to {LONGEST} together"),
         })
     }
 
@@ -153,18 +157,18 @@ impl Session {
 
 /// Fails for a name that is empty, long, or of other characters than letters, digits, `-`, `_`, `.`
 /// and `:`: whatever is left may be shown on a terminal.
-pub(super) fn check_name(kind: Kind, field: &'static str, name: &str) -> Result<()> {
-    const LONGEST: usize = 128;
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), MessageFault> {
+    const LIMIT: usize = 128;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    if !name.is_empty() && name.len() <= LONGEST && name.chars().all(plain) {
+    if !name.is_empty() && name.len() <= LIMIT && name.chars().all(plain) {
         return Ok(());
     }
-    let start: String = name.chars().take(LONGEST).collect();
-    Err(kind.fault(MessageFault::Field {
+    let start: String = name.chars().take(LIMIT).collect();
+    Err(MessageFault::Field {
         field,
         found: format!("{start:?}"),
-        admitted: format!("1 to {LONGEST} letters, digits and any of - _ . :"),
-    }))
+        admitted: format!("1 to {LIMIT} letters, digits and any of - _ . :"),
+    })
 }
 
 /// A session with all that follows from it: the same on both sides, none of it secret.
@@ -311,6 +315,26 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
             (other, _) => other,
         }
         .into()
+    })
+}
+
+/// The checked parameters of a literal from elsewhere, which must be those that this program knows
+/// under its name.
+///
+/// # Errors
+///
+/// Those of [`parameters`], and [`Error::Session`] where a field differs.
+pub(super) fn parameters_of(literal: &ParamsLiteral, limits: Limits) -> Result<Params> {
+    let params = parameters(&literal.name, limits)?;
+    if params.literal() == literal {
+        return Ok(params);
+    }
+    Err(Error::Session {
+        what: "client package",
+        field: "parameters",
+        found: format!("{literal:?}"),
+        expected: format!("{:?}", params.literal()),
+        way_out: "use the same version of this program on both sides",
     })
 }
 

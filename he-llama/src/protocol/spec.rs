@@ -1,5 +1,6 @@
 //! All that a client knows: no layer's weights, no calibration, no plan.
 
+use ckks_math::backend::Limits;
 use ckks_math::params::Params;
 use he_linalg::Layout;
 use ndarray::Array3;
@@ -9,7 +10,8 @@ use crate::matrix::Matrix;
 use crate::model::Embedded;
 use crate::model::llama::{embed, logits};
 use crate::protocol::agreement::{Agreement, LayoutFacts, PassFacts};
-use crate::protocol::session::{Session, Setup};
+use crate::protocol::objects::message_limit;
+use crate::protocol::session::{Session, Setup, parameters_of};
 
 /// What a client needs of a session: names, parameters, layouts, and the ends of the model.
 #[derive(Clone, Debug)]
@@ -71,6 +73,22 @@ impl ClientSpec {
         })
     }
 
+    /// The client of an agreement that came from elsewhere, with the ends of its model.
+    ///
+    /// # Errors
+    ///
+    /// The reason as text: parameters that are not secure or not named as they are, layouts that do
+    /// not fit them or the embedding, numbers out of range.
+    pub(super) fn from_parts(
+        agreement: Agreement,
+        ends: Ends,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        agreement.session().check().map_err(|e| e.to_string())?;
+        let params = parameters_of(&agreement.parameters, limits).map_err(|e| e.to_string())?;
+        Self::checked(agreement, params, ends)
+    }
+
     fn checked(agreement: Agreement, params: Params, ends: Ends) -> Result<Self, String> {
         ends.check()?;
         let session = agreement.session();
@@ -122,6 +140,18 @@ impl ClientSpec {
     pub fn pass(&self, index: usize) -> Option<&ClientPass> {
         let kind = self.agreement.pass_of(self.session.shape(index))?;
         self.passes.get(kind)
+    }
+
+    /// Most bytes of a response of any pass.
+    pub fn response_limit(&self) -> u64 {
+        let of = |pass: &ClientPass| message_limit(&self.params, [&pass.raw, &pass.mean_square]);
+        self.passes.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Most bytes of a request of any pass.
+    pub fn request_limit(&self) -> u64 {
+        let of = |pass: &ClientPass| message_limit(&self.params, [&pass.input, &pass.input]);
+        self.passes.iter().map(of).max().unwrap_or(0)
     }
 
     /// Embeddings of `ids`, plain and normalised, `[1, token, hidden]`.
