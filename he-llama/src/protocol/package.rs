@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ckks_math::backend::Limits;
@@ -314,7 +314,7 @@ fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
 }
 
 /// Writes a safetensors file of one tensor, as it is stored.
-fn write_embedding(path: &PathBuf, matrix: &Matrix) -> Result<()> {
+fn write_embedding(path: &Path, matrix: &Matrix) -> Result<()> {
     let dtype = match matrix.format() {
         Format::F64 => "F64",
         Format::F32 => "F32",

@@ -1,5 +1,6 @@
 //! Client packages, whole, damaged and crafted.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use ckks_math::backend::Device;

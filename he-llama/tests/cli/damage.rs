@@ -66,7 +66,11 @@ fn files_in_each_others_place_are_refused() {
         &["request.bin", "a request"],
     );
     let tokens = ["encrypt", "--prompt", "another prompt, much longer"];
-    place.fail(&tokens, &["prompt", "keygen"]);
+    let before = std::fs::read(place.file("text.json")).expect("was written");
+    place.fail(&tokens, &["text.json exists", "--force"]);
+    place.fail(&[&tokens[..], &["--force"]].concat(), &["prompt", "keygen"]);
+    let after = std::fs::read(place.file("text.json")).expect("is there");
+    assert_eq!(before, after, "no token was lost");
 
     // Keys of another preset, and of another pair.
     let other = [
