@@ -37,8 +37,7 @@ fn every_shader_is_portable() {
     }
 }
 
-/// The path through 64-bit integers needs them, so that a mistake in the choice would show; nothing
-/// else.
+/// The path through 64-bit integers needs them, so that a mistake in the choice would show; nothing else.
 #[test]
 fn long_products_need_only_long_integers() {
     for program in PROGRAMS {

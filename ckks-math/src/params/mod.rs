@@ -1,7 +1,5 @@
 //! Parameters: a literal, checked once into an immutable value.
 
-#[cfg(test)]
-mod document_tests;
 mod literal;
 mod presets;
 mod security;
@@ -10,7 +8,7 @@ mod tests;
 
 pub use literal::{BootstrapLiteral, ParamsLiteral};
 pub use presets::{preset, preset_names};
-pub use security::{SECURITY_LIMITS, SecretDistribution, SecurityLimit, security_limit};
+pub use security::{SecretDistribution, security_bound};
 
 use crate::arith::ntt_primes_excluding;
 use crate::backend::{Basis, Limits, RingKind, RingSpec};

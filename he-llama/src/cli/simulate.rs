@@ -8,6 +8,7 @@ use crate::cli::screen::show;
 use crate::cli::sources;
 use crate::cli::targets::{check_record, write_record};
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::model::NoiseModel;
 use crate::protocol::{Setup, session};
 use crate::runner::Reference;
@@ -38,12 +39,12 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         seed: text.sampling.seed,
     };
     sources::warn_if_insecure(&args.run.preset)?;
-    let length = (ids.len(), text.tokens);
+    let capacity = Length::new(ids.len(), text.tokens)?.positions();
     let setup = Setup::new(
         &source.llama,
         &calibration,
         &args.run.preset,
-        length,
+        capacity,
         limits,
         &KernelTimes::default(),
     )?;
@@ -71,7 +72,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
 
     if !text.quiet {
         report(&run, noise)?;
-        show_plan(&setup, text.tokens)?;
+        show_plan(&setup)?;
     }
     let record = record(run, ids, generated, noise);
     if let Some(path) = &text.json {

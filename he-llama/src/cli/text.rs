@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::outputs::{Access, Output};
-use crate::protocol::Conversation;
+use crate::protocol::{Cached, Conversation};
 
 /// Format of the file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The tokens of a text and where its conversation stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,9 @@ pub struct Text {
     /// The conversation behind the last response that was decrypted.
     pub conversation: Conversation,
     /// The conversation behind the last request, while its response is awaited.
-    pub pending: Option<Conversation>,
+    pub pending: Option<(Conversation, Cached)>,
+    /// What the server's cache holds behind the last response that was decrypted.
+    pub cached: Cached,
 }
 
 /// The file: a text with the digest of its contents.
@@ -46,15 +48,7 @@ impl Text {
             ids,
             conversation,
             pending: None,
-        }
-    }
-
-    /// The tokens to encrypt next, and their position: the prompt, or the last token.
-    pub fn next(&self) -> (&[u32], usize) {
-        let len = self.ids.len();
-        match len > self.prompt {
-            true => (&self.ids[len - 1..], len - 1),
-            false => (&self.ids, 0),
+            cached: Cached::default(),
         }
     }
 
@@ -64,7 +58,8 @@ impl Text {
     ///
     /// Fails when no response is awaited.
     pub fn awaited(&self) -> Result<Conversation> {
-        self.pending.ok_or_else(|| Error::Session {
+        let pending = self.pending.map(|(conversation, _)| conversation);
+        pending.ok_or_else(|| Error::Session {
             what: "text",
             field: "awaited response",
             found: "none".into(),
@@ -76,7 +71,9 @@ impl Text {
     /// Appends the token that was chosen from the awaited response.
     pub fn push(&mut self, id: u32) {
         self.ids.push(id);
-        self.conversation = self.pending.take().unwrap_or(self.conversation);
+        if let Some((conversation, cached)) = self.pending.take() {
+            (self.conversation, self.cached) = (conversation, cached);
+        }
     }
 
     /// Reads a text that is encrypted under the key named `key`.

@@ -17,7 +17,7 @@ fn header() -> Header {
         session,
         key: "00ff".into(),
         conversation: Some(Conversation::start(id)),
-        position: 0,
+        cached: Cached::default(),
         units: vec![1.5, 0.25],
     }
 }
@@ -153,7 +153,8 @@ fn fields_of_a_header_are_checked_before_they_are_used() {
     assert!(refused(|h| h.session.preset = String::new()).contains("preset"));
     assert!(refused(|h| h.session.tokens = usize::MAX).contains("tokens"));
     assert!(refused(|h| h.session.prompt = 0).contains("prompt"));
-    assert!(refused(|h| h.position = 1000).contains("position"));
+    assert!(refused(|h| h.cached.positions = 1000).contains("positions"));
+    assert!(refused(|h| h.cached.windows = 1).contains("1 and 0"));
     assert!(refused(|h| h.units = vec![1.0; MOST_UNITS + 1]).contains("units"));
     assert!(refused(|h| h.conversation = None).contains("conversation"));
     for bad in [0.0, -1.0, f64::MIN_POSITIVE / 2.0] {

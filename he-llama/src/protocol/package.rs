@@ -185,7 +185,7 @@ impl ClientPackage {
     /// Fails for an empty prompt and for one that is longer than the model's context.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
         let ids = self.tokenizer.encode(text)?;
-        let length = Length::new(ids.len(), self.spec.session().tokens)?;
+        let length = Length::new(ids.len(), 1)?;
         let limit = self.spec.ends().positions;
         length.check(limit, "of the model: shorten the prompt or ask for fewer")?;
         Ok(ids)

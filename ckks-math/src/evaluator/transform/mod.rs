@@ -5,17 +5,14 @@
 //! |---|---|
 //! | `plan` | which diagonal belongs to which steps, in which order giant steps are taken |
 //! | `encoded` | diagonals as polynomials of the subring of their period |
-//! | `work` | how many parts of which kind transforms have |
 //! | `steps` | sums under construction, baby steps, inner sums, giant steps |
 
 mod encoded;
 mod plan;
 mod steps;
-mod work;
 
 pub use encoded::{EncodedTransform, encoded_bytes};
-pub use plan::{BabyTerms, GiantChains, TransformPlan};
-pub use work::TransformWork;
+pub use plan::{BabyTerms, TransformPlan};
 
 use super::Evaluator;
 use super::raised::Raised;
