@@ -10,9 +10,10 @@ use ckks_math::{Context, Encryptor, Evaluator, Params};
 use he_linalg::Packed;
 use he_llama::embedded;
 use he_llama::encrypted::{KeyValues, Shape, Tensor};
+use he_llama::length::Length;
 use he_llama::model::{Embedded, Role, Site};
 use he_llama::protocol::client::padded;
-use he_llama::protocol::{Bootstrappers, Length, Setup, demand, machine};
+use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
 use std::sync::Arc;
 
 /// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0

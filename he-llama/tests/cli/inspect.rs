@@ -31,7 +31,8 @@ fn a_model_of_eight_billion_weights_is_outlined() {
         for part in [
             "8030261248 parameters",
             "security 128 bits",
-            "prompt of 16 tokens:",
+            "in windows of 16 tokens",
+            "the first window:",
             "each further token:",
             "keys of bootstraps:",
             "encrypted keys and values:",
