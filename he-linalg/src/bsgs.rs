@@ -87,14 +87,19 @@ pub struct BsgsPlan {
 
 impl BsgsPlan {
     /// The cheapest plan found for one map.
+    ///
+    /// # Errors
+    ///
+    /// None for a map of this crate; see [`BsgsPlan::fused`].
     pub fn new(map: &LinearMap, model: &CostModel) -> Result<BsgsPlan> {
         Self::fused(&[map], model)
     }
 
     /// The cheapest plan found for several maps that read the same input and share its babies.
     ///
-    /// Fails when the maps differ in the number or period of input ciphertexts, or when there is
-    /// none.
+    /// # Errors
+    ///
+    /// When the maps differ in the number or period of input ciphertexts, or when there is none.
     pub fn fused(maps: &[&LinearMap], model: &CostModel) -> Result<BsgsPlan> {
         let Some(first) = maps.first() else {
             return Err(Error::Count {
@@ -175,6 +180,11 @@ impl BsgsPlan {
     }
 
     /// The plan on slot vectors in the clear: for each map its output vectors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the map has inputs,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn apply_clear(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<Vec<f64>>>> {
         check_vectors("linear map", inputs, self.babies.len(), self.input_period)?;
         let rotate = |input: &Vec<f64>, &b: &usize| {

@@ -61,13 +61,15 @@ pub struct LinearMap {
 impl LinearMap {
     /// The map that gives each output entry the sum of the terms that `row` lists for it.
     ///
-    /// `row(index, terms)` gets an output index and calls [`Terms::add`] for every input entry
-    /// that takes part. It is called once for each slot that holds the entry, so it must answer
-    /// the same every time. Padding slots of the output become zero, padding slots of the input
-    /// are never read.
+    /// `row(index, terms)` gets an output index and calls [`Terms::add`] for every input entry that
+    /// takes part. It is called once for each slot that holds the entry, so it must answer the same
+    /// every time. Padding slots of the output become zero, padding slots of the input are never
+    /// read.
     ///
-    /// Fails when the layouts have different numbers of slots, when `row` names an entry that the
-    /// input lacks, or for coefficients that are not finite.
+    /// # Errors
+    ///
+    /// When the layouts have different numbers of slots, when `row` names an entry that the input
+    /// lacks, or for coefficients that are not finite.
     pub fn build(
         input: &Layout,
         output: &Layout,
@@ -82,6 +84,10 @@ impl LinearMap {
     ///
     /// The result of both maps is the same. At most `output.period()` amounts occur, all below
     /// it, and `log2(n / output.period())` rotations of the output follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`LinearMap::build`].
     pub fn build_folded(
         input: &Layout,
         output: &Layout,
@@ -92,9 +98,12 @@ impl LinearMap {
 
     /// The map that moves entries from one layout to another with the same axes.
     ///
-    /// Entries beyond the length of an output axis are dropped, output entries beyond the length
-    /// of an input axis are zero, and an axis that only the output has receives copies. Fails
-    /// when the output lacks an axis of the input.
+    /// Entries beyond the length of an output axis are dropped, output entries beyond the length of
+    /// an input axis are zero, and an axis that only the output has receives copies.
+    ///
+    /// # Errors
+    ///
+    /// When the output lacks an axis of the input.
     pub fn relayout(input: &Layout, output: &Layout) -> Result<LinearMap> {
         let from = |&axis: &Axis| {
             let unknown = || Error::UnknownAxis {
@@ -211,6 +220,11 @@ impl LinearMap {
     }
 
     /// The map on slot vectors in the clear; each output vector has [`LinearMap::period`] slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the map has inputs,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn apply_clear(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         check_vectors("linear map", inputs, self.inputs, self.input_period)?;
         let mut outputs = vec![vec![0.0; self.period]; self.outputs];

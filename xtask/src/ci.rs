@@ -19,6 +19,10 @@ const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 /// makes its absence a failure.
 ///
 /// Everything is built in the release profile, so that the steps share what they build.
+///
+/// # Errors
+///
+/// The error of the first step that fails, with its name.
 pub fn run() -> Outcome {
     step("format", || {
         execute(&mut cargo(&["fmt", "--all", "--check"]))

@@ -26,6 +26,11 @@ struct Usage {
 }
 
 /// Compiles and checks; with `write`, replaces the embedded PTX.
+///
+/// # Errors
+///
+/// When a kernel does not compile, spills, takes too many registers or differs from the embedded
+/// PTX.
 pub fn run(write: bool) -> Outcome {
     let out = target_directory()?.join("cuda-check");
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;

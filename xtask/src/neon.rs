@@ -8,6 +8,10 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 
 /// Checks `ckks-cpu` for aarch64, where its standard library is installed; says SKIPPED otherwise,
 /// which is no failure: everything but the instructions themselves is checked on every target.
+///
+/// # Errors
+///
+/// When the kernels do not pass the type check.
 pub fn check() -> Outcome {
     if !installed() {
         println!("neon: SKIPPED (no standard library of {TARGET}: rustup target add {TARGET})");

@@ -33,6 +33,10 @@ pub fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Where cargo puts what it builds.
+///
+/// # Errors
+///
+/// When cargo cannot be run, or names none.
 pub fn target_directory() -> Result<PathBuf, String> {
     let metadata = ["metadata", "--format-version", "1", "--no-deps", "--quiet"];
     let output = cargo(&metadata).output();
@@ -45,6 +49,10 @@ pub fn target_directory() -> Result<PathBuf, String> {
 }
 
 /// Runs a command to its end; fails when it fails.
+///
+/// # Errors
+///
+/// When it cannot be started or does not exit with 0.
 pub fn run(command: &mut Command) -> Outcome {
     let status = command
         .status()
@@ -57,6 +65,10 @@ pub fn run(command: &mut Command) -> Outcome {
 }
 
 /// Runs a program of he-bench from the caller's directory, where its files are meant.
+///
+/// # Errors
+///
+/// When the program cannot be built, or fails.
 pub fn he_bench(program: &str, options: &[OsString]) -> Outcome {
     let manifest = root().join("Cargo.toml");
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;

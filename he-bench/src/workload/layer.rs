@@ -71,7 +71,9 @@ pub(super) fn run<B: Backend>(
 
 /// Whether a set bootstraps and leaves the levels that the embedded model needs.
 ///
-/// Fails for names that are no preset.
+/// # Errors
+///
+/// For names that are no preset.
 pub fn runs_layer(preset: &str, limits: Limits) -> Result<bool> {
     match session(preset, limits) {
         Ok(_) => Ok(true),
