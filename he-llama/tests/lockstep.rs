@@ -320,7 +320,7 @@ fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
     for pass in 0..passes {
         let shape = setup.session.shape(pass);
         // Which tokens they are does not matter: what is compared is the arithmetic.
-        let ids: Vec<u32> = prompt.iter().copied().cycle().take(shape.tokens).collect();
+        let ids = shape.padded(&prompt);
         let Embedded { hidden, normed } = setup.llama.embed(&ids).unwrap();
         let layout = setup
             .packing(pass)

@@ -112,6 +112,16 @@ pub struct SourceFile {
     pub text: String,
 }
 
+impl SourceFile {
+    /// Whether a file is part of a library or program rather than of its tests.
+    pub fn is_library(&self) -> bool {
+        let mut parts = self.path.components().skip(1);
+        let source = parts.next().is_some_and(|c| c.as_os_str() == "src");
+        let stem = self.path.file_stem().and_then(|s| s.to_str());
+        source && !stem.is_some_and(|s| s == "tests" || s.ends_with("_tests"))
+    }
+}
+
 /// All Rust files below a directory of the workspace, by path.
 ///
 /// # Errors

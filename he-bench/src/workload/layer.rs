@@ -134,9 +134,8 @@ impl<B: Backend> Model<'_, B> {
         ids: &[u32],
     ) -> Result<Embedded<Tensor<B>>> {
         let setup = self.setup;
-        let tokens = setup.session.shape(pass).tokens;
-        let padded: Vec<u32> = ids.iter().copied().cycle().take(tokens).collect();
-        let clear = setup.llama.embed(&padded)?;
+        let shape = setup.session.shape(pass);
+        let clear = setup.llama.embed(&shape.padded(ids))?;
         let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
         let mut tensor = |values: Vec<f64>, role| -> Result<Tensor<B>> {
             let unit = setup.units.of(Site::new(0, role))?;

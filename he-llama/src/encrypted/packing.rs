@@ -63,6 +63,15 @@ impl Shape {
         }
     }
 
+    /// The tokens that the pass computes on: `ids`, then the prompt again, behind the token that
+    /// opens it, up to [`Shape::tokens`]. Padding is computed like any token and must stay in the
+    /// calibrated ranges.
+    pub fn padded(self, ids: &[u32]) -> Vec<u32> {
+        let repeated = if ids.len() > 1 { &ids[1..] } else { ids };
+        let all = ids.iter().chain(repeated.iter().cycle());
+        all.copied().take(self.tokens).collect()
+    }
+
     /// Whether this is a decoding step: one token that meets a cache.
     pub fn is_step(self) -> bool {
         self.start > 0
@@ -294,5 +303,20 @@ impl Packing {
     /// The head at an index of [`Packing::scores`].
     pub fn head_at(&self, index: &[usize]) -> usize {
         index[usize::from(!self.shape.is_step())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_are_padded_with_their_own_tokens_but_the_first() {
+        let padded = |ids: &[u32]| Shape::prompt(ids.len(), 16).padded(ids);
+        assert_eq!(padded(&[7, 8, 9, 1, 2]), [7, 8, 9, 1, 2, 8, 9, 1]);
+        assert_eq!(padded(&[7, 8, 9]), [7, 8, 9, 8]);
+        assert_eq!(padded(&[7, 8]), [7, 8]);
+        assert_eq!(padded(&[7]), [7]);
+        assert_eq!(Shape::step(5, 16).padded(&[3]), [3]);
     }
 }

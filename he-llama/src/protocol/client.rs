@@ -102,12 +102,7 @@ impl<B: Backend> Client<B> {
                 way_out: "make keys for this prompt with `he-llama keygen`",
             });
         }
-        // Padding is computed like any token and must stay in the calibrated ranges: it repeats
-        // the prompt, behind the token that opens it.
-        let repeated = if ids.len() > 1 { &ids[1..] } else { ids };
-        let padding = repeated.iter().cycle().take(shape.tokens - ids.len());
-        let padded: Vec<u32> = ids.iter().chain(padding).copied().collect();
-        let embedded = setup.llama.embed(&padded)?;
+        let embedded = setup.llama.embed(&shape.padded(ids))?;
         let layout = setup.packing(index).channels(setup.llama.config.hidden)?;
         let units = setup.input_units()?;
         let mut bytes = Vec::new();

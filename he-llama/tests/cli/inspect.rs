@@ -1,7 +1,6 @@
 //! Models too large to follow are outlined from their configuration.
 
 use std::fs::{File, create_dir_all, write};
-use std::time::Instant;
 
 use crate::common::Place;
 
@@ -14,9 +13,10 @@ const CONFIG: &str = r#"{
     "vocab_size": 128256, "eos_token_id": 128001
 }"#;
 
-/// Weights of 16 GB are neither read nor needed; a minute leaves room for a busy machine.
+/// Weights of 16 GB are neither read nor needed: the file has that length and holds no weights, so
+/// that reading it would fail.
 #[test]
-fn a_model_of_eight_billion_weights_is_outlined_in_seconds() {
+fn a_model_of_eight_billion_weights_is_outlined_without_them() {
     let place = Place::new("outline");
     let directory = place.file("llama");
     create_dir_all(&directory).expect("the directory of the test is writable");
@@ -28,9 +28,7 @@ fn a_model_of_eight_billion_weights_is_outlined_in_seconds() {
                 .set_len(16_060_522_496)
                 .expect("sparse files take no room");
         }
-        let clock = Instant::now();
         let shown = place.succeed(&["inspect", "llama"]);
-        assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
         for part in [
             "8030261248 parameters",
             "security 128 bits",
