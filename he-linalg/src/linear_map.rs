@@ -28,10 +28,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::field::Axis;
 use crate::layout::{Layout, check_vectors};
-
-mod terms;
-
-pub use terms::Terms;
+use crate::terms::Terms;
 
 /// The diagonals between one input and one output ciphertext.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,17 +136,20 @@ impl LinearMap {
         }
         let (input_period, inputs) = (input.period(), input.ciphertexts());
         let period = input_period.max(written);
-        let mut index = vec![0; output.axes().len()];
         let mut blocks = Vec::new();
         for ciphertext in 0..output.ciphertexts() {
-            let mut terms = Terms::new(input, written);
-            for slot in 0..written {
-                if output.index_at(ciphertext, slot, &mut index) {
-                    terms.start_slot(slot);
-                    row(&index, &mut terms);
-                }
-            }
-            blocks.append(&mut terms.into_blocks(ciphertext)?);
+            let mut terms = Terms::collecting(input, written);
+            terms.of_rows(output, ciphertext, |index, terms| {
+                row(index, terms);
+                Ok(())
+            })?;
+            let of_inputs = terms.into_collected().into_iter().enumerate();
+            let blocks_of = of_inputs.filter(|(_, diagonals)| !diagonals.is_empty());
+            blocks.extend(blocks_of.map(|(input, diagonals)| Block {
+                output: ciphertext,
+                input,
+                diagonals,
+            }));
         }
         let folds = (written.ilog2()..period.ilog2())
             .map(|bit| 1 << bit)

@@ -34,22 +34,22 @@ pub(super) enum Diagonals<B: Backend> {
 }
 
 /// Encodes the diagonals of one transform, in any order and on any number of threads.
-pub struct TransformEncoder<'c, B: Backend> {
-    context: &'c Context<B>,
+pub struct TransformEncoder<B: Backend> {
+    context: Context<B>,
     steps: TransformSteps,
     level: usize,
     scale: f64,
     modulus_bits: u32,
 }
 
-impl<'c, B: Backend> TransformEncoder<'c, B> {
+impl<B: Backend> TransformEncoder<B> {
     /// Prepares to encode the diagonals of `steps` at `scale`, for operands at `level`.
     ///
     /// # Errors
     /// [`Error::LevelMismatch`] when the parameters have no such level, [`Error::SlotMismatch`]
     /// when the period is not a power of two that divides the slots.
     pub fn new(
-        context: &'c Context<B>,
+        context: &Context<B>,
         steps: TransformSteps,
         level: usize,
         scale: f64,
@@ -71,7 +71,7 @@ impl<'c, B: Backend> TransformEncoder<'c, B> {
         }
         Ok(Self {
             modulus_bits: context.params().log_q_at(level) as u32,
-            context,
+            context: context.clone(),
             steps,
             level,
             scale,
@@ -134,7 +134,7 @@ impl<'c, B: Backend> TransformEncoder<'c, B> {
         polynomials: Vec<IntegerCoeffs>,
         resident: bool,
     ) -> Result<EncodedTransform<B>> {
-        let (context, level, count) = (self.context, self.level, self.steps.len());
+        let (context, level, count) = (&self.context, self.level, self.steps.len());
         let params = context.params();
         let words = self.steps.period * coefficients_of_a_slot(params);
         let mut bytes = self.bytes(resident);
@@ -152,7 +152,7 @@ impl<'c, B: Backend> TransformEncoder<'c, B> {
                 bytes = 8 * context.backend().shape(&block).words() as u64;
                 Diagonals::Device(block, words)
             } else {
-                bytes = polynomials.iter().map(coefficient_bytes).sum();
+                bytes = polynomials.iter().map(IntegerCoeffs::bytes).sum();
                 Diagonals::Host(polynomials)
             }
         };
@@ -283,14 +283,6 @@ fn diagonal_bytes(
     let rows = (count * words).div_ceil(params.degree());
     let limbs = switching_basis(params, level).limbs();
     8 * (rows * limbs * params.degree()) as u64
-}
-
-fn coefficient_bytes(polynomial: &IntegerCoeffs) -> u64 {
-    let each = match polynomial {
-        IntegerCoeffs::Small(_) => 8,
-        IntegerCoeffs::Wide(_) => 16,
-    };
-    each * polynomial.len() as u64
 }
 
 /// The primes of keys at a level, over which diagonals are encoded.
