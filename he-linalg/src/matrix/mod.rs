@@ -39,7 +39,7 @@ mod product;
 mod store;
 mod structure;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use coefficients::{Coefficients, FromFn, Relayout, from_fn};
 use encode::{Encoding, Operand};

@@ -50,7 +50,7 @@ impl Dense {
     }
 
     /// The product with a C array.
-    fn times(&self, x: &[f64]) -> Vec<f64> {
+    pub fn times(&self, x: &[f64]) -> Vec<f64> {
         let rows = self.weights.chunks(self.inputs);
         rows.map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum())
             .collect()
