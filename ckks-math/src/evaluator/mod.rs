@@ -27,7 +27,10 @@ mod transform;
 pub use repeated::Repeated;
 pub use rotate::Hoisted;
 pub use sums::doubling_rotations;
-pub use transform::{BabyTerms, EncodedTransform, TransformPlan, encoded_bytes};
+pub use transform::{
+    BabyTerms, EncodedTransform, GiantChains, TransformEncoder, TransformPlan, TransformSteps,
+    TransformWork, encoded_bytes,
+};
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;

@@ -12,7 +12,6 @@ use he_llama::embedded;
 use he_llama::encrypted::{KeyValues, Shape, Tensor};
 use he_llama::length::Length;
 use he_llama::model::{Embedded, Role, Site};
-use he_llama::protocol::client::padded;
 use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
 use std::sync::Arc;
 
@@ -76,7 +75,9 @@ pub(super) fn run<B: Backend>(
 
 /// Whether a set bootstraps and leaves the levels that the embedded model needs.
 ///
-/// Fails for names that are no preset.
+/// # Errors
+///
+/// For names that are no preset.
 pub fn runs_layer(preset: &str, limits: Limits) -> Result<bool> {
     match session(preset, limits) {
         Ok(_) => Ok(true),
@@ -137,7 +138,7 @@ impl<B: Backend> Model<'_, B> {
         text: &[u32],
     ) -> Result<Embedded<Tensor<B>>> {
         let setup = self.setup;
-        let clear = setup.llama.embed(&padded(text, pass))?;
+        let clear = setup.llama.embed(&pass.padded(text))?;
         let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
         let mut tensor = |values: Vec<f64>, role| -> Result<Tensor<B>> {
             let unit = setup.units.of(Site::new(0, role))?;

@@ -130,6 +130,20 @@ impl Shape {
         self.start + self.used
     }
 
+    /// The tokens that the pass computes on, of a text that holds its positions. Padding is computed
+    /// like any token and must stay in the calibrated ranges: it repeats the text, behind the token
+    /// that opens it.
+    ///
+    /// # Panics
+    ///
+    /// When the text has no tokens at the positions of the pass.
+    pub fn padded(self, text: &[u32]) -> Vec<u32> {
+        let repeated = if text.len() > 1 { &text[1..] } else { text };
+        let own = text[self.start..self.end()].iter();
+        let all = own.chain(repeated.iter().cycle());
+        all.copied().take(self.tokens).collect()
+    }
+
     /// Whether this is a decoding step.
     pub fn is_step(self) -> bool {
         self.kind == PassKind::Step
@@ -500,5 +514,52 @@ impl Packing {
     /// The head at an index of [`Packing::scores`].
     pub fn head_at(&self, index: &[usize]) -> usize {
         index[usize::from(!self.shape.is_step())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_repeats_the_text_behind_the_token_that_opens_it() {
+        let text: Vec<u32> = (100..120).collect();
+        let whole = Shape::window(0, 16, 32).padded(&text);
+        assert_eq!(whole, text[..16]);
+        let part = Shape::window(16, 4, 32).padded(&text);
+        assert_eq!(part[..4], text[16..]);
+        assert_eq!(part[4..], text[1..13]);
+        assert_eq!(Shape::window(0, 1, 4).padded(&[7]), [7; 4]);
+        assert_eq!(Shape::step(18, 32).padded(&text), [118]);
+    }
+
+    #[test]
+    fn a_query_sees_the_keys_up_to_its_own_and_none_of_padding() {
+        let tokens = 4;
+        let shape = Shape {
+            kind: PassKind::Later,
+            tokens,
+            used: 3,
+            start: 8,
+            capacity: 16,
+        };
+        let packing = Packing {
+            log_slots: 12,
+            shape,
+            heads: 1,
+            dim: 2,
+            hidden: 2,
+        };
+        for token in 0..tokens {
+            let mut seen = Vec::new();
+            for (window, offset) in (0..16).map(|i| (i / tokens, i % tokens)) {
+                if packing.visible(&[token, 0, window, offset]) {
+                    seen.push(packing.key_position(token, window, offset));
+                }
+            }
+            seen.sort_unstable();
+            let end = (8 + token + 1).min(11);
+            assert_eq!(seen, (0..end).collect::<Vec<_>>(), "{token}");
+        }
     }
 }

@@ -139,7 +139,7 @@ impl<B: Backend> Client<B> {
         let mut message = Writer::begin(Kind::Request, &header, &mut bytes)?;
         for shape in passes {
             let pass = pass_of(&spec, Kind::Request, shape)?;
-            let embedded = spec.embed(&padded(text, shape))?;
+            let embedded = spec.embed(&shape.padded(text))?;
             let inputs = [&embedded.hidden, &embedded.normed];
             for (x, unit) in inputs.into_iter().zip(pass.units) {
                 let values = channels_first(x, unit);
@@ -214,22 +214,6 @@ fn pass_of(spec: &ClientSpec, kind: Kind, shape: Shape) -> Result<&ClientPass> {
             admitted: "those of a pass that the client package describes".into(),
         })
     })
-}
-
-/// The tokens of a pass. Padding is computed like any token and must stay in the calibrated
-/// ranges: it repeats the text, behind the token that opens it.
-///
-/// # Panics
-///
-/// When the text has no tokens at the positions of the pass.
-pub fn padded(text: &[u32], shape: Shape) -> Vec<u32> {
-    let repeated = if text.len() > 1 { &text[1..] } else { text };
-    let padding = repeated.iter().cycle().take(shape.tokens - shape.used);
-    text[shape.start..shape.end()]
-        .iter()
-        .chain(padding)
-        .copied()
-        .collect()
 }
 
 /// `x / unit` of a `[1, token, channel]` array in the order `[channel][token]`.
