@@ -1,5 +1,5 @@
-//! Compiles the kernels for the executor, a test-only feature. Without it nothing is built here: cards
-//! get embedded PTX, or what NVRTC makes of the sources.
+//! Compiles the kernels for the executor, a test-only feature. Without it nothing is built here:
+//! cards get embedded PTX, or what NVRTC makes of the sources.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -92,14 +92,14 @@ impl SwitchKernels for CpuBackend {
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), special);
         match Pieces::of(t, to) {
-            Some(pieces) => self.decompose_in_pieces(t, pieces, x, digit_size, to),
+            Some(pieces) => self.decompose_in_pieces(t, &pieces, x, digit_size, to),
             None => derived::decompose(self, t, x, digit_size, special),
         }
     }
 
     fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
         match Pieces::of(t, x.shape.basis) {
-            Some(pieces) => self.divide_in_pieces(t, pieces, x, dropped, kept),
+            Some(pieces) => self.divide_in_pieces(t, &pieces, x, dropped, kept),
             None => derived::divide_round(self, t, x, dropped, kept),
         }
     }
@@ -107,7 +107,7 @@ impl SwitchKernels for CpuBackend {
     fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
         let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
         match Pieces::of(t, to) {
-            Some(pieces) => self.dot_in_pieces(t, pieces, x, key, to),
+            Some(pieces) => self.dot_in_pieces(t, &pieces, x, key, to),
             None => derived::key_product(self, t, x, key),
         }
     }

@@ -1,7 +1,8 @@
 //! Compiles every kernel with NVRTC, the program behind `cargo xtask cuda-check`.
 //!
 //! `compile_kernels FOLDER TARGET..` writes, for each program and target, `NAME.TARGET.image` and
-//! `NAME.TARGET.log`, and the fingerprint of the sources. The library must be where the loader finds it.
+//! `NAME.TARGET.log`, and the fingerprint of the sources. The library must be where the loader
+//! finds it.
 
 use ckks_gpu_cuda::kernels::{PROGRAMS, fingerprint, nvrtc};
 use std::path::PathBuf;

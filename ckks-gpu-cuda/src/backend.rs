@@ -33,7 +33,8 @@ impl CudaBackend {
         Self::on(Arc::new(card::Card::open(device)?))
     }
 
-    /// The cards that the driver sees, with their limits in words; fails as [`CudaBackend::open`] does.
+    /// The cards that the driver sees, with their limits in words; fails as [`CudaBackend::open`]
+    /// does.
     pub fn cards() -> Result<Vec<String>> {
         let cards = card::list()?.into_iter();
         let rings = format!(
@@ -52,19 +53,20 @@ impl CudaBackend {
         )))
     }
 
-    /// 32-bit integer operations a second: 64 for each multiprocessor and clock, at the highest clock.
-    /// `None` where no card runs.
+    /// 32-bit integer operations a second: 64 for each multiprocessor and clock, at the highest
+    /// clock. `None` where no card runs.
     pub fn integer_rate(&self) -> Option<f64> {
         self.queue.pool().integer_rate()
     }
 
-    /// Products of bytes on tensor cores in a second, at the highest clock and by the data sheet of the
-    /// architecture. `None` where no card runs, or an unknown one.
+    /// Products of bytes on tensor cores in a second, at the highest clock and by the data sheet of
+    /// the architecture. `None` where no card runs, or an unknown one.
     pub fn tensor_rate(&self) -> Option<f64> {
         self.queue.pool().tensor_rate()
     }
 
-    /// Captured sequences that were submitted to this queue so far, see [`CudaBackend::with_graphs`].
+    /// Captured sequences that were submitted to this queue so far, see
+    /// [`CudaBackend::with_graphs`].
     pub fn replays(&self) -> u64 {
         self.queue.replays()
     }
@@ -80,7 +82,8 @@ impl CudaBackend {
         })
     }
 
-    /// Works as these options say from now on; fails where they name a library that this machine lacks.
+    /// Works as these options say from now on; fails where they name a library that this machine
+    /// lacks.
     pub fn with_options(mut self, options: CudaOptions) -> Result<Self> {
         if options.matrix_units == Some(MatrixUnits::Library) {
             self.queue.pool().library()?;
@@ -102,28 +105,29 @@ impl CudaBackend {
         self
     }
 
-    /// Keeps keys and matrices that are loaded from now on in pinned memory of the host, keys of one
-    /// half and a seed packed. They come to the device when they are used, on a queue of their own
-    /// beside the work that runs.
+    /// Keeps keys and matrices that are loaded from now on in pinned memory of the host, keys of
+    /// one half and a seed packed. They come to the device when they are used, on a queue of their
+    /// own beside the work that runs.
     #[must_use]
     pub fn with_host_storage(mut self) -> Self {
         self.options.on_host = true;
         self.with_own_feeder()
     }
 
-    /// Captures fixed sequences at their second use with operands of a kind, and submits each as one from
-    /// then on: key switches by themselves, and what [`ckks_math::Evaluator::repeat`] is given, such as the
-    /// second half of a bootstrap. Takes device memory for the operands and the results of each, and
-    /// for what one of them needs meanwhile.
+    /// Captures fixed sequences at their second use with operands of a kind, and submits each as
+    /// one from then on: key switches by themselves, and what [`ckks_math::Evaluator::repeat`] is
+    /// given, such as the second half of a bootstrap. Takes device memory for the operands and the
+    /// results of each, and for what one of them needs meanwhile.
     #[must_use]
     pub fn with_graphs(mut self) -> Self {
         self.options.graphs = true;
         self
     }
 
-    /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those that they
-    /// cannot multiply exactly (tensor cores on bytes more than 2^16 inputs) are left to integers. Where the
-    /// library of [`MatrixUnits::Library`] is missing, no matrix is loaded, and the error names it.
+    /// Multiplies matrices loaded from now on by these units, whatever a trial would say. Those
+    /// that they cannot multiply exactly (tensor cores on bytes more than 2^16 inputs) are left to
+    /// integers. Where the library of [`MatrixUnits::Library`] is missing, no matrix is loaded, and
+    /// the error names it.
     #[must_use]
     pub fn with_matrix_units(mut self, units: MatrixUnits) -> Self {
         self.options.matrix_units = Some(units);

@@ -2,14 +2,15 @@
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
-use crate::driver::Address;
 use crate::graph::Graph;
 use crate::key::SwitchKey;
 use crate::tables::Tables;
-use ckks_math::backend::{Device, Shape, SwitchKernels, derived};
+use ckks_math::backend::{Attempt, Captures, Device, Identity, Shape, SwitchKernels, derived};
 use ckks_math::{Error, Result};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most sequences that one key keeps captured: a product and a switch for each level and number of
+/// rows.
+const LIMIT: usize = 128;
 
 /// What a sequence ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,27 +21,21 @@ pub(crate) enum Sequence {
     Switch,
 }
 
-/// What a captured sequence depends on beside its key: input, constants, queue.
-type Use = (Sequence, Shape, Address, usize);
-
-/// The sequences of one key.
-#[derive(Default)]
-pub(crate) struct Captures(Mutex<HashMap<Use, State>>);
-
-/// How far a sequence has come.
-enum State {
-    /// It was run plainly.
-    Seen,
-    /// It cannot be captured.
-    Refused,
-    Captured(Box<Captured>),
-}
+/// The captured sequences of one key, by kind and shape of the input. Each reads the key, the
+/// tables of one ring and memory of one queue.
+pub(crate) struct KeyCaptures(Captures<(Sequence, Shape), Captured>);
 
 /// A sequence with the block that it reads, and the one that it writes.
 struct Captured {
     graph: Graph,
     _operand: Vec<Block>,
     result: Block,
+}
+
+impl Default for KeyCaptures {
+    fn default() -> Self {
+        Self(Captures::new(LIMIT))
+    }
 }
 
 impl CudaBackend {
@@ -60,9 +55,9 @@ impl CudaBackend {
         }
     }
 
-    /// A sequence with a key: plainly at first, captured at the second use of its kind, from the capture
-    /// on after that. Without [`CudaBackend::with_graphs`], as a part of a longer sequence, where memory is
-    /// short and where other queues are open, plainly.
+    /// A sequence with a key: as [`Captures`] says with [`CudaBackend::with_graphs`], plainly
+    /// without it, as a part of a longer sequence, where memory is short and where other queues are
+    /// open.
     pub(crate) fn run_sequence(
         &self,
         t: &Tables,
@@ -73,27 +68,19 @@ impl CudaBackend {
         if !self.options.graphs || self.queue.takes_notes() {
             return self.run_plain(t, sequence, x, key);
         }
-        let queue = Arc::as_ptr(&self.queue) as usize;
-        let kind = (sequence, x.shape, t.primes(), queue);
-        // Held to the end: runs of one graph must not mix.
-        let mut known = (key.captures.0.lock()).unwrap_or_else(PoisonError::into_inner);
-        match known.get(&kind) {
-            None => {
-                known.insert(kind, State::Seen);
-            }
-            Some(State::Seen) => {
-                let state = self.capture_switch(t, sequence, x, key)?;
-                known.insert(kind, state);
-            }
-            Some(State::Refused | State::Captured(_)) => {}
+        let replayed = key.captures.0.run(
+            (sequence, x.shape),
+            vec![t.identity(), Identity::of(&self.queue)],
+            || self.capture_switch(t, sequence, x, key),
+            |captured| match self.replay_sequence(&captured.graph, &[x])? {
+                true => self.duplicate(t, &captured.result).map(Some),
+                false => Ok(None),
+            },
+        )?;
+        match replayed {
+            Some(result) => Ok(result),
+            None => self.run_plain(t, sequence, x, key),
         }
-        if let Some(State::Captured(captured)) = known.get(&kind)
-            && self.replay_sequence(&captured.graph, &[x])?
-        {
-            return self.duplicate(t, &captured.result);
-        }
-        drop(known);
-        self.run_plain(t, sequence, x, key)
     }
 
     fn capture_switch(
@@ -102,7 +89,7 @@ impl CudaBackend {
         sequence: Sequence,
         x: &Block,
         key: &SwitchKey,
-    ) -> Result<State> {
+    ) -> Result<Attempt<Captured>> {
         let mut held = None;
         let captured = self.capture_sequence(t, &[x], &mut |operand| {
             let result = self.run_plain(t, sequence, &operand[0], key)?;
@@ -110,14 +97,13 @@ impl CudaBackend {
             Ok(())
         });
         match (captured, held) {
-            (Ok(Some(graph)), Some((operand, result))) => Ok(State::Captured(Box::new(Captured {
+            (Ok(Some(graph)), Some((operand, result))) => Ok(Attempt::Captured(Captured {
                 graph,
                 _operand: operand,
                 result,
-            }))),
-            (Ok(_) | Err(Error::Unsupported { .. } | Error::OutOfMemory { .. }), _) => {
-                Ok(State::Refused)
-            }
+            })),
+            (Ok(_), _) => Ok(Attempt::Later),
+            (Err(Error::Unsupported { .. } | Error::OutOfMemory { .. }), _) => Ok(Attempt::Never),
             (Err(error), _) => Err(error),
         }
     }

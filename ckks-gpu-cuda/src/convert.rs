@@ -38,7 +38,8 @@ impl CudaBackend {
             .min(CONVERSION_THREADS)
             .min(t.ring().degree());
         let pieces = t.ring().degree() / threads;
-        // A block converts to all targets where there are blocks enough, since its digits are at hand.
+        // A block converts to all targets where there are blocks enough, since its digits are at
+        // hand.
         let groups = (MANY_BLOCKS / (pieces * digits * rows).max(1)).clamp(1, to.limbs().max(1));
         let targets = to.limbs().div_ceil(groups).max(1);
         let blocks = [pieces, to.limbs().div_ceil(targets), digits * rows];

@@ -1,9 +1,9 @@
-//! Keys and matrices that lie in pinned memory of the host and come to the device when they are used, on
-//! a queue of their own.
+//! Keys and matrices that lie in pinned memory of the host and come to the device when they are
+//! used, on a queue of their own.
 //!
-//! The host is ahead of the device: a transfer is submitted while earlier work still runs, and overlaps
-//! it. What was brought last is held back for a while, so that the next transfers write elsewhere than
-//! where the device still reads.
+//! The host is ahead of the device: a transfer is submitted while earlier work still runs, and
+//! overlaps it. What was brought last is held back for a while, so that the next transfers write
+//! elsewhere than where the device still reads.
 
 use crate::backend::CudaBackend;
 use crate::driver::HostMemory;

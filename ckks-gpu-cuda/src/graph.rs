@@ -1,9 +1,11 @@
-//! Fixed sequences of work, submitted as one: the driver is asked once in the place of hundreds of times.
+//! Fixed sequences of work, submitted as one: the driver is asked once in the place of hundreds of
+//! times.
 //!
-//! A sequence is captured by running it once: its kernels are noted with the addresses of their operands
-//! and not executed. Memory that it takes and frees meanwhile belongs to the queue from then on, for the
-//! captured sequences of that queue only, which run one after the other. So a sequence reads and writes
-//! the same blocks at each run; new operands are copied into the blocks that it was captured with.
+//! A sequence is captured by running it once: its kernels are noted with the addresses of their
+//! operands and not executed. Memory that it takes and frees meanwhile belongs to the queue from
+//! then on, for the captured sequences of that queue only, which run one after the other. So a
+//! sequence reads and writes the same blocks at each run; new operands are copied into the blocks
+//! that it was captured with.
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
@@ -27,7 +29,8 @@ pub(crate) struct Graph {
 }
 
 impl CudaBackend {
-    /// See [`Device::capture`]; `None` without [`CudaBackend::with_graphs`] and within another capture.
+    /// See [`Device::capture`]; `None` without [`CudaBackend::with_graphs`] and within another
+    /// capture.
     pub(crate) fn capture_sequence(
         &self,
         t: &Tables,

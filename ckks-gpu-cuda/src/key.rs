@@ -1,7 +1,7 @@
 //! Switching keys on the device: in which form, where, and their products with digits.
 
 use crate::backend::CudaBackend;
-use crate::captured::Captures;
+use crate::captured::KeyCaptures;
 use crate::device::Block;
 use crate::feed::Stored;
 use crate::launch::{Grid, arguments};
@@ -24,11 +24,11 @@ pub enum KeyForm {
     /// Both halves, a word for each residue. The most memory, and no work at a use.
     #[default]
     Whole,
-    /// One half packed at the length of each prime, and the seed. Both halves are made by kernels of
-    /// their own at each use, for the limbs and digits in use only.
+    /// One half packed at the length of each prime, and the seed. Both halves are made by kernels
+    /// of their own at each use, for the limbs and digits in use only.
     Expanded,
-    /// As `Expanded`, but a product with digits of one polynomial makes the residues as it goes, and
-    /// none of them is written. Of more polynomials it would make them for each.
+    /// As `Expanded`, but a product with digits of one polynomial makes the residues as it goes,
+    /// and none of them is written. Of more polynomials it would make them for each.
     Fused,
 }
 
@@ -37,7 +37,7 @@ pub struct SwitchKey {
     pub(crate) basis: Basis,
     pub(crate) digit_size: usize,
     /// Sequences with this key; dropped before the halves that they read.
-    pub(crate) captures: Captures,
+    pub(crate) captures: KeyCaptures,
     halves: Halves,
 }
 
@@ -71,7 +71,7 @@ impl SwitchKey {
         Self {
             basis,
             digit_size,
-            captures: Captures::default(),
+            captures: KeyCaptures::default(),
             halves,
         }
     }
@@ -103,7 +103,7 @@ impl CudaBackend {
         Ok(SwitchKey {
             basis: key.basis,
             digit_size: key.digit_size,
-            captures: Captures::default(),
+            captures: KeyCaptures::default(),
             halves,
         })
     }

@@ -12,8 +12,8 @@ use std::str::FromStr;
 pub struct CudaOptions {
     /// What is kept of keys that come as one half and a seed.
     pub key_form: KeyForm,
-    /// Whether fixed sequences are captured. Not by default: it takes device memory for operands and
-    /// results of each.
+    /// Whether fixed sequences are captured. Not by default: it takes device memory for operands
+    /// and results of each.
     pub graphs: bool,
     /// Whether keys and matrices lie in pinned memory of the host.
     pub on_host: bool,
@@ -90,7 +90,8 @@ impl fmt::Display for CudaOptions {
         let plain = Self::default();
         let mut words = Vec::new();
         for (word, set) in CHOICES {
-            // The word is said of options that setting it changes the default to, and changes no more.
+            // The word is said of options that setting it changes the default to, and changes no
+            // more.
             let (mut alone, mut again) = (plain, *self);
             set(&mut alone);
             set(&mut again);

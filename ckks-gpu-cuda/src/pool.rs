@@ -1,9 +1,9 @@
-//! Recycling of device memory: an allocation costs more than most kernels, and a release waits for the
-//! whole device.
+//! Recycling of device memory: an allocation costs more than most kernels, and a release waits for
+//! the whole device.
 //!
-//! Memory that is freed may still be in use by kernels in flight. With one queue, what is submitted later
-//! runs later, and memory is handed out again at once. While there are more queues, freed memory carries an
-//! event of each, and the queue that takes it waits for those on the device.
+//! Memory that is freed may still be in use by kernels in flight. With one queue, what is submitted
+//! later runs later, and memory is handed out again at once. While there are more queues, freed
+//! memory carries an event of each, and the queue that takes it waits for those on the device.
 
 use crate::driver::notes::Work;
 use crate::driver::{Address, Driver, Event, HostMemory};
@@ -163,8 +163,8 @@ impl Pool {
     /// Begins to note what this thread submits to a queue: from now on memory that the thread frees
     /// belongs to the graphs of the queue.
     ///
-    /// Fails where another queue is open, since memory would have to wait for it, and while another thread
-    /// captures.
+    /// Fails where another queue is open, since memory would have to wait for it, and while another
+    /// thread captures.
     pub fn begin_capture(&self, queue: &OpenQueue) -> Result<()> {
         let open = self.queues().len();
         let refuse = |what: String, way_out: &str| Error::Unsupported {
@@ -285,8 +285,8 @@ impl State {
     }
 }
 
-/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; large sizes
-/// to 2 MiB.
+/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; large
+/// sizes to 2 MiB.
 fn size_class(bytes: usize) -> usize {
     let step = if bytes > LARGE {
         2 << 20

@@ -193,8 +193,8 @@ fn poison_fills_every_buffer() {
     assert_eq!(notes.locked().filled, 1024);
 }
 
-/// Memory that a captured sequence frees serves later graphs of the queue and nothing else; it is given
-/// back with the queue. Memory behind events is left alone.
+/// Memory that a captured sequence frees serves later graphs of the queue and nothing else; it is
+/// given back with the queue. Memory behind events is left alone.
 #[test]
 fn graphs_keep_their_memory() {
     let (notes, pool, queue) = pool();

@@ -41,8 +41,8 @@ impl SwitchKernels for CudaBackend {
         self.dot(t, digits, 1, key)
     }
 
-    /// All digits are lifted by one kernel, and limbs of their own primes keep their evaluations: only
-    /// the others are transformed.
+    /// All digits are lifted by one kernel, and limbs of their own primes keep their evaluations:
+    /// only the others are transformed.
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
         let mut coefficients = self.duplicate(t, x)?;
         self.intt(t, &mut coefficients)?;

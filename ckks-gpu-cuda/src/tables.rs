@@ -8,7 +8,7 @@ use ckks_math::Result;
 use ckks_math::arith::Modulus;
 use ckks_math::backend::montgomery::{Radix, inverse_of_product};
 use ckks_math::backend::packed::packed_len;
-use ckks_math::backend::{Basis, RingSpec};
+use ckks_math::backend::{Basis, Identity, RingSpec};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -95,6 +95,8 @@ type Route = (Basis, Basis, usize);
 
 /// The constants of one ring, with those of base conversions made on first use.
 pub struct Tables {
+    /// What captured sequences name these tables by.
+    identity: Arc<()>,
     ring: RingSpec,
     word: Word,
     primes: Buffer,
@@ -117,6 +119,7 @@ impl Tables {
             inverse.extend(radix.twiddles(ring, i, true));
         }
         let tables = Self {
+            identity: Arc::default(),
             ring: ring.clone(),
             word,
             primes: backend.stage_words(word, &primes)?,
@@ -129,6 +132,11 @@ impl Tables {
         // Tables serve every queue.
         backend.queue.raw().synchronize()?;
         Ok(tables)
+    }
+
+    /// The identity of these tables, which tables made later in the same memory do not share.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::of(&self.identity)
     }
 
     /// The ring.

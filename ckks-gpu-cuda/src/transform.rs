@@ -28,7 +28,8 @@ pub(crate) struct Skip {
 }
 
 impl CudaBackend {
-    /// Transforms each row, or each of the `2^log_parts` polynomials of a subring side by side in it.
+    /// Transforms each row, or each of the `2^log_parts` polynomials of a subring side by side in
+    /// it.
     fn transform(
         &self,
         t: &Tables,

@@ -30,8 +30,8 @@ fn captured(backend: CudaBackend) -> CudaBackend {
     tensor.with_key_form(KeyForm::Fused).with_graphs()
 }
 
-/// The laws of products hold through the library; where it is missing, what asks for it says so and how to
-/// do without.
+/// The laws of products hold through the library; where it is missing, what asks for it says so and
+/// how to do without.
 #[test]
 fn gemm_through_the_library() {
     let Ok(backend) = open() else {

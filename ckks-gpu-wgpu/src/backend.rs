@@ -15,7 +15,8 @@ pub struct WgpuBackend {
 impl WgpuBackend {
     /// Opens the adapter of an index, in the order of [`WgpuBackend::adapters`].
     ///
-    /// Fails with [`ckks_math::Error::Unsupported`] when there is none, or it lacks what kernels need.
+    /// Fails with [`ckks_math::Error::Unsupported`] when there is none, or it lacks what kernels
+    /// need.
     pub fn open(adapter: usize) -> Result<Self> {
         Self::open_with(adapter, Options::default())
     }
@@ -48,8 +49,8 @@ impl WgpuBackend {
         self.pool.queue().card().long
     }
 
-    /// Fills every buffer with a pattern before a kernel writes it, from now on and for all clones: a
-    /// kernel that leaves words unwritten then shows. For tests.
+    /// Fills every buffer with a pattern before a kernel writes it, from now on and for all clones:
+    /// a kernel that leaves words unwritten then shows. For tests.
     #[must_use]
     pub fn poisoned(self) -> Self {
         self.pool.poison();

@@ -1,7 +1,7 @@
 //! Residues in buffers that the adapter can bind.
 //!
-//! A block may be longer than the largest buffer: then it lies in several, each of whole rows. A launch
-//! sees one buffer of each operand, so it is cut into runs of rows.
+//! A block may be longer than the largest buffer: then it lies in several, each of whole rows. A
+//! launch sees one buffer of each operand, so it is cut into runs of rows.
 
 use crate::driver::Bound;
 use crate::pool::{Buffer, Pool};

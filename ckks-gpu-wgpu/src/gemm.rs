@@ -29,8 +29,9 @@ const fn in_plane(entry: i64, plane: u32) -> u32 {
 }
 
 impl WgpuBackend {
-    /// Adds the product of one plane's rows of `matrix` in buffer `m` with the rows of `x` in buffer `b`
-    /// to the rows of `out` in buffer `o` that they make; returns whether there are such.
+    /// Adds the product of one plane's rows of `matrix` in buffer `m` with the rows of `x` in
+    /// buffer `b` to the rows of `out` in buffer `o` that they make; returns whether there are
+    /// such.
     fn multiply_part(
         &self,
         t: &Tables,
@@ -114,7 +115,8 @@ impl GemmKernels for WgpuBackend {
         let out = self.block(t, w.outputs, x.shape.basis)?;
         let primes = t.ring().q().len() + t.ring().p().len();
         for (plane, matrix) in w.planes.iter().enumerate() {
-            // A sum of products with plain words, once reduced, is plain: twice stored makes it stored.
+            // A sum of products with plain words, once reduced, is plain: twice stored makes it
+            // stored.
             let factor = |i: usize| {
                 let m = t.ring().prime(i);
                 let weight = m.pow(2, u64::from(PLANE_BITS) * plane as u64);

@@ -101,8 +101,8 @@ pub const PROGRAMS: [Program; 8] = [
 ];
 
 impl Program {
-    /// The WGSL source for workgroups of `threads` threads and tiles of `2^log_tile` residues; `long`:
-    /// with products of words by 64-bit integers, which only some adapters have.
+    /// The WGSL source for workgroups of `threads` threads and tiles of `2^log_tile` residues;
+    /// `long`: with products of words by 64-bit integers, which only some adapters have.
     pub fn source(&self, long: bool, threads: u32, log_tile: u32) -> String {
         let tile = 1_u32 << log_tile;
         let sizes = format!("const THREADS: u32 = {threads}u;\nconst TILE: u32 = {tile}u;\n");

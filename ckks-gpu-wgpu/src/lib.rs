@@ -1,9 +1,9 @@
-//! The portable GPU backend of [`ckks_math`]: every kernel of [`ckks_math::backend`] on Vulkan, Metal and
-//! DirectX 12, with the bits of the CPU.
+//! The portable GPU backend of [`ckks_math`]: every kernel of [`ckks_math::backend`] on Vulkan,
+//! Metal and DirectX 12, with the bits of the CPU.
 //!
-//! WGSL has 32-bit integers only, so rings have primes of at most 31 bits: a level is then a group of
-//! primes. Adapters are looked for at run time: where there is none the crate builds and loads, and
-//! [`WgpuBackend::open`] says so.
+//! WGSL has 32-bit integers only, so rings have primes of at most 31 bits: a level is then a group
+//! of primes. Adapters are looked for at run time: where there is none the crate builds and loads,
+//! and [`WgpuBackend::open`] says so.
 //!
 //! | part | holds |
 //! |---|---|

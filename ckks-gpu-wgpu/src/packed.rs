@@ -44,7 +44,8 @@ impl WgpuBackend {
         Ok(out)
     }
 
-    /// See [`ckks_math::backend::RingKernels::embed_compact`]: a row is a line of transforms of `m`.
+    /// See [`ckks_math::backend::RingKernels::embed_compact`]: a row is a line of transforms of
+    /// `m`.
     pub(crate) fn embed_side_by_side(
         &self,
         t: &Tables,

@@ -1,7 +1,7 @@
 //! Recycling of device memory: an allocation costs more than most kernels.
 //!
-//! All work on a device is in one order, so memory that is freed is handed out again at once: what is
-//! recorded later runs later.
+//! All work on a device is in one order, so memory that is freed is handed out again at once: what
+//! is recorded later runs later.
 
 use crate::driver::{Dispatch, Options, Queue};
 use crate::launch::Arguments;
@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const POISON: u32 = 0xa5a5_a5a5;
 /// Smallest size of a buffer, in bytes.
 const GRAIN: u64 = 256;
-/// Sizes above are rounded up to a multiple of 2 MiB only: buffers of this size are keys, which are many.
+/// Sizes above are rounded up to a multiple of 2 MiB only: buffers of this size are keys, which are
+/// many.
 const LARGE: u64 = 32 << 20;
 
 /// A pool of the memory of one device; clones share it.
@@ -184,8 +185,8 @@ impl State {
     }
 }
 
-/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; large sizes
-/// to 2 MiB; never beyond the largest buffer unless more is asked for.
+/// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; large
+/// sizes to 2 MiB; never beyond the largest buffer unless more is asked for.
 fn size_class(bytes: u64, largest: u64) -> u64 {
     let step = if bytes > LARGE {
         2 << 20

@@ -115,8 +115,8 @@ impl SwitchKernels for WgpuBackend {
         self.dot(t, digits, 1, key)
     }
 
-    /// All digits are lifted together, and limbs of their own primes keep their evaluations: only the
-    /// others are transformed.
+    /// All digits are lifted together, and limbs of their own primes keep their evaluations: only
+    /// the others are transformed.
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
         let (rows, l) = (x.shape.rows, x.shape.basis.q_len());
         let mut coefficients = self.duplicate(t, x)?;

@@ -1,13 +1,13 @@
 //! The conformance suite on the first adapter of this machine; skipped where there is none, unless
-//! `CKKS_REQUIRE_DEVICE` names `wgpu`. As it is; with memory poisoned, on 32-bit integers alone and in
-//! buffers of few rows; with default bodies only.
+//! `CKKS_REQUIRE_DEVICE` names `wgpu`. As it is; with memory poisoned, on 32-bit integers alone and
+//! in buffers of few rows; with default bodies only.
 
 use ckks_gpu_wgpu::{Options, WgpuBackend};
 use ckks_math::conformance::{DefaultsOnly, Skip, suite};
 use std::sync::LazyLock;
 
-/// A device compiles its kernels once, which takes longer than the laws: laws share two, each with a
-/// pool of its own.
+/// A device compiles its kernels once, which takes longer than the laws: laws share two, each with
+/// a pool of its own.
 type Opened = LazyLock<Result<WgpuBackend, Skip>>;
 
 static AS_IT_IS: Opened = LazyLock::new(|| open(false));

@@ -37,7 +37,8 @@ fn every_shader_is_portable() {
     }
 }
 
-/// The path through 64-bit integers needs them, so that a mistake in the choice would show; nothing else.
+/// The path through 64-bit integers needs them, so that a mistake in the choice would show; nothing
+/// else.
 #[test]
 fn long_products_need_only_long_integers() {
     for program in PROGRAMS {

@@ -1,6 +1,6 @@
 //! One parameter set on one device: tables, encoder, encoding and decoding of plaintexts.
 
-use crate::backend::{Backend, Basis, Pointwise, RingKind};
+use crate::backend::{Backend, Basis, Identity, Pointwise, RingKind};
 use crate::ciphertext::Plaintext;
 use crate::encoding::{Complex64, CrtReconstructor, Encoder, IntegerCoeffs, SlotRing};
 use crate::error::{Error, Result};
@@ -47,6 +47,11 @@ impl<B: Backend> Context<B> {
     /// Whether both share everything: parameters, device and constants.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The identity of this context and its tables: that of its clones, and of no other context.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::of(&self.0)
     }
 
     /// The parameters.

@@ -6,6 +6,7 @@
 //! | [`backend`] | the traits a device implements, bodies derived from them, shapes of data |
 //! | [`params`] | parameter literals, presets, security |
 //! | [`encoding`], [`sampling`] | slot transforms, integers and residues; seeds and samplers |
+//! | [`cost`] | prices of operations from the times of a device's kernels |
 //! | [`context`] | one parameter set on one device; plaintexts |
 //! | [`keys`], [`encrypt`] | secret, public and switching keys; encryption, decryption |
 //! | [`evaluator`] | arithmetic on ciphertexts |
@@ -21,6 +22,7 @@ pub mod ciphertext;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod context;
+pub mod cost;
 pub mod encoding;
 pub mod encrypt;
 pub mod error;

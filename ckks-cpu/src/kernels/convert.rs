@@ -33,8 +33,8 @@ pub enum Target {
     /// The source has it at this position.
     Copy(usize),
     /// The sum of the digits and of the quotient times these weights: `D/d_i`, then `-D`. Where
-    /// [`Prime::fold`] has a factor, the same times that follow, for digits and quotient in
-    /// mirrored order.
+    /// [`ColumnTransform::fold`](super::ColumnTransform::fold) has a factor, the same times that
+    /// follow, for digits and quotient in mirrored order.
     Sum(Vec<u64>),
 }
 
@@ -63,7 +63,7 @@ impl Conversion {
                 .map(|i| product_but(m, Some(i)))
                 .collect();
             weights.push(m.neg(product_but(m, None)));
-            if let Some(fold) = target.fold() {
+            if let Some(fold) = target.column_transform().and_then(|passes| passes.fold()) {
                 weights.extend_from_within(..);
                 for w in &mut weights[sources.len() + 1..] {
                     *w = m.mul(*w, fold);

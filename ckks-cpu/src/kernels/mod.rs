@@ -3,6 +3,7 @@
 //! A [`Prime`] chooses once, when tables are built, between the reference (any ring) and
 //! [`crate::simd`] (rings of degree 64 and more).
 
+mod column_transform;
 mod convert;
 mod dot;
 mod linear;
@@ -13,6 +14,7 @@ mod pointwise;
 mod prime;
 mod products;
 
+pub use column_transform::ColumnTransform;
 pub use convert::{CHUNK, Conversion, Source, Target};
 pub use dot::KeyLimb;
 pub use neighbours::add_neighbours;

@@ -1,7 +1,8 @@
 //! One prime with its constants: where reference and vector kernels part.
 
 use super::{
-    Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt, pointwise, products,
+    ColumnTransform, Kernels, KeyLimb, LANES, Permutation, ReferenceNtt, dot, linear, ntt,
+    pointwise, products,
 };
 use crate::simd::{self, Constants, Vector, VectorNtt};
 use ckks_math::arith::{Modulus, Shoup};
@@ -141,44 +142,11 @@ impl Prime {
         }
     }
 
-    /// Rows and words of the two passes of the transform, where it can be done in pieces: see
-    /// [`Prime::ntt_column`].
-    pub fn pieces(&self) -> Option<(usize, usize)> {
+    /// The transform in passes, where the kernels have them.
+    pub fn column_transform(&self) -> Option<ColumnTransform<'_>> {
         match &self.transform {
-            Transform::Vector(_, t) if t.split().0 > 1 => Some(t.split()),
-            _ => None,
-        }
-    }
-
-    /// `psi^-N` of a conjugate-invariant ring whose transform can be done in pieces: its
-    /// coefficients are to be folded before [`Prime::ntt_column`], see [`ntt`].
-    pub fn fold(&self) -> Option<u64> {
-        match &self.transform {
-            Transform::Vector(_, t) => t.fold().map(|w| w.value),
+            Transform::Vector(vector, t) => ColumnTransform::new(self, *vector, t),
             Transform::Reference(_) => None,
-        }
-    }
-
-    /// Evaluations `x` to coefficients times `factor` in column order: the coefficients, as
-    /// [`Prime::pieces`] rows of words, in groups of eight columns, rows inside. Overwrites `x`.
-    pub fn intt_to_columns(&self, x: &mut [u64], factor: u64, out: &mut [u64]) {
-        if let Transform::Vector(vector, t) = &self.transform {
-            vector.intt_to_columns(t, x, factor, out);
-        }
-    }
-
-    /// The first pass of the transform for one group of eight columns, from `columns` (overwritten)
-    /// to their places in `x`.
-    pub fn ntt_column(&self, group: usize, columns: &mut [u64], x: &mut [u64]) {
-        if let Transform::Vector(vector, t) = &self.transform {
-            vector.ntt_column(t, group, columns, x);
-        }
-    }
-
-    /// The second pass of the transform for one row.
-    pub fn ntt_block(&self, block: usize, x: &mut [u64]) {
-        if let Transform::Vector(vector, t) = &self.transform {
-            vector.ntt_block(t, block, x);
         }
     }
 

@@ -199,7 +199,12 @@ fn for_each_group(
     let runs = bytes.chunks_exact(stored * length);
     for (run, out) in runs.zip(out.as_chunks_mut::<8>().0.chunks_exact_mut(used)) {
         for ahead in (0..used * length).step_by(64) {
-            _mm_prefetch::<_MM_HINT_T0>(run.as_ptr().wrapping_add(AHEAD + ahead).cast());
+            let line = run.as_ptr().wrapping_add(AHEAD + ahead);
+            #[allow(unused_unsafe, reason = "a safe function from Rust 1.93 on")]
+            // SAFETY: a prefetch is a hint and accesses no memory, whatever the address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(line.cast());
+            }
         }
         for (bytes, out) in run.chunks_exact(length).zip(out) {
             // SAFETY: only the first `bits` bytes are read, which `bytes` has.

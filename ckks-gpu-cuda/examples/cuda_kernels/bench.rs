@@ -5,8 +5,8 @@ use ckks_math::backend::Device;
 use ckks_math::{Error, Result};
 use std::time::Instant;
 
-/// 32-bit operations of one reduction by a constant, and of a product of two residues, counted in the
-/// kernels: a high product, low products, additions and minima.
+/// 32-bit operations of one reduction by a constant, and of a product of two residues, counted in
+/// the kernels: a high product, low products, additions and minima.
 pub const BY_CONSTANT: f64 = 5.0;
 pub const PRODUCT: f64 = 8.0;
 /// One product added to a sum, and one sum modulo a prime.
@@ -78,8 +78,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Time of one run in seconds: the least of several measurements, each of enough runs to hide the
-    /// launch. The first run is not counted.
+    /// Time of one run in seconds: the least of several measurements, each of enough runs to hide
+    /// the launch. The first run is not counted.
     pub fn time(
         &mut self,
         name: String,

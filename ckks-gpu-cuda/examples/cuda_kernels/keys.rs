@@ -7,11 +7,12 @@ use ckks_math::Result;
 use ckks_math::backend::{Basis, Device, RingKernels, RingSpec, SeededKeyData, SwitchKernels};
 use ckks_math::sampling::Seed;
 
-/// Operations of ChaCha20 for each 64-bit word: twenty rounds of four quarters of twelve, over eight.
+/// Operations of ChaCha20 for each 64-bit word: twenty rounds of four quarters of twelve, over
+/// eight.
 const STREAM: f64 = 120.0;
 
-/// Inner products with keys that are whole, expanded at a use, or made as the product goes, from the
-/// device and from the host; then a key switch submitted as one.
+/// Inner products with keys that are whole, expanded at a use, or made as the product goes, from
+/// the device and from the host; then a key switch submitted as one.
 pub fn measure(bench: &mut Bench, name: &str, ring: &RingSpec) -> Result<()> {
     let (l, k) = (ring.q().len(), ring.p().len());
     let basis = Basis::qp(l, k);

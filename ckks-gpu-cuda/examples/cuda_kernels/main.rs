@@ -1,10 +1,10 @@
-//! Times the kernels on a card: `kernels [--json FILE] [LOG_N [LIMBS]]`, for `N = 2^16` and 48 limbs
-//! without arguments.
+//! Times the kernels on a card: `kernels [--json FILE] [LOG_N [LIMBS]]`, for `N = 2^16` and 48
+//! limbs without arguments.
 //!
-//! For each operation: microseconds, bytes that it must read and write, their share of the bandwidth of a
-//! copy measured in the same run, integer operations over the card's rate. The larger of the floors is
-//! named. With the feature `executor` and `--executor` it runs on the CPU, to be tested: those times say
-//! nothing about a card.
+//! For each operation: microseconds, bytes that it must read and write, their share of the
+//! bandwidth of a copy measured in the same run, integer operations over the card's rate. The
+//! larger of the floors is named. With the feature `executor` and `--executor` it runs on the CPU,
+//! to be tested: those times say nothing about a card.
 
 mod bench;
 mod kernels;

@@ -9,7 +9,8 @@ use ckks_math::{Error, Result};
 /// Limbs that are multiplied.
 const LIMBS: usize = 4;
 
-/// A square matrix of `size` with entries of 8, 16 and 30 bits by all units, and which of them are chosen.
+/// A square matrix of `size` with entries of 8, 16 and 30 bits by all units, and which of them are
+/// chosen.
 pub fn measure(bench: &mut Bench, name: &str, ring: &RingSpec, size: usize) -> Result<()> {
     let plain = bench.backend.clone();
     let t = plain.tables(ring)?;

@@ -15,7 +15,8 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The largest of the times that a row's work takes at these rates, in microseconds, and its name.
+    /// The largest of the times that a row's work takes at these rates, in microseconds, and its
+    /// name.
     pub fn floor(&self, row: &Row) -> (f64, &'static str) {
         let at = |amount: f64, rate: Option<f64>| rate.map_or(0.0, |rate| amount / rate * 1e6);
         let floors = [

@@ -50,8 +50,8 @@ fn bandwidth(bench: &mut Bench, ring: &RingSpec) -> Result<f64> {
     Ok(bytes / seconds)
 }
 
-/// Measures everything, prints the table and returns it. What the card has no memory for is left out,
-/// and said.
+/// Measures everything, prints the table and returns it. What the card has no memory for is left
+/// out, and said.
 pub fn run(backend: &CudaBackend, extent: &Extent) -> Result<Value> {
     let &Extent {
         log_n,

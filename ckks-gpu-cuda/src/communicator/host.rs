@@ -1,4 +1,5 @@
-//! Ranks that meet in memory of the host: for cards without NCCL, and to test what is built on ranks.
+//! Ranks that meet in memory of the host: for cards without NCCL, and to test what is built on
+//! ranks.
 
 use super::Transport;
 use crate::driver::Address;
@@ -34,8 +35,8 @@ pub fn transports(size: usize) -> Vec<Box<dyn Transport>> {
 }
 
 impl HostTransport {
-    /// Gives bytes, if this rank has some to give, and waits for those of all others. A rank that failed
-    /// still comes, so that none waits forever.
+    /// Gives bytes, if this rank has some to give, and waits for those of all others. A rank that
+    /// failed still comes, so that none waits forever.
     fn meet(&self, own: Result<Vec<u8>>) -> Result<Vec<Given>> {
         let places = || (self.table.places.lock()).unwrap_or_else(PoisonError::into_inner);
         let (given, failure) = match own {

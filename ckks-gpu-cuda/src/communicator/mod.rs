@@ -1,8 +1,8 @@
 //! Blocks between the cards of one host.
 //!
-//! Each card is a rank, with a backend and a [`Communicator`] of its own that a thread of its own drives.
-//! Every rank must call the same operations in the same order, with blocks of the same shape over the same
-//! ring; residues cross as they lie on the device.
+//! Each card is a rank, with a backend and a [`Communicator`] of its own that a thread of its own
+//! drives. Every rank must call the same operations in the same order, with blocks of the same
+//! shape over the same ring; residues cross as they lie on the device.
 
 mod host;
 #[cfg(feature = "nccl")]
@@ -51,8 +51,8 @@ pub struct Communicator {
 impl Communicator {
     /// A communicator for each of these backends, in the order of their ranks.
     ///
-    /// One alone needs no transport. With [`Through::Nccl`], fails where the library is missing or was
-    /// left out, and says so; backends must then be different cards.
+    /// One alone needs no transport. With [`Through::Nccl`], fails where the library is missing or
+    /// was left out, and says so; backends must then be different cards.
     pub fn of(backends: Vec<CudaBackend>, through: Through) -> Result<Vec<Self>> {
         let size = backends.len();
         let transports: Vec<Option<Box<dyn Transport>>> = match through {
@@ -97,7 +97,8 @@ impl Communicator {
         Ok(out)
     }
 
-    /// The sum over all ranks of this rank's share of the rows: rows `r k` to `(r + 1) k` of `size * k`.
+    /// The sum over all ranks of this rank's share of the rows: rows `r k` to `(r + 1) k` of `size
+    /// * k`.
     ///
     /// Sums are modulo the primes, whatever their number, in the order of ranks.
     pub fn reduce_scatter(&self, t: &Tables, x: &Block) -> Result<Block> {

@@ -1,8 +1,8 @@
 //! The kernels on the CPU: the same sources, compiled by the host's C++ compiler.
 //!
-//! The threads of a block take turns between barriers in an order that changes with the seed; barriers
-//! and accesses to shared memory are checked (`executor/executor.cpp`). Memory of the device is filled with
-//! a pattern at first and lies between zones that no kernel may write.
+//! The threads of a block take turns between barriers in an order that changes with the seed;
+//! barriers and accesses to shared memory are checked (`executor/executor.cpp`). Memory of the
+//! device is filled with a pattern at first and lies between zones that no kernel may write.
 
 mod product;
 

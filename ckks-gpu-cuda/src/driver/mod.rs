@@ -1,5 +1,5 @@
-//! What the backend asks of a device, small enough to have two implementations: the driver of a card,
-//! and the executor that runs the same kernels on the CPU.
+//! What the backend asks of a device, small enough to have two implementations: the driver of a
+//! card, and the executor that runs the same kernels on the CPU.
 
 pub mod card;
 #[cfg(feature = "executor")]
@@ -82,8 +82,8 @@ pub trait Driver: Send + Sync {
     fn queue(&self) -> Result<Box<dyn Queue>>;
 }
 
-/// A queue of a device. Addresses passed in lie in memory that the device allocated; the pool keeps it
-/// until the work that was submitted before its release is done.
+/// A queue of a device. Addresses passed in lie in memory that the device allocated; the pool keeps
+/// it until the work that was submitted before its release is done.
 pub trait Queue: Send + Sync {
     /// Submits a kernel.
     fn launch(&self, launch: &Launch<'_>) -> Result<()>;
@@ -115,7 +115,8 @@ pub trait Queue: Send + Sync {
     /// Waits for all that was submitted; a late failure surfaces here.
     fn synchronize(&self) -> Result<()>;
 
-    /// Makes one of work that queues of this device were to be given, in its order. Does none of it.
+    /// Makes one of work that queues of this device were to be given, in its order. Does none of
+    /// it.
     fn graph(&self, work: Vec<Work>) -> Result<Graph>;
 
     /// Submits a graph of this device.

@@ -6,11 +6,11 @@ use super::Address;
 ///
 /// `c_i[column][row] = sum_k a_i[row][k] b_i[column][k]`, the last index of each consecutive.
 ///
-/// A library that stores columns one after the other reads it as `C = A^T B` ("TN"), the one form of which
-/// tensor cores multiply bytes. Products of a batch follow each other. Where each row of a matrix begins is
-/// a multiple of 16 bytes, which those want: so are the addresses (that of scratch of 256 bytes) and the
-/// depth, and rows and columns are multiples of 8. What is written shares no memory with anything else. Sums
-/// must fit 32 bits.
+/// A library that stores columns one after the other reads it as `C = A^T B` ("TN"), the one form
+/// of which tensor cores multiply bytes. Products of a batch follow each other. Where each row of a
+/// matrix begins is a multiple of 16 bytes, which those want: so are the addresses (that of scratch
+/// of 256 bytes) and the depth, and rows and columns are multiples of 8. What is written shares no
+/// memory with anything else. Sums must fit 32 bits.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteProduct {
     /// `[batch][rows][depth]` signed bytes.
@@ -27,6 +27,7 @@ pub struct ByteProduct {
     pub depth: usize,
     /// Products.
     pub batch: usize,
-    /// Memory that the library may write to, and its bytes: its content means nothing before or after.
+    /// Memory that the library may write to, and its bytes: its content means nothing before or
+    /// after.
     pub scratch: (Address, usize),
 }

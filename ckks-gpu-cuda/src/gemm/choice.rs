@@ -47,8 +47,8 @@ impl Way {
     }
 }
 
-/// Largest outputs and inputs of a trial: all ways take time in proportion beyond. Below, what each residue
-/// costs at the ends counts beside the products.
+/// Largest outputs and inputs of a trial: all ways take time in proportion beyond. Below, what each
+/// residue costs at the ends counts beside the products.
 const TRIAL: usize = 512;
 /// Runs of a trial, of which the shortest counts.
 const TRIALS: usize = 3;
@@ -65,9 +65,9 @@ pub(crate) struct Choices(Mutex<HashMap<Kind, Way>>);
 impl CudaBackend {
     /// One of the ways that there are for matrices of a shape, integers among them.
     ///
-    /// What [`CudaBackend::with_matrix_units`] says, integers where that is not among the ways; else what a
-    /// trial on this card says; without a card, or without memory for a trial, tensor cores on bytes for
-    /// matrices that fill a tile.
+    /// What [`CudaBackend::with_matrix_units`] says, integers where that is not among the ways;
+    /// else what a trial on this card says; without a card, or without memory for a trial, tensor
+    /// cores on bytes for matrices that fill a tile.
     pub(super) fn choose(
         &self,
         t: &Tables,
@@ -100,8 +100,8 @@ impl CudaBackend {
         Ok(fastest)
     }
 
-    /// The fastest way to multiply a matrix of zeros, which takes as long as any other. Ways that this
-    /// machine lacks are none: the library may not be there.
+    /// The fastest way to multiply a matrix of zeros, which takes as long as any other. Ways that
+    /// this machine lacks are none: the library may not be there.
     fn trial(&self, t: &Tables, (outputs, inputs): (usize, usize), ways: &[Way]) -> Result<Way> {
         let entries = Entries {
             words: self.stage(&vec![0_i64; outputs * inputs])?,

@@ -30,11 +30,11 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The fewest products for sums of `inputs` terms, with entries and centred residues of so many bits,
-    /// the sign among them. `None` for so many inputs that no limb is left.
+    /// The fewest products for sums of `inputs` terms, with entries and centred residues of so many
+    /// bits, the sign among them. `None` for so many inputs that no limb is left.
     ///
-    /// A limb of `b` bits is at most `2^(b - 1)` in size, also the last one where the limbs have a bit
-    /// more than the number.
+    /// A limb of `b` bits is at most `2^(b - 1)` in size, also the last one where the limbs have a
+    /// bit more than the number.
     fn new(inputs: usize, entry_bits: u32, residue_bits: u32) -> Option<Self> {
         let limbs = |bits: u32, width: u32| (bits + 1).div_ceil(width);
         let cut = |a: u32, b: u32| Self {
@@ -154,8 +154,8 @@ impl Limbs {
         self.words.bytes()
     }
 
-    /// Writes the product with rows to the rows of `out`: as many columns of a limb at a time as the
-    /// workspace holds.
+    /// Writes the product with rows to the rows of `out`: as many columns of a limb at a time as
+    /// the workspace holds.
     pub fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
         let Rows { backend, t, x, .. } = rows;
         let inputs = rows.inputs();
@@ -201,7 +201,8 @@ impl Limbs {
 mod tests {
     use super::*;
 
-    /// Limbs cover the numbers, sums stay exact, and the number of products is what the widths allow.
+    /// Limbs cover the numbers, sums stay exact, and the number of products is what the widths
+    /// allow.
     #[test]
     fn cuts_are_exact_and_short() {
         for (inputs, entry_bits, residue_bits, products) in [

@@ -1,5 +1,5 @@
-//! Matrix products by the vendor's library: residues modulo small coprime numbers, whose products on the
-//! tensor cores it sums; see `library_gemm.cu`.
+//! Matrix products by the vendor's library: residues modulo small coprime numbers, whose products
+//! on the tensor cores it sums; see `library_gemm.cu`.
 
 use super::rows::Rows;
 use super::split::{DEPTH, Split, WIDTH};
@@ -15,11 +15,12 @@ const LEAST: usize = 64;
 /// Threads of a block that joins sums, and most blocks on the axis of outputs.
 const THREADS: usize = 128;
 const MOST_BLOCKS: usize = 65_535;
-/// Bytes that the library may work in: what its manual advises for cards of capability 9.0 and newer.
+/// Bytes that the library may work in: what its manual advises for cards of capability 9.0 and
+/// newer.
 const SCRATCH: usize = 32 << 20;
 
-/// Writes the product of a matrix in [`BYTES`] with rows to the rows of `out`: as many columns of a limb at
-/// a time as the workspace holds, with their sums of 32 bits.
+/// Writes the product of a matrix in [`BYTES`] with rows to the rows of `out`: as many columns of a
+/// limb at a time as the workspace holds, with their sums of 32 bits.
 pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     let Rows { backend, t, .. } = rows;
     let outputs = out.shape.rows.next_multiple_of(WIDTH);

@@ -59,8 +59,8 @@ impl PlainMatrix {
         }
     }
 
-    /// Exact products of smaller numbers that make one of an entry and a residue: one for integers, one for
-    /// each small modulus on tensor cores, one for each pair of limbs in doubles.
+    /// Exact products of smaller numbers that make one of an entry and a residue: one for integers,
+    /// one for each small modulus on tensor cores, one for each pair of limbs in doubles.
     pub const fn products(&self) -> usize {
         match &self.form {
             Form::Integer(_) => 1,

@@ -15,8 +15,8 @@ const MARGIN: f64 = 0.01;
 /// Most inputs: sums of products of bytes stay below `2^30`.
 const MOST_INPUTS: usize = 1 << 16;
 
-/// How many moduli a matrix takes: their product exceeds twice the largest sum of `|w| q / 2`. `None`
-/// where there are too few, or too many inputs.
+/// How many moduli a matrix takes: their product exceeds twice the largest sum of `|w| q / 2`.
+/// `None` where there are too few, or too many inputs.
 pub fn moduli_for(t: &Tables, inputs: usize, entries: &[i64]) -> Option<usize> {
     let norm = |row: &[i64]| row.iter().map(|&w| u128::from(w.unsigned_abs())).sum();
     let largest: u128 = entries.chunks(inputs).map(norm).max()?;

@@ -1,4 +1,5 @@
-//! Matrices and rows as bytes modulo small numbers, which [`super::tensor`] and [`super::library`] multiply.
+//! Matrices and rows as bytes modulo small numbers, which [`super::tensor`] and [`super::library`]
+//! multiply.
 
 use super::moduli::{small_words, weights};
 use super::rows::Rows;
@@ -20,7 +21,8 @@ pub const WIDTH: usize = 8;
 pub struct Split {
     /// How many numbers.
     pub count: usize,
-    /// `[moduli][outputs][inputs]` bytes, padded to tiles and ordered as the kernel that made them says.
+    /// `[moduli][outputs][inputs]` bytes, padded to tiles and ordered as the kernel that made them
+    /// says.
     pub words: Stored,
     /// `[moduli]` of `Small`.
     pub small: Buffer,
@@ -29,8 +31,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Of entries that the device holds, by a kernel whose lanes have equal parts of tiles of `height`
-    /// outputs; `count` as [`super::moduli::moduli_for`] says.
+    /// Of entries that the device holds, by a kernel whose lanes have equal parts of tiles of
+    /// `height` outputs; `count` as [`super::moduli::moduli_for`] says.
     pub fn load(
         (backend, t): (&CudaBackend, &Tables),
         (kernel, height): (&str, usize),

@@ -1,4 +1,5 @@
-//! Matrix products by the tensor cores: residues modulo small coprime numbers, see `tensor_gemm.cu`.
+//! Matrix products by the tensor cores: residues modulo small coprime numbers, see
+//! `tensor_gemm.cu`.
 
 use super::rows::Rows;
 use super::split::Split;
@@ -12,8 +13,8 @@ pub const TILES: (&str, usize) = ("tile_matrix", 16);
 const BLOCK: usize = 64;
 const THREADS: u32 = 128;
 
-/// Writes the product of a matrix in [`TILES`] with rows to the rows of `out`: as many columns of a limb at
-/// a time as the workspace holds.
+/// Writes the product of a matrix in [`TILES`] with rows to the rows of `out`: as many columns of a
+/// limb at a time as the workspace holds.
 pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     let Rows { backend, t, .. } = rows;
     // Columns of a block of threads: long words take twice the registers.

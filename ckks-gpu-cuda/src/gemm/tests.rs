@@ -72,7 +72,8 @@ fn load(backend: &CudaBackend) -> Result<PlainMatrix> {
     backend.load_matrix(&tables(backend, 28), 16, 32, &[1; 16 * 32])
 }
 
-/// Without the library, trials choose among the other ways; what asks for it is refused, with its name.
+/// Without the library, trials choose among the other ways; what asks for it is refused, with its
+/// name.
 #[test]
 fn a_missing_library_is_no_way() {
     let bare = open(false);

@@ -1,7 +1,7 @@
 //! Images that NVRTC made, kept on disk: compiling takes seconds, reading none.
 //!
-//! The folder is `$CKKS_CUDA_CACHE`, or `ckks-gpu-cuda` in the user's cache folder. A file's name holds a
-//! hash of all sources and the version of NVRTC. Without a folder nothing is kept.
+//! The folder is `$CKKS_CUDA_CACHE`, or `ckks-gpu-cuda` in the user's cache folder. A file's name
+//! holds a hash of all sources and the version of NVRTC. Without a folder nothing is kept.
 
 use super::{Source, fingerprint, nvrtc};
 use std::path::PathBuf;

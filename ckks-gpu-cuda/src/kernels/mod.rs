@@ -1,8 +1,9 @@
 //! The kernels: sources, embedded PTX, and NVRTC that compiles for one card.
 //!
 //! A card gets, for each program, the first of these that it takes: what was compiled for it before
-//! (a folder of the user's cache), what NVRTC compiles now, the embedded PTX of the oldest architecture.
-//! `cargo xtask cuda-check --write` makes the embedded PTX; it is the same on every machine.
+//! (a folder of the user's cache), what NVRTC compiles now, the embedded PTX of the oldest
+//! architecture. `cargo xtask cuda-check --write` makes the embedded PTX; it is the same on every
+//! machine.
 
 mod cache;
 pub mod nvrtc;

@@ -38,8 +38,8 @@ fn keys_of_every_form_multiply_alike() {
     }
 }
 
-/// What a key takes on the device and in memory of the host, and its products with one polynomial and
-/// with three, of fewer limbs than the key, turned and not.
+/// What a key takes on the device and in memory of the host, and its products with one polynomial
+/// and with three, of fewer limbs than the key, turned and not.
 fn products(backend: &CudaBackend, log_n: u32, bits: u32) -> ((usize, usize), Vec<Vec<u64>>) {
     let primes = ntt_primes(bits, 4 << log_n, 6).unwrap();
     let ring = RingSpec::new(RingKind::Standard, log_n, &primes[..4], &primes[4..]).unwrap();
@@ -67,8 +67,8 @@ fn products(backend: &CudaBackend, log_n: u32, bits: u32) -> ((usize, usize), Ve
     (key.bytes(), out)
 }
 
-/// A packed half and a seed take less than half the memory of a whole key, of the device or of the host;
-/// a prime that refuses an eighth of all words gives the same residues in the fused product.
+/// A packed half and a seed take less than half the memory of a whole key, of the device or of the
+/// host; a prime that refuses an eighth of all words gives the same residues in the fused product.
 #[test]
 fn compressed_keys_take_less_than_half_the_memory() {
     for (log_n, bits) in [(10, 29), (10, 60), (3, 29)] {

@@ -39,7 +39,8 @@ fn the_kernels_as_they_are_run_in_every_order() {
     }
 }
 
-/// Two rounds of a transform without the barrier between: a race, whatever the order of the threads.
+/// Two rounds of a transform without the barrier between: a race, whatever the order of the
+/// threads.
 #[test]
 fn a_missing_barrier_is_a_race() {
     for seed in 0..8 {

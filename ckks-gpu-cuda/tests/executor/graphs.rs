@@ -1,6 +1,7 @@
-//! Captured sequences: the residues of plain runs, for other inputs than those they were captured with.
+//! Captured sequences: the residues of plain runs, for other inputs than those they were captured
+//! with.
 
-use ckks_gpu_cuda::{CudaBackend, KernelSet};
+use ckks_gpu_cuda::{CudaBackend, KernelSet, Tables};
 use ckks_math::arith::ntt_primes_excluding;
 use ckks_math::backend::{
     Basis, Device, GemmKernels, RingKernels, RingKind, RingSpec, SwitchKernels, SwitchKeyData,
@@ -43,8 +44,8 @@ fn captured_key_switches_keep_the_laws() {
     assert!(backend.replays() > 0);
 }
 
-/// Products and switches of one key with several polynomials: all but the first of each kind are run as
-/// one, with the residues of plain ones.
+/// Products and switches of one key with several polynomials: all but the first of each kind are
+/// run as one, with the residues of plain ones.
 #[test]
 fn key_switches_are_captured_at_their_second_use() {
     let backend = open();
@@ -76,8 +77,73 @@ fn key_switches_are_captured_at_their_second_use() {
     }
 }
 
-/// Real and complex refreshes of a ring of primes of 29 bits, launch by launch and captured, with other
-/// ciphertexts than those that they were captured with; work in between, with memory of its own, changes nothing.
+/// A key outlives the tables that its first switches were captured with, and tables made again get
+/// some of their memory, with the rest in other places: nothing that was captured with the first
+/// ones is run.
+#[test]
+fn captures_do_not_outlive_their_tables() {
+    let backend = open();
+    let graphs = backend.clone().with_graphs();
+    let primes = ntt_primes_excluding(28, 4 << 6, 4, &[]).unwrap();
+    let ring = RingSpec::new(RingKind::Standard, 6, &primes[..3], &primes[3..]).unwrap();
+    let (q, qp) = (Basis::q(3), Basis::qp(3, 1));
+    let first = backend.tables(&ring).unwrap();
+    let uniform = |t: &Tables, n: u8, rows: usize, basis: Basis| {
+        let seed = Seed::from_bytes([n; 32]);
+        backend.uniform(t, &seed, 0, rows, basis).unwrap()
+    };
+    let [b, a] = [1, 2].map(|n| {
+        let half = uniform(&first, n, 3, qp);
+        backend.download(&first, &half).unwrap()
+    });
+    let data = SwitchKeyData {
+        basis: qp,
+        digit_size: 1,
+        b: &b,
+        a: &a,
+    };
+    let key = backend.load_switch_key(&first, &data).unwrap();
+    for n in 3..6 {
+        let x = uniform(&first, n, 1, q);
+        graphs.key_switch(&first, &x, &key).unwrap();
+    }
+    let captured = graphs.replays();
+    assert!(captured > 0);
+    drop(first);
+    for held in 0..8 {
+        // The pool hands out last what was freed first: the constants of the primes lie where the
+        // first tables had them for one of these numbers of blocks in front.
+        let small = backend.tables(&ring).unwrap();
+        let before: Vec<_> = (0..held)
+            .map(|_| uniform(&small, 9, 1, Basis::q(1)))
+            .collect();
+        drop(small);
+        let second = backend.tables(&ring).unwrap();
+        // What else the first tables left is filled with a pattern.
+        let behind: Vec<_> = (0..64).map(|_| uniform(&second, 9, 1, q)).collect();
+        let behind = (
+            behind,
+            (0..64)
+                .map(|_| uniform(&second, 9, 1, Basis::q(1)))
+                .collect::<Vec<_>>(),
+        );
+        for n in 6..9 {
+            let x = uniform(&second, n, 1, q);
+            let [plain, found] = [&backend, &graphs].map(|on| {
+                let switched = on.key_switch(&second, &x, &key).unwrap();
+                backend.download(&second, &switched).unwrap()
+            });
+            assert!(plain == found, "input {n} behind {held} blocks");
+        }
+        drop((before, behind));
+    }
+    // The second tables have captures of their own.
+    assert!(graphs.replays() > captured);
+}
+
+/// Real and complex refreshes of a ring of primes of 29 bits, launch by launch and captured, with
+/// other ciphertexts than those that they were captured with; work in between, with memory of its
+/// own, changes nothing.
 #[test]
 fn refreshes_are_captured_once() {
     let backend = open();
@@ -146,8 +212,8 @@ type Refresh = dyn Fn(
     &Ciphertext<CudaBackend>,
 ) -> ckks_math::Result<Ciphertext<CudaBackend>>;
 
-/// Waiting cannot be captured, nor can the loading of keys and the work of one of two queues; the queue
-/// serves on.
+/// Waiting cannot be captured, nor can the loading of keys and the work of one of two queues; the
+/// queue serves on.
 #[test]
 fn what_cannot_be_captured_is_refused() {
     let backend = open().with_graphs();

@@ -1,5 +1,5 @@
-//! The CUDA kernels on the CPU: conformance, equality with the CPU backend at large degrees, and faults
-//! that must be found.
+//! The CUDA kernels on the CPU: conformance, equality with the CPU backend at large degrees, and
+//! faults that must be found.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compressed;

@@ -19,8 +19,8 @@ fn open(units: MatrixUnits) -> CudaBackend {
     backend.poisoned().with_matrix_units(units)
 }
 
-/// The law of products on tensor cores, with entries up to the largest of 64 bits; integers have it in the
-/// suite, whose matrices are small.
+/// The law of products on tensor cores, with entries up to the largest of 64 bits; integers have it
+/// in the suite, whose matrices are small.
 #[test]
 fn tensor_cores_multiply_as_integers() {
     let laws = table::<CudaBackend>();
@@ -72,8 +72,8 @@ fn tensor_cores_give_the_residues_of_the_cpu() {
     }
 }
 
-/// Residues at the ends of their range with the largest entries, a column or two and one output: nothing but
-/// padding fills most of what is multiplied.
+/// Residues at the ends of their range with the largest entries, a column or two and one output:
+/// nothing but padding fills most of what is multiplied.
 #[test]
 fn extremes_give_the_residues_of_the_cpu() {
     let cpu = CpuBackend::open(CpuOptions::default()).unwrap();

@@ -82,8 +82,8 @@ fn ranks_gather_reduce_and_broadcast() {
     }
 }
 
-/// A rank that gives too little is named by the others, and none waits forever; what makes no sense is
-/// refused, as is NCCL without a card.
+/// A rank that gives too little is named by the others, and none waits forever; what makes no sense
+/// is refused, as is NCCL without a card.
 #[test]
 fn ranks_that_do_not_fit_are_refused() {
     let ranks = Communicator::of(backends(2), Through::Host).unwrap();

@@ -8,8 +8,8 @@ use ckks_math::sampling::Seed;
 /// Outputs, inputs, `log2 N`.
 type Size = (usize, usize, u32);
 
-/// Products of all other units, and captured ones on other rows than they were captured with, have the
-/// residues that the library gives.
+/// Products of all other units, and captured ones on other rows than they were captured with, have
+/// the residues that the library gives.
 pub fn agrees(backend: &CudaBackend, (outputs, inputs, log_n): Size) {
     let entry = |i: usize| (i as i64 * 0x9e37_79b9) % 60_000 - 30_000;
     let entries: Vec<i64> = (0..outputs * inputs).map(entry).collect();

@@ -1,5 +1,5 @@
-//! The table of a card, measured on the executor: every row is there and its numbers fit together. Times
-//! on the CPU say nothing about a card.
+//! The table of a card, measured on the executor: every row is there and its numbers fit together.
+//! Times on the CPU say nothing about a card.
 
 #[path = "../../examples/cuda_kernels/bench.rs"]
 mod bench;

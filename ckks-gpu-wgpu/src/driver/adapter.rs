@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// Threads of a workgroup, where the adapter admits them; every WebGPU adapter does.
 const THREADS: u32 = 256;
-/// Largest `log2` of the residues of one tile of a transform: 16 KiB, which every WebGPU adapter has.
+/// Largest `log2` of the residues of one tile of a transform: 16 KiB, which every WebGPU adapter
+/// has.
 const LOG_TILE: u32 = 12;
 
 /// How a backend is opened, beside which adapter it takes.
@@ -19,8 +20,8 @@ pub struct Options {
     /// Fails with [`Error::OutOfMemory`] before more bytes than these are held; `None`: the adapter
     /// says when it has no more.
     pub memory: Option<u64>,
-    /// Bytes from which on a block goes on in another buffer, if less than what the adapter admits, a
-    /// row at least: for tests of blocks of several buffers.
+    /// Bytes from which on a block goes on in another buffer, if less than what the adapter admits,
+    /// a row at least: for tests of blocks of several buffers.
     pub buffer: Option<u64>,
 }
 
@@ -104,7 +105,8 @@ fn unsupported(what: String, way_out: &str) -> Error {
     }
 }
 
-/// The adapters of this machine, cards before drivers that run on the CPU; fails where there is none.
+/// The adapters of this machine, cards before drivers that run on the CPU; fails where there is
+/// none.
 fn adapters() -> Result<Vec<wgpu::Adapter>> {
     let systems = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let descriptor = wgpu::InstanceDescriptor {

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 enum Cause {
     /// The device is gone, or refused a command.
     Device(String),
-    /// Memory ran out: bytes asked for, or 0 where the device does not say, and bytes that were free.
+    /// Memory ran out: bytes asked for, or 0 where the device does not say, and bytes that were
+    /// free.
     Memory { asked: u64, free: u64 },
 }
 

@@ -1,8 +1,9 @@
-//! Commands in order: recorded, submitted in batches, waited for only by downloads and `synchronize`.
+//! Commands in order: recorded, submitted in batches, waited for only by downloads and
+//! `synchronize`.
 //!
-//! Arguments, small constants and short uploads are collected on the host and reach the device before the
-//! batch that reads them, in one buffer that all batches share: the device takes the writes of a later
-//! batch after the commands of the earlier one.
+//! Arguments, small constants and short uploads are collected on the host and reach the device
+//! before the batch that reads them, in one buffer that all batches share: the device takes the
+//! writes of a later batch after the commands of the earlier one.
 
 use super::Card;
 use crate::kernels::Kernels;
@@ -13,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub type Args = [u32; 64];
 /// Words of arguments and constants of one batch, at first: some 256 launches with few constants.
 const STAGED: usize = 1 << 15;
-/// Words of an upload that become part of a batch; those of a longer one end it, and are copied once.
+/// Words of an upload that become part of a batch; those of a longer one end it, and are copied
+/// once.
 const SHORT: usize = STAGED / 4;
 /// Bytes that are downloaded, or uploaded between submissions, at a time.
 const PIECE: u64 = 32 << 20;

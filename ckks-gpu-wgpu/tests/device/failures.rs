@@ -47,8 +47,8 @@ fn a_lost_device_is_a_typed_error_of_every_later_call() {
     }
 }
 
-/// 16 MiB hold the tables and some blocks of 64 KiB, not thousands; what the pool keeps is given back
-/// before anything is refused.
+/// 16 MiB hold the tables and some blocks of 64 KiB, not thousands; what the pool keeps is given
+/// back before anything is refused.
 #[test]
 fn memory_that_runs_out_is_a_typed_error_of_every_later_call() {
     let Some(backend) = open_small(16 << 20) else {

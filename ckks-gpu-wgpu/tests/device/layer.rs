@@ -61,8 +61,8 @@ fn silu() -> Chebyshev {
     Chebyshev::interpolate(|v: f64| v / (1.0 + (-v).exp()), (-1.0, 1.0), 3).unwrap()
 }
 
-/// `x + down(silu(gate x) * up x)` under seeded keys and encryption: the bytes of the result, and what
-/// it decrypts to.
+/// `x + down(silu(gate x) * up x)` under seeded keys and encryption: the bytes of the result, and
+/// what it decrypts to.
 fn layer<B: Backend>(backend: B, values: &[f64]) -> (Vec<u8>, Vec<f64>) {
     let params = literal().check(backend.limits()).unwrap();
     let top = params.max_level();
@@ -104,7 +104,8 @@ fn layer<B: Backend>(backend: B, values: &[f64]) -> (Vec<u8>, Vec<f64>) {
 
 /// Keys, encryption, two projections with shared rotations, a polynomial, a product, a third
 /// projection, a sum: the same ciphertext, which decrypts to the layer's output within 2^-30 (scale
-/// 2^54, errors of sqrt(N) 2^-54 a rescaling; diagonals in single precision add 2^-25 of their sum).
+/// 2^54, errors of sqrt(N) 2^-54 a rescaling; diagonals in single precision add 2^-25 of their
+/// sum).
 #[test]
 fn a_secure_layer_equals_that_of_the_cpu_to_the_bit() {
     let Some(backend) = open(Options::default()) else {

@@ -1,5 +1,5 @@
-//! The same residues as the CPU backend, at the degrees that are used: transforms of one pass and of two,
-//! and blocks of several buffers.
+//! The same residues as the CPU backend, at the degrees that are used: transforms of one pass and
+//! of two, and blocks of several buffers.
 
 use crate::common::open;
 use ckks_cpu::{CpuBackend, CpuOptions};

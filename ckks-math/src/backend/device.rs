@@ -26,9 +26,9 @@ pub struct MemoryUse {
 /// A device with an in-order queue and a memory pool; clones share both.
 pub trait Device: Clone + Send + Sync + 'static {
     /// Residues `[rows, limbs, N]` on the device; the representation is the backend's own.
-    type Block: Send + Sync;
+    type Block: Send + Sync + 'static;
     /// The constants of one ring on this device.
-    type Tables: Send + Sync;
+    type Tables: Send + Sync + 'static;
 
     /// A short name with the kernels in use, such as `cpu (avx512-ifma, 2 threads)`.
     fn name(&self) -> String;
@@ -85,14 +85,14 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Makes later work on `self` wait for everything submitted to `other`.
     fn join(&self, other: &Self) -> Result<()>;
 
-    /// Notes what `work` submits with copies of `operands`, and does none of it, to be submitted as one by
-    /// [`Device::replay`]. `None`, and `work` was not called, where nothing can be captured, as in this
-    /// default body.
+    /// Notes what `work` submits with copies of `operands`, and does none of it, to be submitted as
+    /// one by [`Device::replay`]. `None`, and `work` was not called, where nothing can be captured,
+    /// as in this default body.
     ///
-    /// `work` must submit the same whatever the residues are, and have been run plainly before: tables and
-    /// keys are made at their first use. It fails where it waits for the device. The blocks that it is handed,
-    /// those that it makes and wants to read after a replay, and what it reads from elsewhere must be kept
-    /// as long as the capture is replayed.
+    /// `work` must submit the same whatever the residues are, and have been run plainly before:
+    /// tables and keys are made at their first use. It fails where it waits for the device. The
+    /// blocks that it is handed, those that it makes and wants to read after a replay, and what it
+    /// reads from elsewhere must be kept as long as the capture is replayed.
     ///
     /// # Contract
     /// exact: a replay leaves the residues of a plain run · law: `captured_work_equals_plain_work`
@@ -105,8 +105,9 @@ pub trait Device: Clone + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Submits captured work with these operands, of the shapes of those that it was captured with. `false`,
-    /// and nothing was submitted, where that cannot be: on another queue, or while work is captured.
+    /// Submits captured work with these operands, of the shapes of those that it was captured with.
+    /// `false`, and nothing was submitted, where that cannot be: on another queue, or while work is
+    /// captured.
     ///
     /// # Contract
     /// out: the blocks that the work made hold what a plain run makes, until the next replay ·

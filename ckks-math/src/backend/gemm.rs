@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Products of small integer matrices with rows of residues.
 pub trait GemmKernels: RingKernels {
     /// A plaintext matrix prepared for this device.
-    type PlainMatrix: Send + Sync;
+    type PlainMatrix: Send + Sync + 'static;
 
     /// Prepares an integer matrix, row-major `[outputs, inputs]`.
     fn load_matrix(

@@ -18,6 +18,7 @@
 //!   it alone can know (memory, limits, device failures) and may `debug_assert!` the rest.
 
 mod captured;
+mod captures;
 pub mod derived;
 mod device;
 pub mod dry_run;
@@ -32,6 +33,7 @@ mod shape;
 mod switch_kernels;
 
 pub use captured::Captured;
+pub use captures::{Attempt, Captures, Identity};
 pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
 pub use ring_kernels::{Neighbour, Pointwise, RingKernels, Turned};

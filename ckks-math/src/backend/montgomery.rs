@@ -16,12 +16,13 @@ pub struct Radix {
 /// Constants of [`super::RingKernels::base_convert`], for each digit of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConversionWords {
-    /// `[sources][inverse, ratio, left, right]`, with `d` the prime of a source and `D` the product of
-    /// its digit: `(D/d)^-1 mod d`, `floor(2^(30 + b) / d)`, and the shifts `z = (y << left) >> right`.
+    /// `[sources][inverse, ratio, left, right]`, with `d` the prime of a source and `D` the product
+    /// of its digit: `(D/d)^-1 mod d`, `floor(2^(30 + b) / d)`, and the shifts `z = (y << left) >>
+    /// right`.
     pub sources: Vec<u64>,
-    /// `[digits][targets][digit_size + 1]`: the `D/d B^2`, zeros where a last digit is shorter, then
-    /// `-D B^2`. A product with a plain residue loses a factor `B` in its reduction; one more makes
-    /// the stored form of the sum.
+    /// `[digits][targets][digit_size + 1]`: the `D/d B^2`, zeros where a last digit is shorter,
+    /// then `-D B^2`. A product with a plain residue loses a factor `B` in its reduction; one more
+    /// makes the stored form of the sum.
     pub weights: Vec<u64>,
 }
 
@@ -43,8 +44,8 @@ impl Radix {
     }
 
     /// The constants of prime `index` of a ring: `q`, `q^-1 mod B`, `B^2`, `B^3`, then with their
-    /// quotients what an inverse transform multiplies by (`1/N`, or `1/2N` where there is a fold) and
-    /// the factor `psi^-N` of the fold of the conjugate-invariant ring.
+    /// quotients what an inverse transform multiplies by (`1/N`, or `1/2N` where there is a fold)
+    /// and the factor `psi^-N` of the fold of the conjugate-invariant ring.
     pub fn prime(self, ring: &RingSpec, index: usize) -> [u64; 8] {
         let (m, n) = (ring.prime(index), ring.degree() as u64);
         let (points, fold) = match ring.kind() {
@@ -77,9 +78,10 @@ impl Radix {
     }
 
     /// The twiddle factors of [Longa-Naehrig 2016] modulo prime `index` in the order of the
-    /// butterflies, as `N` pairs of [`Radix::constant`]: level `k = 2^j` splits `X^(N/k) - s^2` of group
-    /// `i` by `s = root^((c br(i) + 1) N / 2k)`, at position `k + i`, with `c` = 2 on the standard ring
-    /// and 4 on the conjugate-invariant one. Entry 0 is unused. `inverse`: of the inverse root.
+    /// butterflies, as `N` pairs of [`Radix::constant`]: level `k = 2^j` splits `X^(N/k) - s^2` of
+    /// group `i` by `s = root^((c br(i) + 1) N / 2k)`, at position `k + i`, with `c` = 2 on the
+    /// standard ring and 4 on the conjugate-invariant one. Entry 0 is unused. `inverse`: of the
+    /// inverse root.
     pub fn twiddles(self, ring: &RingSpec, index: usize, inverse: bool) -> Vec<u64> {
         let (m, n) = (ring.prime(index), ring.degree());
         let root = match inverse {
@@ -109,7 +111,8 @@ impl Radix {
         out
     }
 
-    /// The constants of the conversion of each digit of `digit_size` limbs of `from` to all of `to`.
+    /// The constants of the conversion of each digit of `digit_size` limbs of `from` to all of
+    /// `to`.
     pub fn conversion(
         self,
         ring: &RingSpec,

@@ -195,9 +195,9 @@ pub trait RingKernels: Device {
         derived::add_rows(self, t, x, first, y)
     }
 
-    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows meant by `y`, on the limbs of
-    /// its block only: with constants that hold the product of the special primes, a sum over `QP`
-    /// takes in rows over `Q`. One pass, without a copy of the rows.
+    /// `x[first + i] <- x[first + i] + constants[limb] y[i]` for the rows meant by `y`, on the
+    /// limbs of its block only: with constants that hold the product of the special primes, a sum
+    /// over `QP` takes in rows over `Q`. One pass, without a copy of the rows.
     ///
     /// # Contract
     /// in: rows inside the block of `y` that fit into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
@@ -212,11 +212,11 @@ pub trait RingKernels: Device {
         derived::add_scaled(self, t, x, first, y, constants)
     }
 
-    /// Adds to each coefficient its neighbour: `x_k + x_(k+1)` with `x_N = 0`, or `x_k + x_(k-1)` with
-    /// `x_(-1) = x_0`.
+    /// Adds to each coefficient its neighbour: `x_k + x_(k+1)` with `x_N = 0`, or `x_k + x_(k-1)`
+    /// with `x_(-1) = x_0`.
     ///
-    /// On the conjugate-invariant ring, in the basis `Z^m + Z^-m` with `Y = Z^2`, these are the products
-    /// with `Z + Z^-1`, from even to odd `m` and from odd to even.
+    /// On the conjugate-invariant ring, in the basis `Z^m + Z^-m` with `Y = Z^2`, these are the
+    /// products with `Z + Z^-1`, from even to odd `m` and from odd to even.
     ///
     /// # Contract
     /// in: any rows, any basis, coefficients · exact · in place · law: `neighbours_are_added`
@@ -255,9 +255,9 @@ pub trait RingKernels: Device {
 
     /// Uniform polynomials number `first ..` of a seed, as evaluations.
     ///
-    /// Residue `i` of the limb of prime `l` (an index into `q` followed by `p`) of polynomial `p` is
-    /// coefficient `i` of stream `(p, l)` of the seed, which [`crate::sampling::uniform`] defines to
-    /// the byte: residues depend on no other, nor on the basis.
+    /// Residue `i` of the limb of prime `l` (an index into `q` followed by `p`) of polynomial `p`
+    /// is coefficient `i` of stream `(p, l)` of the seed, which [`crate::sampling::uniform`]
+    /// defines to the byte: residues depend on no other, nor on the basis.
     ///
     /// # Contract
     /// out: `rows` rows over `basis` · exact · law: `seeded_polynomials_follow_their_definition`
@@ -334,7 +334,8 @@ pub trait RingKernels: Device {
     }
 
     /// For each list of `sums` the sum of products `xs[i] * y_j` over its pairs `(i, j)`, where
-    /// `y_j` is polynomial `j` of `ys`, compact in runs of `N / m` ([`RingKernels::embed_compact`]).
+    /// `y_j` is polynomial `j` of `ys`, compact in runs of `N / m`
+    /// ([`RingKernels::embed_compact`]).
     ///
     /// One pass: each of `xs` is read once for all sums.
     ///

@@ -31,7 +31,7 @@ impl SwitchKeyData<'_> {
 /// Key switching kernels.
 pub trait SwitchKernels: RingKernels {
     /// A switching key on the device, in the device's own order.
-    type SwitchKey: Send + Sync;
+    type SwitchKey: Send + Sync + 'static;
 
     /// Brings a key to the device.
     fn load_switch_key(&self, t: &Self::Tables, key: &SwitchKeyData<'_>)
@@ -77,8 +77,8 @@ pub trait SwitchKernels: RingKernels {
         derived::decompose(self, t, x, digit_size, special)
     }
 
-    /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: the centred residue
-    /// modulo `D` is subtracted, what is left is multiplied by `D^-1`.
+    /// `round(x / D)` over `kept`, with `D` the product of the primes of `dropped`: the centred
+    /// residue modulo `D` is subtracted, what is left is multiplied by `D^-1`.
     ///
     /// # Contract
     /// in: evaluations over the primes of `dropped` and of `kept`, which share none · out: basis `kept`, evaluations · exact · law: `mod_down_and_rescale_divides_once`
@@ -135,7 +135,8 @@ pub trait SwitchKernels: RingKernels {
         derived::key_product(self, t, x, key)
     }
 
-    /// Key switching of `R` polynomials: `2R` rows `(round(sum x_d b_d / P), round(sum x_d a_d / P))`.
+    /// Key switching of `R` polynomials: `2R` rows `(round(sum x_d b_d / P), round(sum x_d a_d /
+    /// P))`.
     ///
     /// # Contract
     /// in: `R` rows, basis `q[0..l]`, evaluations · out: `2R` rows, same basis · exact · law: `key_switch_decrypts_alike`

@@ -32,8 +32,8 @@ impl Skip {
         required.split(',').any(|kind| kind.trim() == self.kind)
     }
 
-    /// Says `SKIPPED` and why, once in a process for each kind, past the harness, which keeps what a
-    /// passing test prints.
+    /// Says `SKIPPED` and why, once in a process for each kind, past the harness, which keeps what
+    /// a passing test prints.
     ///
     /// # Panics
     /// When `CKKS_REQUIRE_DEVICE` forbids the skip. Made for tests.

@@ -14,8 +14,8 @@ const OLDEST: (i32, i32) = (8, 0);
 /// 32-bit integer operations of a multiprocessor in one clock.
 const INTEGER_LANES: f64 = 64.0;
 
-/// Products of bytes, dense, of a multiprocessor in one clock: operations a second of the data sheets over
-/// two, multiprocessors and clock.
+/// Products of bytes, dense, of a multiprocessor in one clock: operations a second of the data
+/// sheets over two, multiprocessors and clock.
 const TENSOR_PRODUCTS: [((i32, i32), f64); 5] = [
     ((8, 0), 2048.0),
     ((8, 9), 1024.0),

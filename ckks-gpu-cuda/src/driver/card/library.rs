@@ -1,8 +1,8 @@
 //! cuBLAS, which multiplies matrices of bytes.
 //!
-//! It hands products of bytes to cuBLASLt by itself, so that this needs no descriptors and no heuristics of
-//! ours. Sums of integers are exact, whatever algorithm it takes. A handle has some memory of its own, which
-//! the pool does not count, beside the workspace that it is lent.
+//! It hands products of bytes to cuBLASLt by itself, so that this needs no descriptors and no
+//! heuristics of ours. Sums of integers are exact, whatever algorithm it takes. A handle has some
+//! memory of its own, which the pool does not count, beside the workspace that it is lent.
 
 use crate::driver::ByteProduct;
 use ckks_math::{Error, Result};
@@ -11,11 +11,12 @@ use cudarc::driver::sys::CUstream;
 use std::ffi::{c_int, c_longlong, c_void};
 use std::sync::{Mutex, PoisonError};
 
-/// Oldest version with all that is called, as the library counts: cudarc panics where a symbol is missing.
+/// Oldest version with all that is called, as the library counts: cudarc panics where a symbol is
+/// missing.
 const OLDEST: c_int = 11_000;
 
-/// A handle of one context. A call belongs to the stream and the workspace that were set before, so that
-/// calls of all queues take turns to be submitted.
+/// A handle of one context. A call belongs to the stream and the workspace that were set before, so
+/// that calls of all queues take turns to be submitted.
 pub struct Library(Mutex<Handle>);
 
 struct Handle(sys::cublasHandle_t);
@@ -49,7 +50,8 @@ fn check(doing: &str, outcome: std::result::Result<(), result::CublasError>) -> 
 impl Library {
     /// A handle of the current context.
     pub fn open() -> Result<Self> {
-        // SAFETY: looks for the library and loads it, nothing more. cudarc panics where it is missing.
+        // SAFETY: looks for the library and loads it, nothing more. cudarc panics where it is
+        // missing.
         if !unsafe { sys::is_culib_present() } {
             return Err(refuse(
                 "this machine: cuBLAS (libcublas.so.13 or libcublas.so.12) is not found".into(),
@@ -78,8 +80,8 @@ impl Library {
         Ok(library)
     }
 
-    /// Submits a product to a stream of the context, which is current. A capture of the stream takes it in:
-    /// no memory is the library's own.
+    /// Submits a product to a stream of the context, which is current. A capture of the stream
+    /// takes it in: no memory is the library's own.
     pub fn multiply(&self, product: &ByteProduct, stream: CUstream) -> Result<()> {
         let &ByteProduct {
             rows,
@@ -163,7 +165,8 @@ impl Drop for Library {
 mod tests {
     use super::*;
 
-    /// Without the library, or without a driver for it, the error names it and the way out; nothing panics.
+    /// Without the library, or without a driver for it, the error names it and the way out; nothing
+    /// panics.
     #[test]
     fn a_missing_library_is_named() {
         if let Err(refusal) = Library::open() {

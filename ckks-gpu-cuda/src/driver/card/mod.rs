@@ -1,7 +1,7 @@
 //! A card behind NVIDIA's driver.
 //!
-//! The driver's library is loaded at run time, and asked for first: `cudarc` panics where it is missing.
-//! No call is followed by an event of its own; order comes from streams and from the pool.
+//! The driver's library is loaded at run time, and asked for first: `cudarc` panics where it is
+//! missing. No call is followed by an event of its own; order comes from streams and from the pool.
 
 mod context;
 mod graph;
@@ -83,9 +83,8 @@ impl Driver for Card {
 
     fn release(&self, address: Address) {
         if self.context.bind().is_ok() {
-            // A failure here is a late one of earlier work, and the context's end: the next call that
-            // waits reports it.
-            // SAFETY: the pool releases each allocation once.
+            // A failure here is a late one of earlier work, and the context's end: the next call
+            // that waits reports it. SAFETY: the pool releases each allocation once.
             let _ = unsafe { result::free_sync(address.0) };
         }
     }

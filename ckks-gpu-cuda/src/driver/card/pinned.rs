@@ -71,7 +71,8 @@ impl Drop for Pinned {
         if self.context.bind().is_ok() {
             let last = self.last_copy.get_mut();
             if let Some(event) = last.unwrap_or_else(PoisonError::into_inner) {
-                // A failure is a late one of earlier work, and reported by the next call that waits.
+                // A failure is a late one of earlier work, and reported by the next call that
+                // waits.
                 let _ = event.wait();
             }
             // SAFETY: no copy reads it any more; freed once.

@@ -1,8 +1,8 @@
 //! Uploads through pinned memory.
 //!
-//! From pageable memory a copy may still read the caller's bytes after the call returned. Here they are
-//! copied to one of two pinned halves first, and a half is written again when the copies out of it are
-//! over: two halves keep the bus busy.
+//! From pageable memory a copy may still read the caller's bytes after the call returned. Here they
+//! are copied to one of two pinned halves first, and a half is written again when the copies out of
+//! it are over: two halves keep the bus busy.
 
 use super::context::{Context, check};
 use super::stream::CardEvent;
@@ -74,8 +74,8 @@ impl Stage {
                 start.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
                 std::slice::from_raw_parts(start, piece.len())
             };
-            // SAFETY: the device's memory is of the pool; the pinned bytes stay until the event behind
-            // this half.
+            // SAFETY: the device's memory is of the pool; the pinned bytes stay until the event
+            // behind this half.
             check("uploading", unsafe {
                 result::memcpy_htod_async(to.0, pinned, stream)
             })?;

@@ -108,8 +108,9 @@ impl Queue for Stream {
             .map(|a| a.raw().0.cast_mut())
             .collect();
         let [x, y, z] = launch.grid.blocks;
-        // SAFETY: the executor has checked the number and the sizes of the arguments of every launch
-        // that the suite makes; addresses come from the pool, which keeps memory until it was used.
+        // SAFETY: the executor has checked the number and the sizes of the arguments of every
+        // launch that the suite makes; addresses come from the pool, which keeps memory until it
+        // was used.
         let outcome = unsafe {
             result::launch_kernel(
                 function,
@@ -144,8 +145,8 @@ impl Queue for Stream {
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.context.bind()?;
-        // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait is
-        // over.
+        // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait
+        // is over.
         check("downloading", unsafe {
             result::memcpy_dtoh_async(bytes, from.0, self.raw)
         })?;
@@ -192,8 +193,8 @@ impl Queue for Stream {
         })
     }
 
-    /// Captured on a stream of its own, which no other thread can meet. All bytes that its copies read
-    /// are pinned in one piece: pinning takes as long for few.
+    /// Captured on a stream of its own, which no other thread can meet. All bytes that its copies
+    /// read are pinned in one piece: pinning takes as long for few.
     fn graph(&self, work: Vec<Work>) -> Result<Graph> {
         let mut uploads = Vec::new();
         for work in &work {

@@ -4,7 +4,8 @@ use super::{Executor, POISON, failure};
 use crate::driver::{Address, ByteProduct};
 use ckks_math::Result;
 
-/// What addresses and rows of bytes are multiples of, in bytes; the address of scratch; rows and columns.
+/// What addresses and rows of bytes are multiples of, in bytes; the address of scratch; rows and
+/// columns.
 const ALIGNMENT: usize = 16;
 const OF_SCRATCH: usize = 256;
 const GRAIN: usize = 8;
@@ -42,7 +43,8 @@ impl Executor {
         {
             return Err(refused(product, "what is written is shared"));
         }
-        // SAFETY: all ranges were checked, those written meet no other, and Rust code holds no reference.
+        // SAFETY: all ranges were checked, those written meet no other, and Rust code holds no
+        // reference.
         let (a, b, c, scratch) = unsafe {
             (
                 std::slice::from_raw_parts(of_a.0.0 as *const i8, of_a.1),
@@ -101,7 +103,8 @@ mod tests {
         }
     }
 
-    /// Every sum stands where the batch, the column and the row say; nothing else but scratch is written.
+    /// Every sum stands where the batch, the column and the row say; nothing else but scratch is
+    /// written.
     #[test]
     fn sums_are_exact_and_in_their_places() {
         let executor = Executor::new(KernelSet::Plain, 1);

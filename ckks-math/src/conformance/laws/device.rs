@@ -91,8 +91,8 @@ pub fn fork_and_join_keep_order<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-/// Work that was captured, if the backend captures, leaves what a plain run leaves: with other operands, more
-/// than once, and with plain work in between that takes memory of its own.
+/// Work that was captured, if the backend captures, leaves what a plain run leaves: with other
+/// operands, more than once, and with plain work in between that takes memory of its own.
 pub fn captured_work_equals_plain_work<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[5], |f, rng| {
         let basis = Basis::q(f.levels());

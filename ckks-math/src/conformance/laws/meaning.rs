@@ -147,8 +147,8 @@ pub fn rescale_divides_by_the_last_primes<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-/// `mod_down_and_rescale` is `round(x / D)` with one rounding, `D` the product of the special primes
-/// and the last moduli.
+/// `mod_down_and_rescale` is `round(x / D)` with one rounding, `D` the product of the special
+/// primes and the last moduli.
 pub fn mod_down_and_rescale_divides_once<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[4], |f, rng| {
         for level in 2..=f.levels() {
@@ -189,9 +189,9 @@ fn ternary(rng: &mut Rng, degree: usize) -> Vec<i64> {
 /// Bound of the coefficients of `c0 + c1 s - x s'` after a key switch.
 ///
 /// With `w = 1` on the standard ring and `2` on the conjugate-invariant one, where `C_i C_j` has
-/// two terms, a product has coefficients at most `w |a|_1 |b|_max`. Each of the `D` digits is at most
-/// `(product of its primes) (1/2 + 2^-25)` and meets an error of at most `KEY_NOISE`; division by
-/// `P` makes two rounding errors of at most `1/2 + 2^-25`, one of them times `s`, `|s|_1 <= N`.
+/// two terms, a product has coefficients at most `w |a|_1 |b|_max`. Each of the `D` digits is at
+/// most `(product of its primes) (1/2 + 2^-25)` and meets an error of at most `KEY_NOISE`; division
+/// by `P` makes two rounding errors of at most `1/2 + 2^-25`, one of them times `s`, `|s|_1 <= N`.
 fn noise_bound<B: Backend>(f: &Fixture<'_, B>, level: usize, digit_size: usize) -> f64 {
     let w = match f.ring.kind() {
         RingKind::Standard => 1.0,

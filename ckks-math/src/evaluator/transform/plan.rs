@@ -165,6 +165,28 @@ pub(super) fn chains(giants: &[usize], slots: usize, cyclic: bool) -> Vec<Chain>
         .unwrap_or_default()
 }
 
+/// The rotations that giant steps take, as the evaluator runs them: see
+/// [`crate::evaluator::Evaluator::transform`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GiantChains {
+    /// Key switches.
+    pub switches: usize,
+    /// Rotations that need a key, each less than the slots.
+    pub rotations: BTreeSet<usize>,
+}
+
+impl GiantChains {
+    /// The chains for giant steps by different amounts below `slots`, the slots of the transform,
+    /// where the operand has `operand_slots`.
+    pub fn new(giants: &[usize], slots: usize, operand_slots: usize) -> Self {
+        let chains = chains(giants, slots, operand_slots <= slots);
+        Self {
+            switches: chains.iter().map(|chain| chain.giants.len()).sum(),
+            rotations: chains.iter().map(|chain| chain.step).collect(),
+        }
+    }
+}
+
 /// All giants in one chain of multiples of their greatest common divisor.
 fn chain(
     giants: &[usize],

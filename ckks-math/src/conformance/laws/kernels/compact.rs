@@ -9,8 +9,8 @@ use crate::conformance::oracle::{self, HostBlock};
 const POLYNOMIALS: usize = 5;
 
 /// Sums of products of compact polynomials are those of the same polynomials embedded one by one:
-/// for every length, with more products than lazy sums hold, with none, and over fewer limbs. No polynomial
-/// at all is refused.
+/// for every length, with more products than lazy sums hold, with none, and over fewer limbs. No
+/// polynomial at all is refused.
 pub fn compact_polynomials_multiply_as_embedded_ones<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
         let whole = Basis::qp(f.levels(), f.specials());

@@ -66,8 +66,8 @@ pub fn restrict_and_stack_move_rows<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-/// `add_scaled` multiplies and adds rows, turned if asked, on the limbs of its operand and leaves the
-/// others as they are.
+/// `add_scaled` multiplies and adds rows, turned if asked, on the limbs of its operand and leaves
+/// the others as they are.
 pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
         let whole = Basis::qp(f.levels(), f.specials());

@@ -107,9 +107,9 @@ pub fn polynomials_match_the_clear<B: Backend>(backend: &B) -> Verdict {
                 y.level(),
                 y.scale().log2()
             );
-            // An error e of T_j is one of (k/j)^2 e in T_k = T_(k/j)(T_j), for |T_(k/j)'| is at most
-            // (k/j)^2. Each of the powers and each sum is off by a switch and a rescaling (and the
-            // rounding of its coefficients, below one); none weighs more than k^2 |c_k|.
+            // An error e of T_j is one of (k/j)^2 e in T_k = T_(k/j)(T_j), for |T_(k/j)'| is at
+            // most (k/j)^2. Each of the powers and each sum is off by a switch and a rescaling (and
+            // the rounding of its coefficients, below one); none weighs more than k^2 |c_k|.
             let plan = Plan::new(&series);
             let sources = (plan.powers().len() + plan.nonscalar_mults() + 2 + affine) as f64;
             let scale = params.scale_at(0);

@@ -2,8 +2,8 @@
 //! noise, on both rings, with levels of one long prime and of two short ones.
 //!
 //! Tolerances are put together from the parts of [`Noise`](crate::conformance::Noise), which are in
-//! units of the encoded integers; divided by the scale they are in units of the message, whose slots
-//! have absolute values of at most 1. Independent parts add as squares.
+//! units of the encoded integers; divided by the scale they are in units of the message, whose
+//! slots have absolute values of at most 1. Independent parts add as squares.
 
 mod arithmetic;
 mod encryption;
