@@ -30,8 +30,8 @@ pub enum Error {
     InvalidParameters(String),
     /// A parameter set below 128-bit security.
     #[error(
-        "log QP = {log_qp:.1} exceeds {bound} bits, the 128-bit bound at N = 2^{log_n} for {secret}: \
-         use fewer or smaller primes, or a larger ring"
+        "log QP = {log_qp:.1} exceeds {bound} bits, the 128-bit bound at N = 2^{log_n} for {secret} \
+         ({judged_by}): use fewer or smaller primes, a denser secret, or a larger ring"
     )]
     Insecure {
         /// log2 of the ring degree.
@@ -42,6 +42,8 @@ pub enum Error {
         bound: u32,
         /// The secret distribution.
         secret: String,
+        /// Where the bound is from.
+        judged_by: &'static str,
     },
     /// Two blocks, polynomials or ciphertexts whose shapes do not fit.
     #[error("{op}: shapes {left} and {right} do not fit")]

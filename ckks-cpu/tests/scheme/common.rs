@@ -4,7 +4,7 @@ use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::Device;
 use ckks_math::bootstrap::{BootstrapOptions, refresh_requests};
 use ckks_math::keys::{KeyGenerator, KeyRequest, SecretKey, merge_demand};
-use ckks_math::params::{ParamsLiteral, preset};
+use ckks_math::params::{ParamsLiteral, SecretDistribution, preset};
 use ckks_math::sampling::Seed;
 use ckks_math::{Ciphertext, Context, Decryptor, Encryptor, Evaluator};
 use std::sync::Arc;
@@ -35,6 +35,10 @@ fn small(name: &str, log_n: u32) -> ParamsLiteral {
         .position(|&bits| bits == 40)
         .unwrap();
     literal.level_bits.drain(first..first + 7);
+    // A sparse secret stays sparse on a ring of 2^9.
+    if let SecretDistribution::SparseTernary { weight } = &mut literal.secret {
+        *weight = 192;
+    }
     ParamsLiteral { log_n, ..literal }
 }
 

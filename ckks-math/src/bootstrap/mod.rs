@@ -164,12 +164,12 @@ impl<B: Backend> Bootstrapper<B> {
     /// log2 of the probability that one of the coefficients overflows `K` in one refresh, which
     /// would garble it.
     pub fn failure_log2(&self) -> f64 {
-        let (h, k) = (self.literal.ephemeral_weight, self.literal.overflow_bound);
-        let (slots, n) = (self.slots as u64, self.context.params().degree());
-        match self.coordinates {
-            Coordinates::Complex => overflow_failure_log2(h, k, 2 * slots),
-            Coordinates::Real(basis) => real_overflow_failure_log2(basis, h, k, n, slots),
-        }
+        overflow_log2(
+            &self.literal,
+            self.coordinates,
+            self.context.params(),
+            self.slots,
+        )
     }
 
     /// Refreshes real slots in `[-1, 1]`: from [`Bootstrapper::input_level`] or above to
@@ -361,6 +361,29 @@ impl<B: Backend> Bootstrapper<B> {
         let unit = vec![Complex64::new(0.0, sign); 4];
         let p = self.context.encode_complex(&unit, x.level, 1.0)?;
         ev.multiply_plain(x, &p)
+    }
+}
+
+/// log2 of the probability that a refresh of `slots` slots overflows `K` ([`Bootstrapper::failure_log2`]);
+/// `None` for a set that does not bootstrap.
+pub fn failure_log2(params: &Params, slots: usize) -> Option<f64> {
+    let literal = params.literal().bootstrap.as_ref()?;
+    let coordinates = Coordinates::of(params, slots);
+    Some(overflow_log2(literal, coordinates, params, slots))
+}
+
+/// See [`failure_log2`].
+fn overflow_log2(
+    literal: &BootstrapLiteral,
+    coordinates: Coordinates,
+    params: &Params,
+    slots: usize,
+) -> f64 {
+    let (h, k) = (literal.ephemeral_weight, literal.overflow_bound);
+    let n = params.degree();
+    match coordinates {
+        Coordinates::Complex => overflow_failure_log2(h, k, 2 * slots as u64),
+        Coordinates::Real(basis) => real_overflow_failure_log2(basis, h, k, n, slots as u64),
     }
 }
 

@@ -3,8 +3,11 @@
 /// Choices of a bootstrapper that do not change its keys' security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BootstrapOptions {
-    /// Levels that CtS uses; `None` for all that the preset reserves. Fewer levels raise to a
-    /// lower top: each refresh is cheaper, with more diagonals a level.
+    /// Levels that CoeffsToSlots uses; `None` for all that the preset reserves. Fewer levels raise
+    /// to a lower top: each refresh has fewer limbs, with more diagonals a level.
+    ///
+    /// One level alone costs up to 6 bits of the refreshed slots' precision against the levels that
+    /// the presets reserve.
     pub coeffs_to_slots_levels: Option<usize>,
     /// Levels that StC uses; `None` for all that the preset reserves. What it leaves is the
     /// circuit's.

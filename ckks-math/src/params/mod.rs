@@ -1,5 +1,7 @@
 //! Parameters: a literal, checked once into an immutable value.
 
+#[cfg(test)]
+mod document_tests;
 mod literal;
 mod presets;
 mod security;
@@ -8,7 +10,7 @@ mod tests;
 
 pub use literal::{BootstrapLiteral, ParamsLiteral};
 pub use presets::{preset, preset_names};
-pub use security::{SecretDistribution, security_bound};
+pub use security::{SECURITY_LIMITS, SecretDistribution, SecurityLimit, security_limit};
 
 use crate::arith::ntt_primes_excluding;
 use crate::backend::{Basis, Limits, RingKind, RingSpec};

@@ -22,14 +22,14 @@ pub fn preset_names() -> &'static [&'static str] {
 ///
 /// | name | N | log QP | secret | for |
 /// |---|---|---|---|---|
-/// | `n16-boot` | 2^16 | 1552 | h = 192 | bootstrapping, 13 levels of 40 bits between refreshes |
-/// | `n15-boot` | 2^15 | 765 | h = 192 | bootstrapping of small models at lower precision |
+/// | `n16-boot` | 2^16 | 1552 | h = 512 | bootstrapping, 13 levels of 40 bits between refreshes |
+/// | `n15-boot` | 2^15 | 765 | h = 512 | bootstrapping of small models at lower precision |
 /// | `n16-boot-w31` | 2^16 | 1665 | ternary | bootstrapping in primes below 2^30, 10 levels of 54 bits between refreshes |
 /// | `n16-deep` | 2^16 | 1680 | ternary | 24 levels of 55 bits, no bootstrapping |
 /// | `n14-shallow` | 2^14 | 387 | ternary | 6 levels of 40 bits, no bootstrapping |
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
-/// | `n16-ci-boot` | 2^16 | 1553 | h = 192 | `n16-boot` on the conjugate-invariant ring |
-/// | `n16-ci-boot-w31` | 2^16 | 1664 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
+/// | `n16-ci-boot` | 2^16 | 1742 | ternary | `n16-boot` on the conjugate-invariant ring |
+/// | `n16-ci-boot-w31` | 2^16 | 1745 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let literal = match name {
         // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of the last
@@ -56,17 +56,8 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             special_bits: 49,
             digit_size: 7,
             log_scale: 40,
-            secret: SecretDistribution::SparseTernary { weight: 192 },
-            bootstrap: Some(BootstrapLiteral {
-                slots_to_coeffs_levels: 3,
-                coeffs_to_slots_levels: 3,
-                eval_mod_levels: 8,
-                ephemeral_weight: 32,
-                overflow_bound: 16,
-                cosine_degree: 30,
-                double_angles: 3,
-                message_ratio_bits: 11,
-            }),
+            secret: LONG_TERM,
+            bootstrap: Some(standard_bootstrap()),
         },
         "n15-boot" => ParamsLiteral {
             name: name.into(),
@@ -78,46 +69,34 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             special_bits: 43,
             digit_size: 3,
             log_scale: 36,
-            secret: SecretDistribution::SparseTernary { weight: 192 },
+            secret: LONG_TERM,
             bootstrap: Some(BootstrapLiteral {
                 slots_to_coeffs_levels: 2,
                 coeffs_to_slots_levels: 2,
-                eval_mod_levels: 8,
-                ephemeral_weight: 32,
-                overflow_bound: 16,
-                cosine_degree: 30,
-                double_angles: 3,
                 message_ratio_bits: 9,
+                ..standard_bootstrap()
             }),
         },
-        "n16-boot-w31" => short_words(
-            name,
-            RingKind::Standard,
-            BootstrapLiteral {
-                slots_to_coeffs_levels: 3,
-                coeffs_to_slots_levels: 3,
-                eval_mod_levels: 8,
-                ephemeral_weight: 32,
-                overflow_bound: 16,
-                cosine_degree: 30,
-                double_angles: 3,
-                message_ratio_bits: 11,
-            },
-        ),
-        "n16-ci-boot-w31" => short_words(
-            name,
-            RingKind::ConjugateInvariant,
-            BootstrapLiteral {
-                slots_to_coeffs_levels: 3,
-                coeffs_to_slots_levels: 3,
-                eval_mod_levels: 8,
-                ephemeral_weight: 32,
-                overflow_bound: 22,
-                cosine_degree: 58,
-                double_angles: 2,
-                message_ratio_bits: 11,
-            },
-        ),
+        "n16-boot-w31" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::Standard,
+            level_bits: levels(&[(58, 1), (29, 3), (54, 10), (58, 8), (56, 3)]),
+            special_primes: 12,
+            digit_size: 12,
+            bootstrap: Some(standard_bootstrap()),
+            ..short_words()
+        },
+        // One level of EvalMod more than `n16-boot-w31`, and digits of 13 primes, so that there are
+        // four of them again.
+        "n16-ci-boot-w31" => ParamsLiteral {
+            name: name.into(),
+            ring: RingKind::ConjugateInvariant,
+            level_bits: levels(&[(58, 1), (29, 3), (54, 10), (58, 9), (54, 3)]),
+            special_primes: 13,
+            digit_size: 13,
+            bootstrap: Some(real_bootstrap()),
+            ..short_words()
+        },
         "n16-deep" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::Standard,
@@ -157,9 +136,10 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             secret: SecretDistribution::Ternary,
             bootstrap: None,
         },
-        // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 22 at
-        // 2^-60, on as many levels as `n16-boot`, by a higher degree with fewer double angles. Noise and
-        // what it counts are a bit larger each, so that the levels that divide T_4^2 to T_32^2 are wide, too.
+        // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 31 keeps the
+        // probability of failure below 2^-128 in both bases (`RealBasis`) and takes one double angle
+        // more. Noise and what it counts are larger, so that the levels of EvalMod are wide, too; the
+        // modulus for that is what a dense secret admits.
         "n16-ci-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::ConjugateInvariant,
@@ -168,28 +148,20 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
                 (49, 1),
                 (34, 3),
                 (40, 13),
-                (47, 2),
-                (51, 4),
-                (55, 1),
-                (46, 3),
-                (48, 1),
+                (52, 2),
+                (53, 1),
+                (54, 1),
+                (56, 3),
+                (60, 1),
+                (52, 4),
             ]),
-            word_bits: 55,
-            special_primes: 7,
-            special_bits: 49,
-            digit_size: 7,
+            word_bits: 60,
+            special_primes: 8,
+            special_bits: 53,
+            digit_size: 8,
             log_scale: 40,
-            secret: SecretDistribution::SparseTernary { weight: 192 },
-            bootstrap: Some(BootstrapLiteral {
-                slots_to_coeffs_levels: 3,
-                coeffs_to_slots_levels: 3,
-                eval_mod_levels: 8,
-                ephemeral_weight: 32,
-                overflow_bound: 22,
-                cosine_degree: 58,
-                double_angles: 2,
-                message_ratio_bits: 11,
-            }),
+            secret: SecretDistribution::Ternary,
+            bootstrap: Some(real_bootstrap()),
         },
         other => {
             return Err(Error::InvalidParameters(format!(
@@ -209,22 +181,55 @@ fn levels(parts: &[(u32, usize)]) -> Vec<u32> {
         .collect()
 }
 
-/// Bootstrapping in primes below 2^30, where transforms in words of 32 bits may be lazy.
+/// Weight of the long-term secret of the sets that bootstrap with a sparse one.
 ///
-/// A level is a pair of primes but for those of SlotsToCoeffs, whose plaintexts need no more than 27 bits.
-/// Below 27 bits a ring of this degree has too few primes for levels of 40 to be pairs.
-fn short_words(name: &str, ring: RingKind, bootstrap: BootstrapLiteral) -> ParamsLiteral {
+/// 192 falls below 128 bits under Meet-LWE [Hhan-Kim-Lee-Son 2022] and when the rotations of the
+/// secret are counted; 512 clears both (`SECURITY_LIMITS`). Rounding errors grow with the root of the
+/// weight, by 0.7 bits.
+const LONG_TERM: SecretDistribution = SecretDistribution::SparseTernary { weight: 512 };
+
+/// EvalMod on the standard ring at `N = 2^16`: 33 terms in an overflow count.
+fn standard_bootstrap() -> BootstrapLiteral {
+    BootstrapLiteral {
+        slots_to_coeffs_levels: 3,
+        coeffs_to_slots_levels: 3,
+        eval_mod_levels: 8,
+        ephemeral_weight: 32,
+        overflow_bound: 16,
+        cosine_degree: 30,
+        double_angles: 3,
+        message_ratio_bits: 11,
+    }
+}
+
+/// EvalMod on the conjugate-invariant ring at `N = 2^16`: 65 terms in an overflow count, of which as
+/// many as 32 come in equal pairs in the native basis.
+fn real_bootstrap() -> BootstrapLiteral {
+    BootstrapLiteral {
+        eval_mod_levels: 9,
+        overflow_bound: 31,
+        double_angles: 4,
+        ..standard_bootstrap()
+    }
+}
+
+/// Bootstrapping in primes below 2^30, where transforms in words of 32 bits may be lazy; the fields
+/// that both rings share.
+///
+/// A level is a pair of primes but for those of SlotsToCoeffs, whose plaintexts need no more than
+/// 27 bits. Below 27 bits a ring of this degree has too few primes for levels of 40 to be pairs.
+fn short_words() -> ParamsLiteral {
     ParamsLiteral {
-        name: name.into(),
-        ring,
+        name: String::new(),
+        ring: RingKind::Standard,
         log_n: 16,
-        level_bits: levels(&[(58, 1), (29, 3), (54, 10), (58, 8), (56, 3)]),
+        level_bits: Vec::new(),
         word_bits: 29,
         special_primes: 12,
         special_bits: 29,
         digit_size: 12,
         log_scale: 54,
         secret: SecretDistribution::Ternary,
-        bootstrap: Some(bootstrap),
+        bootstrap: None,
     }
 }

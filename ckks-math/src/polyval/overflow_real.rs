@@ -98,7 +98,7 @@ mod tests {
         );
     }
 
-    /// The figures of the preset `n16-ci-boot`, K = 22, and of its neighbours.
+    /// The figures of the preset `n16-ci-boot`, K = 31, and of smaller ranges.
     #[test]
     fn ranges_for_weight_32() {
         for (k, native, odd) in [
@@ -106,6 +106,8 @@ mod tests {
             (20, -30.0, -44.2),
             (22, -38.1, -60.1),
             (24, -48.0, -79.6),
+            (28, -78.2, -133.6),
+            (31, -130.6, -202.6),
         ] {
             let p = |basis| real_overflow_failure_log2(basis, 32, k, 1 << 16, 1 << 16);
             let found = [p(RealBasis::Native), p(RealBasis::Odd)];
