@@ -191,9 +191,10 @@ fn into_cache<B: Backend>(
     let matrix = (m.matrices).of_attention(name, (&input, &by_token), maps::exchanged())?;
     let x = matrix.apply_one(m.ev, m.store, x, 1.0)?;
     let name = Name::Place(of.common(), to.common(), part);
-    let any = maps::placed(windows, part, to.capacity);
+    let any = maps::placed(windows, part, maps::any_factor);
     let matrix = (m.matrices).of_attention(name, (&by_token, &output), any)?;
-    let held = from_fn(maps::placed(windows, part, of.end()));
+    let of_held = move |index: &[usize]| f64::from(u8::from(index[1] < of.end()));
+    let held = from_fn(maps::placed(windows, part, of_held));
     let mut placed = matrix.apply_with(m.ev, &x, &[&held], 1.0)?;
     Ok(placed.swap_remove(0))
 }

@@ -141,9 +141,10 @@ impl<B: Backend> Encrypted<'_, B> {
     fn compacted(&self, summed: &Packed<B>, factor: f64) -> Result<Packed<B>> {
         let (packing, output) = (self.packing, self.packing.scores()?);
         let name = Name::Compact(packing.shape().common());
-        let any = maps::compact_scores(|_| true, 1.0);
+        let any = maps::compact_scores(maps::any_factor);
         let matrix = (self.matrices).of_attention(name, (summed.layout(), &output), any)?;
-        let seen = from_fn(maps::compact_scores(|index| packing.visible(index), factor));
+        let of_seen = |index: &[usize]| f64::from(u8::from(packing.visible(index))) * factor;
+        let seen = from_fn(maps::compact_scores(of_seen));
         let mut scores = matrix.apply_with(self.ev, summed, &[&seen], 1.0)?;
         Ok(scores.swap_remove(0))
     }

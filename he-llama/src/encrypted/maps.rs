@@ -41,21 +41,30 @@ pub(super) fn by_offset(shape: Shape) -> impl Fn(&[usize], &mut Terms<'_>) {
 }
 
 /// From scores that still have a field of the channels they were summed over, to
-/// [`Packing::scores`], times `factor`. Pairs that are not `seen` become zero.
+/// [`Packing::scores`], times the `factor` of each.
 pub(super) fn compact_scores(
-    seen: impl Fn(&[usize]) -> bool,
-    factor: f64,
+    factor: impl Fn(&[usize]) -> f64,
 ) -> impl Fn(&[usize], &mut Terms<'_>) {
     move |index, terms| {
-        if seen(index) {
-            let &[token, head, ref rest @ ..] = index else {
-                return;
-            };
-            let mut source = [token, head, 0, 0, 0];
-            source[3..3 + rest.len()].copy_from_slice(rest);
-            terms.add(&source[..3 + rest.len()], factor);
-        }
+        let &[token, head, ref rest @ ..] = index else {
+            return;
+        };
+        let mut source = [token, head, 0, 0, 0];
+        source[3..3 + rest.len()].copy_from_slice(rest);
+        terms.add(&source[..3 + rest.len()], factor(index));
     }
+}
+
+/// A factor that differs from entry to entry, for the structure of a matrix whose factors change
+/// from pass to pass: it has no period that those may not have.
+pub(super) fn any_factor(index: &[usize]) -> f64 {
+    let mix = |hash: u64, i: &usize| {
+        (hash ^ (*i as u64 + 1))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    };
+    let hash = index.iter().fold(index.len() as u64, mix);
+    1.0 + (hash >> 12) as f64 / (1u64 << 52) as f64
 }
 
 /// From [`Packing::scores`] to [`Packing::weights_by_offset`]: attention weights copied along the
@@ -88,20 +97,20 @@ pub(super) fn exchanged() -> impl Fn(&[usize], &mut Terms<'_>) {
 }
 
 /// From [`Packing::windows_by_token`] of `windows` to [`Packing::cache`] of a step: keys or values of
-/// the first `len` positions at their places, in `part` where they share a ciphertext.
-pub(super) fn placed(
+/// all positions at their places, in `part` where they share a ciphertext, times the `factor` of
+/// each.
+pub(super) fn placed<F: Fn(&[usize]) -> f64>(
     windows: &Packing,
     part: Option<usize>,
-    len: usize,
-) -> impl Fn(&[usize], &mut Terms<'_>) + use<> {
+    factor: F,
+) -> impl Fn(&[usize], &mut Terms<'_>) + use<F> {
     let tokens = windows.shape().tokens;
     let several = windows.shape().kind == PassKind::Later;
     move |index, terms| {
         let &[head, key, dim, ..] = index else { return };
-        let held = key < len && (several || key < tokens);
-        if held && index.get(3) == part.as_ref() {
+        if (several || key < tokens) && index.get(3) == part.as_ref() {
             let source = [head, key % tokens, dim, key / tokens];
-            terms.add(&source[..if several { 4 } else { 3 }], 1.0);
+            terms.add(&source[..if several { 4 } else { 3 }], factor(index));
         }
     }
 }

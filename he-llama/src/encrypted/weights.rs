@@ -51,6 +51,8 @@ pub struct Weights {
     /// Components of an input index: the token's, and the channel's, fastest first.
     token_in: Option<usize>,
     channel_in: Vec<usize>,
+    /// Lengths of the axes of the output.
+    lens: Vec<usize>,
     output: Components,
 }
 
@@ -93,6 +95,7 @@ impl Weights {
             corner,
             token_in: input.component(Axis::TOKEN),
             channel_in,
+            lens: output.lens(),
             output: Components {
                 token: at(Axis::TOKEN),
                 channel: at(Axis::CHANNEL),
@@ -120,6 +123,12 @@ impl Weights {
         part.is_query()
             || (self.output.key.is_none_or(|k| index[k] == shape.start)
                 && (self.output.window).is_none_or(|w| index[w] == shape.start / shape.tokens))
+    }
+
+    /// The number of an output entry.
+    fn flat(&self, index: &[usize]) -> usize {
+        let pairs = index.iter().zip(&self.lens).rev();
+        pairs.fold(0, |flat, (i, len)| flat * len + i)
     }
 
     /// The position of a token of the pass.
@@ -156,9 +165,15 @@ impl Coefficients for Weights {
         if let Some(at) = self.token_in {
             corner[at] = token;
         }
-        // Rows differ by token where they are rotated.
-        let turn = if part.rotates() { token } else { 0 };
-        let key = ((turn * self.parts.len() + number) * outputs + channel) as u64;
+        let key = match self.written {
+            // Where passes write different entries no two rows are the same in all of them.
+            Written::Any if self.vary() => self.flat(index),
+            _ => {
+                let token = if part.rotates() { token } else { 0 };
+                (token * self.parts.len() + number) * outputs + channel
+            }
+        };
+        let key = key as u64;
         terms.add_row(key, &corner, &self.channel_in, p.inputs(), |row| {
             p.row_at(self.position(token), channel, row);
             row.iter_mut().for_each(|w| *w *= part.factor);
