@@ -406,13 +406,14 @@ const CAPACITY: usize = 64;
 /// The largest error admitted at a site, in its unit. A bootstrap of these sets leaves at most 2^-19 in a
 /// slot. Attention sums over the keys, whose errors are independent: those of `n` keys add up to `sqrt(n)`
 /// times as much, so that mixed values and all that follows them have at most `2^-18 sqrt(n)`, 2^-16 for
-/// 16 keys, and so have sums over keys in the unit of one term. A mean square has twice the relative
-/// error of what is squared. A level lost in scale, a slot that is read in place of another, or a part
+/// 16 keys, and so have sums over keys in the unit of one term. Squares have twice the relative error of
+/// what is squared, and so have their mean and their sum. A level lost in scale, a slot that is read in place of another, or a part
 /// that leaks into its neighbour is off by 2^-10 and more.
 fn admitted(site: Site) -> f64 {
     let sums = 2_f64.powi(-18) * (CAPACITY as f64).sqrt();
     match site.role {
         Role::AttentionMeanSquare | Role::MlpMeanSquare | Role::FinalMeanSquare => 2.0 * sums,
+        Role::SquareSum(_) => 2.0 * sums,
         _ => sums,
     }
 }

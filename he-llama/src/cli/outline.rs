@@ -159,7 +159,7 @@ fn assumed(llama: &Llama) -> Result<Calibration> {
         fit: Some(Fit {
             lo: -1.0,
             hi: 1.0,
-            coefficients: vec![0.0; degree + 1],
+            coefficients: (0..=degree).map(|n| 1.0 / (n + 1) as f64).collect(),
             error: 0.0,
         }),
     };
