@@ -72,6 +72,11 @@ pub fn outline(
     let setup = Setup::new(&llama, &calibration, preset, length, limits, &times)?;
     show_plan(&setup, tokens)?;
 
+    costs(config, &setup)
+}
+
+/// Prints keys and memory of a model of the sizes of `config`.
+fn costs(config: &Config, setup: &Setup) -> Result<()> {
     let params = &setup.params;
     let mut demand = KeyDemand::new();
     for placed in [&setup.plan.prompt, &setup.plan.step] {
@@ -94,7 +99,7 @@ pub fn outline(
         "  the rotations of {} projections need more",
         7 * config.layers + 1
     )?;
-    let packing = setup.packing(usize::from(tokens > 1));
+    let packing = setup.packing(usize::from(setup.session.tokens > 1));
     let each = packing.cache()?.ciphertexts();
     let level = setup.budget.top / 2;
     let limb = 8 * params.degree() as u64;

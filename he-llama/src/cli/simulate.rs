@@ -1,15 +1,14 @@
 //! `he-llama simulate`.
 
-use ckks_math::backend::dry_run::KernelTimes;
-
 use crate::cli::args::SimulateArgs;
 use crate::cli::inspect::show_plan;
 use crate::cli::screen::show;
 use crate::cli::sources;
 use crate::cli::targets::{check_record, write_record};
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::model::NoiseModel;
-use crate::protocol::{Setup, session};
+use crate::protocol::session;
 use crate::runner::Reference;
 use crate::simulate::{Record, Run, simulate};
 
@@ -24,29 +23,21 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         });
     }
     let sampler = sources::sampler(text.sampling)?;
-    let limits = args.run.engine()?.limits();
-    session::parameters(&args.run.preset, limits)?;
+    let engine = args.run.engine()?;
+    session::parameters(&args.run.preset, engine.limits())?;
     check_record(text.json.as_deref(), text.force)?;
     let source = sources::open(text.model.as_deref())?;
     let prompt = text.prompt.text_or_default()?;
     let ids = source.prompt(&prompt, text.tokens)?;
-    let calibration = sources::calibration(&source, ids.len() + text.tokens, text.quiet)?;
+    let length = Length::new(ids.len(), text.tokens)?;
+    let preset = &args.run.preset;
+    let setup = sources::setup(&source, engine.as_ref(), preset, length, text.quiet)?;
 
     let noise = NoiseModel {
         refresh_bits: args.noise_bits,
         operation_bits: args.noise_bits + 8.0,
         seed: text.sampling.seed,
     };
-    sources::warn_if_insecure(&args.run.preset)?;
-    let length = (ids.len(), text.tokens);
-    let setup = Setup::new(
-        &source.llama,
-        &calibration,
-        &args.run.preset,
-        length,
-        limits,
-        &KernelTimes::default(),
-    )?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();
     if !text.quiet {
