@@ -44,8 +44,8 @@ impl<B: Backend> Context<B> {
         })))
     }
 
-    /// Whether both share everything.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Whether both share everything: parameters, device and constants.
+    pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -208,6 +208,19 @@ impl<B: Backend> Context<B> {
         let mut block = backend.upload(t, polynomials.len(), basis, &residues)?;
         backend.ntt(t, &mut block)?;
         Ok((block, n))
+    }
+
+    /// What [`Context::lift_compact`] makes of `count` polynomials of `words` coefficients, on a
+    /// device whose blocks hold no residues: the coefficients are zeros that nothing reads.
+    pub(crate) fn lift_counted(
+        &self,
+        count: usize,
+        words: usize,
+        basis: Basis,
+    ) -> Result<B::Block> {
+        let zeros = vec![0; count * words];
+        self.backend()
+            .embed_compact(self.tables(), basis, &zeros, words)
     }
 
     fn plaintext(

@@ -35,7 +35,11 @@ pub struct Samples(Vec<u64>);
 impl Samples {
     /// Runs `body` once to warm up, then until the budget is used.
     ///
-    /// A sample is one run; `body` must wait for its own effects. Fails with the body's error.
+    /// A sample is one run; `body` must wait for its own effects.
+    ///
+    /// # Errors
+    ///
+    /// With the body's error.
     pub fn take<E>(budget: Budget, mut body: impl FnMut() -> Result<(), E>) -> Result<Self, E> {
         body()?;
         let mut times = Vec::new();

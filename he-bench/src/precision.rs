@@ -76,7 +76,11 @@ pub struct Summary {
 }
 
 impl<B: Backend> Study<B> {
-    /// Prepares the refresh; fails when the set is not made for bootstrapping.
+    /// Prepares the refresh.
+    ///
+    /// # Errors
+    ///
+    /// When the set is not made for bootstrapping, or not with these options.
     pub fn new(params: &Params, backend: &B, question: Question) -> Result<Self> {
         let context = Context::new(params.clone(), backend.clone())?;
         let Question {
@@ -111,6 +115,10 @@ impl<B: Backend> Study<B> {
     /// Draws secret, message and encryption from seeds numbered `secret`, and refreshes once.
     ///
     /// The keys are dropped before the function returns.
+    ///
+    /// # Errors
+    ///
+    /// Where the scheme or the device refuses: out of memory, for the most part.
     pub fn sample(&self, secret: u64) -> Result<Sample> {
         let (context, params) = (&self.context, self.context.params());
         let root = Seed::from_bytes(*b"bootstrap precision, many seeds.").derive("secret", secret);
@@ -161,6 +169,10 @@ impl<B: Backend> Study<B> {
     }
 
     /// All secrets together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] without samples.
     pub fn summary(&self, samples: Vec<Sample>) -> Result<Summary> {
         if samples.is_empty() {
             return Err(Error::Argument {

@@ -86,6 +86,10 @@ impl Record {
 }
 
 /// Reads a file of records.
+///
+/// # Errors
+///
+/// [`Error::File`] where the file cannot be read, [`Error::Records`] where it holds something else.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
     let file = |source| Error::File {
         action: "read",
@@ -107,6 +111,10 @@ pub struct RecordFile<'p> {
 
 impl<'p> RecordFile<'p> {
     /// Creates or empties the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the file cannot be created.
     pub fn create(path: &'p Path) -> Result<Self> {
         let file = File::create(path).map_err(|source| Error::File {
             action: "write",
@@ -117,6 +125,10 @@ impl<'p> RecordFile<'p> {
     }
 
     /// Writes the records as one array.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the file cannot be written.
     pub fn write(mut self, records: &[Record]) -> Result<()> {
         use std::io::Write as _;
         let text = serde_json::to_string_pretty(records)

@@ -51,6 +51,11 @@ impl Sets {
 
 /// The checked set of a name: one of [`literal`], or a ring for tests that protects nothing, such
 /// as `insecure-n11-boot` (see [`session::parameters`]).
+///
+/// # Errors
+///
+/// For names that are no set, and for sets that the backend's limits or 128 bits of security
+/// refuse.
 pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     if name.starts_with("insecure-") {
         return Ok(session::parameters(name, limits)?);
@@ -59,6 +64,10 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
 }
 
 /// A preset of the library, or one of this crate's own sets, by name.
+///
+/// # Errors
+///
+/// For names that are no set.
 pub fn literal(name: &str) -> ckks_math::Result<ParamsLiteral> {
     match name {
         FAST_PRIMES => Ok(fast_primes()),

@@ -58,7 +58,9 @@ struct Giant {
 impl PreparedMap {
     /// Plans one map between two layouts.
     ///
-    /// Fails when the map was built for other numbers of ciphertexts.
+    /// # Errors
+    ///
+    /// When the map was built for other numbers of ciphertexts.
     pub fn new(
         map: &LinearMap,
         input: &Layout,
@@ -69,6 +71,10 @@ impl PreparedMap {
     }
 
     /// Plans several maps of the same input, each with its output layout, which share baby steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`BsgsPlan::fused`], and as [`PreparedMap::from_plan`].
     pub fn fused(
         maps: &[(&LinearMap, &Layout)],
         input: &Layout,
@@ -82,7 +88,9 @@ impl PreparedMap {
 
     /// Stores a plan compactly, with one output layout for each of its maps.
     ///
-    /// Fails when the layouts do not have the numbers of ciphertexts of the plan.
+    /// # Errors
+    ///
+    /// When the layouts do not have the numbers of ciphertexts of the plan.
     pub fn from_plan(plan: &BsgsPlan, input: &Layout, outputs: &[Layout]) -> Result<PreparedMap> {
         check_count("inputs", plan.babies.len(), input.ciphertexts())?;
         check_count("outputs", plan.maps.len(), outputs.len())?;
@@ -113,6 +121,11 @@ impl PreparedMap {
 
     /// The maps of a tensor, in order: one level, each result at the canonical scale of the level
     /// below.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] for a tensor in another layout than the plan's input;
+    /// [`Error::Scheme`] at level 0, for a missing rotation key, and where the device fails.
     pub fn apply_all<B: Backend>(
         &self,
         ev: &Evaluator<B>,
@@ -123,6 +136,13 @@ impl PreparedMap {
 
     /// `factor` times the maps of a tensor, at no further cost: the factor is encoded into the
     /// diagonals.
+    ///
+    /// The results are at the canonical scale of the level below, as those of
+    /// [`PreparedMap::apply_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PreparedMap::apply_all`].
     pub fn apply_scaled<B: Backend>(
         &self,
         ev: &Evaluator<B>,
@@ -134,6 +154,10 @@ impl PreparedMap {
     }
 
     /// The only map of a tensor, as [`PreparedMap::apply_all`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for a plan of several maps, else as [`PreparedMap::apply_all`].
     pub fn apply<B: Backend>(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         only(self.apply_all(ev, x)?)
     }
@@ -142,6 +166,11 @@ impl PreparedMap {
     ///
     /// With `resident` they stay on the device, at `8 N limbs` bytes a diagonal; without, the host
     /// holds `8 N` bytes a diagonal and every use transforms them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] when `level` is 0 or above the top one, and where the diagonals cannot be
+    /// encoded at the scale.
     pub fn encode<B: Backend>(
         &self,
         context: &Context<B>,
@@ -276,6 +305,12 @@ pub struct EncodedMap<'m, B: Backend> {
 
 impl<B: Backend> EncodedMap<'_, B> {
     /// The maps of a tensor at the level encoded for, in order; see [`PreparedMap::apply_all`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] for a tensor in another layout than the plan's input;
+    /// [`Error::Scheme`] when it is not at the level encoded for, for a missing rotation key, and
+    /// where the device fails.
     pub fn apply_all(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Vec<Packed<B>>> {
         if !x.layout().fields().eq(self.map.input.fields())
             || x.layout().log_slots() != self.map.input.log_slots()
@@ -313,6 +348,10 @@ impl<B: Backend> EncodedMap<'_, B> {
     }
 
     /// The only map of a tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for a plan of several maps, else as [`EncodedMap::apply_all`].
     pub fn apply(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         only(self.apply_all(ev, x)?)
     }

@@ -40,7 +40,9 @@ pub struct Contraction {
 impl Contraction {
     /// Plans `sum over axes of left * right`.
     ///
-    /// Fails when the layouts do not lie over each other, or as [`ReducePlan::sum`].
+    /// # Errors
+    ///
+    /// When the layouts do not lie over each other, or as [`ReducePlan::sum`].
     pub fn new(
         left: &Layout,
         right: &Layout,
@@ -53,12 +55,20 @@ impl Contraction {
     }
 
     /// Attention scores: queries times keys summed over [`Axis::DIM`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Contraction::new`].
     pub fn scores(queries: &Layout, keys: &Layout, options: SumOptions) -> Result<Contraction> {
         Self::new(queries, keys, &[Axis::DIM], options)
     }
 
     /// Attention outputs: weights times values summed over `keys`, [`Axis::KEY`] or
     /// [`Axis::OFFSET`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Contraction::new`].
     pub fn mix(
         weights: &Layout,
         values: &Layout,
@@ -84,6 +94,10 @@ impl Contraction {
     }
 
     /// The contraction of two encrypted tensors, [`Contraction::levels`] below the lower of both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::mul`] and [`ReducePlan::apply`].
     pub fn apply<B: Backend>(
         &self,
         ev: &Evaluator<B>,

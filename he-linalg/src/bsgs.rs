@@ -26,8 +26,9 @@ use crate::rotations::{Rotation, merge};
 
 mod split;
 
+pub(crate) use split::Amount;
 pub use split::CostModel;
-use split::{Amount, Split};
+use split::Split;
 
 /// One plaintext product of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,14 +88,19 @@ pub struct BsgsPlan {
 
 impl BsgsPlan {
     /// The cheapest plan found for one map.
+    ///
+    /// # Errors
+    ///
+    /// None for a map of this crate; see [`BsgsPlan::fused`].
     pub fn new(map: &LinearMap, model: &CostModel) -> Result<BsgsPlan> {
         Self::fused(&[map], model)
     }
 
     /// The cheapest plan found for several maps that read the same input and share its babies.
     ///
-    /// Fails when the maps differ in the number or period of input ciphertexts, or when there is
-    /// none.
+    /// # Errors
+    ///
+    /// When the maps differ in the number or period of input ciphertexts, or when there is none.
     pub fn fused(maps: &[&LinearMap], model: &CostModel) -> Result<BsgsPlan> {
         let Some(first) = maps.first() else {
             return Err(Error::Count {
@@ -112,13 +118,7 @@ impl BsgsPlan {
             });
         }
         let amounts = amounts_of(maps);
-        let split = Split::cheapest(&amounts, first.input_period(), model);
-        let babies: Vec<Vec<usize>> = (0..first.inputs())
-            .map(|input| {
-                let of_input = amounts.iter().filter(|a| a.input == input);
-                sorted(of_input.map(|a| split.of(a.amount).0))
-            })
-            .collect();
+        let Steps { split, babies } = Steps::cheapest(&amounts, left, model);
         let folds: usize = maps.iter().map(|m| m.outputs() * m.folds().len()).sum();
         let maps: Vec<MapPlan> = maps
             .iter()
@@ -175,6 +175,11 @@ impl BsgsPlan {
     }
 
     /// The plan on slot vectors in the clear: for each map its output vectors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the map has inputs,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn apply_clear(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<Vec<f64>>>> {
         check_vectors("linear map", inputs, self.babies.len(), self.input_period)?;
         let rotate = |input: &Vec<f64>, &b: &usize| {
@@ -213,6 +218,36 @@ impl MapPlan {
         self.folds
             .iter()
             .fold(output, |x, &fold| add_rotated(&x, fold))
+    }
+}
+
+/// How the rotation amounts of all diagonals are split into steps; needs no diagonal.
+pub(crate) struct Steps {
+    split: Split,
+    /// For each input ciphertext its baby steps, ascending.
+    babies: Vec<Vec<usize>>,
+}
+
+impl Steps {
+    /// The cheapest split found, for diagonals between `inputs` ciphertexts of some period and the
+    /// outputs of all maps, which are counted through.
+    pub(crate) fn cheapest(
+        amounts: &[Amount],
+        (inputs, input_period): (usize, usize),
+        model: &CostModel,
+    ) -> Steps {
+        let split = Split::cheapest(amounts, input_period, model);
+        let babies = (0..inputs).map(|input| {
+            let of_input = amounts.iter().filter(|a| a.input == input);
+            sorted(of_input.map(|a| split.of(a.amount).0))
+        });
+        let babies = babies.collect();
+        Steps { split, babies }
+    }
+
+    /// Baby and giant step of an amount, both below the input period.
+    pub(crate) fn of(&self, amount: usize) -> (usize, usize) {
+        self.split.of(amount)
     }
 }
 
@@ -427,7 +462,7 @@ mod tests {
         let x = small(&[Field::new(Axis::TOKEN, 16), Field::new(Axis::CHANNEL, 40)]);
         let y = small(&[Field::new(Axis::TOKEN, 16), Field::new(Axis::PART, 4)]);
         let w = noise(34, 40 * 40);
-        let row = |out: &[usize], terms: &mut crate::linear_map::Terms<'_>| {
+        let row = |out: &[usize], terms: &mut crate::terms::Terms<'_>| {
             (0..40).for_each(|i| terms.add(&[out[0], i], w[out[1] * 40 + i]));
         };
         let square = dense(&x, &x, &w);

@@ -37,6 +37,42 @@ impl PartialEq for SchemeError {
 
 impl std::error::Error for SchemeError {}
 
+/// What a source of coefficients failed with, shared as [`SchemeError`] is.
+#[derive(Clone)]
+pub struct SourceError(Arc<dyn std::error::Error + Send + Sync>);
+
+impl SourceError {
+    /// The failure itself.
+    pub fn inner(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl PartialEq for SourceError {
+    /// Failures are equal when they say the same.
+    fn eq(&self, other: &SourceError) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
 /// What can be wrong with a packing, a linear map or a plan.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -212,6 +248,58 @@ pub enum Error {
     /// The scheme refused an operation: levels, scales, keys or the device.
     #[error(transparent)]
     Scheme(#[from] SchemeError),
+    /// A source of coefficients failed.
+    #[error("the coefficients of a matrix cannot be read: {0}")]
+    Source(#[source] SourceError),
+    /// A coefficient lies where the structure of its matrix has no diagonal.
+    #[error(
+        "a coefficient for output slot {slot} is on the diagonal of amount {amount} of input \
+         {input}, which the structure of the matrix lacks: a source must list the same entries \
+         each time"
+    )]
+    Unplanned {
+        /// Number of the input ciphertext.
+        input: usize,
+        /// The rotation amount of the diagonal.
+        amount: usize,
+        /// The slot of the diagonal.
+        slot: usize,
+    },
+    /// The values of a diagonal do not repeat with the period of the structure.
+    #[error(
+        "the diagonal of amount {amount} of input {input} holds {found} at slot {slot}, and \
+         {expected} a period of {period} before: rows with the same key must have the same \
+         coefficients"
+    )]
+    NotPeriodic {
+        /// Number of the input ciphertext.
+        input: usize,
+        /// The rotation amount of the diagonal.
+        amount: usize,
+        /// The slot of the diagonal.
+        slot: usize,
+        /// The period that the structure has.
+        period: usize,
+        /// The value found.
+        found: f64,
+        /// The value a period before.
+        expected: f64,
+    },
+    /// Encoded matrices belong to another context than the evaluator.
+    #[error(
+        "the store of matrices encodes for parameters {store:016x} on {store_device}, the \
+         evaluator has {evaluator:016x} on {device}: make the store of the evaluator's context"
+    )]
+    OtherContext {
+        /// Fingerprint of the parameters of the store.
+        store: u64,
+        /// The device of the store.
+        store_device: String,
+        /// Fingerprint of the parameters of the evaluator.
+        evaluator: u64,
+        /// The device of the evaluator.
+        device: String,
+    },
     /// The limit on rotation keys is below what can reach every amount.
     #[error("{need} rotation keys are needed to reach every amount, the limit is {limit}")]
     TooFewKeys {
@@ -220,6 +308,13 @@ pub enum Error {
         /// The limit given.
         limit: usize,
     },
+}
+
+impl Error {
+    /// The error of a source of coefficients.
+    pub fn source_failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Source(SourceError(Arc::from(error.into())))
+    }
 }
 
 impl From<ckks_math::Error> for Error {

@@ -50,8 +50,12 @@ pub struct Layout {
 impl Layout {
     /// The layout of `fields`, fastest first, in ciphertexts of `2^log_slots` slots.
     ///
-    /// The padding is taken to be zero, see [`Layout::with_padding`]. Fails when an axis is empty,
-    /// does not fit its field or is repeated, or when the address has more than 30 bits.
+    /// The padding is taken to be zero, see [`Layout::with_padding`].
+    ///
+    /// # Errors
+    ///
+    /// When an axis is empty, does not fit its field or is repeated, or when the address has more
+    /// than 30 bits.
     pub fn new(log_slots: u32, fields: &[Field]) -> Result<Layout> {
         let mut placed: Vec<Placed> = Vec::with_capacity(fields.len());
         let mut bits = 0u32;
@@ -219,6 +223,11 @@ impl Layout {
     }
 
     /// Ciphertext and slot of the first copy of an entry; the slot is below the period.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IndexRank`] for another number of components than the layout has axes,
+    /// [`Error::IndexRange`] for one beyond its axis.
     pub fn position(&self, index: &[usize]) -> Result<(usize, usize)> {
         let address = self.address(index)?;
         Ok((
@@ -286,6 +295,10 @@ impl Layout {
     }
 
     /// [`Layout::pack`] of a C array whose shape lists the logical axes slowest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of values than the tensor has entries.
     pub fn pack_array(&self, values: &[f64]) -> Result<Vec<Vec<f64>>> {
         if values.len() != self.len() {
             let (need, got) = (self.len(), values.len());
@@ -309,6 +322,11 @@ impl Layout {
     /// The tensor in the slot vectors, as a C array whose shape lists the axes slowest first.
     ///
     /// Reads the first copy of every entry. The vectors may be any number of periods long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the layout has ciphertexts,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn unpack(&self, vectors: &[Vec<f64>]) -> Result<Vec<f64>> {
         self.check_vectors("unpack", vectors)?;
         let mut values = Vec::with_capacity(self.len());

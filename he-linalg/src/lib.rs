@@ -57,10 +57,12 @@ pub mod field;
 pub mod functions;
 pub mod layout;
 pub mod linear_map;
+pub mod matrix;
 mod overlay;
 pub mod packed;
 pub mod reduce;
 pub mod rotations;
+pub mod terms;
 #[cfg(test)]
 mod testing;
 
@@ -70,7 +72,9 @@ pub use bsgs::{BsgsPlan, CostModel};
 pub use error::{Error, Result};
 pub use field::{Axis, Field, Padding};
 pub use layout::Layout;
-pub use linear_map::{LinearMap, Terms};
+pub use linear_map::LinearMap;
+pub use matrix::{Coefficients, Matrix};
 pub use packed::Packed;
 pub use reduce::{ReducePlan, Spread, Step, SumOptions};
 pub use rotations::{KeySet, Rotation};
+pub use terms::Terms;

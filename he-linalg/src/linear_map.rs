@@ -28,10 +28,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::field::Axis;
 use crate::layout::{Layout, check_vectors};
-
-mod terms;
-
-pub use terms::Terms;
+use crate::terms::Terms;
 
 /// The diagonals between one input and one output ciphertext.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,13 +58,15 @@ pub struct LinearMap {
 impl LinearMap {
     /// The map that gives each output entry the sum of the terms that `row` lists for it.
     ///
-    /// `row(index, terms)` gets an output index and calls [`Terms::add`] for every input entry
-    /// that takes part. It is called once for each slot that holds the entry, so it must answer
-    /// the same every time. Padding slots of the output become zero, padding slots of the input
-    /// are never read.
+    /// `row(index, terms)` gets an output index and calls [`Terms::add`] for every input entry that
+    /// takes part. It is called once for each slot that holds the entry, so it must answer the same
+    /// every time. Padding slots of the output become zero, padding slots of the input are never
+    /// read.
     ///
-    /// Fails when the layouts have different numbers of slots, when `row` names an entry that the
-    /// input lacks, or for coefficients that are not finite.
+    /// # Errors
+    ///
+    /// When the layouts have different numbers of slots, when `row` names an entry that the input
+    /// lacks, or for coefficients that are not finite.
     pub fn build(
         input: &Layout,
         output: &Layout,
@@ -82,6 +81,10 @@ impl LinearMap {
     ///
     /// The result of both maps is the same. At most `output.period()` amounts occur, all below
     /// it, and `log2(n / output.period())` rotations of the output follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`LinearMap::build`].
     pub fn build_folded(
         input: &Layout,
         output: &Layout,
@@ -92,9 +95,12 @@ impl LinearMap {
 
     /// The map that moves entries from one layout to another with the same axes.
     ///
-    /// Entries beyond the length of an output axis are dropped, output entries beyond the length
-    /// of an input axis are zero, and an axis that only the output has receives copies. Fails
-    /// when the output lacks an axis of the input.
+    /// Entries beyond the length of an output axis are dropped, output entries beyond the length of
+    /// an input axis are zero, and an axis that only the output has receives copies.
+    ///
+    /// # Errors
+    ///
+    /// When the output lacks an axis of the input.
     pub fn relayout(input: &Layout, output: &Layout) -> Result<LinearMap> {
         let from = |&axis: &Axis| {
             let unknown = || Error::UnknownAxis {
@@ -130,17 +136,20 @@ impl LinearMap {
         }
         let (input_period, inputs) = (input.period(), input.ciphertexts());
         let period = input_period.max(written);
-        let mut index = vec![0; output.axes().len()];
         let mut blocks = Vec::new();
         for ciphertext in 0..output.ciphertexts() {
-            let mut terms = Terms::new(input, written);
-            for slot in 0..written {
-                if output.index_at(ciphertext, slot, &mut index) {
-                    terms.start_slot(slot);
-                    row(&index, &mut terms);
-                }
-            }
-            blocks.append(&mut terms.into_blocks(ciphertext)?);
+            let mut terms = Terms::collecting(input, written);
+            terms.of_rows(output, ciphertext, |index, terms| {
+                row(index, terms);
+                Ok(())
+            })?;
+            let of_inputs = terms.into_collected().into_iter().enumerate();
+            let blocks_of = of_inputs.filter(|(_, diagonals)| !diagonals.is_empty());
+            blocks.extend(blocks_of.map(|(input, diagonals)| Block {
+                output: ciphertext,
+                input,
+                diagonals,
+            }));
         }
         let folds = (written.ilog2()..period.ilog2())
             .map(|bit| 1 << bit)
@@ -211,6 +220,11 @@ impl LinearMap {
     }
 
     /// The map on slot vectors in the clear; each output vector has [`LinearMap::period`] slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the map has inputs,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn apply_clear(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         check_vectors("linear map", inputs, self.inputs, self.input_period)?;
         let mut outputs = vec![vec![0.0; self.period]; self.outputs];

@@ -35,9 +35,12 @@ impl<B: Backend> Clone for Packed<B> {
 }
 
 impl<B: Backend> Packed<B> {
-    /// A batch read by a layout; the caller vouches for what the slots hold.
+    /// A batch read by a layout, its level and scale as they are; the caller vouches for what the
+    /// slots hold.
     ///
-    /// Fails when the batch has not as many ciphertexts as the layout, or more slots.
+    /// # Errors
+    ///
+    /// When the batch has not as many ciphertexts as the layout, or more slots.
     pub fn new(layout: Layout, batch: Ciphertext<B>) -> Result<Packed<B>> {
         if batch.count() != layout.ciphertexts() {
             return Err(Error::Count {
@@ -61,6 +64,10 @@ impl<B: Backend> Packed<B> {
     }
 
     /// Zeros without noise at the canonical scale of `level`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for a level above the top one.
     pub fn zeros(ev: &Evaluator<B>, layout: Layout, level: usize) -> Result<Packed<B>> {
         let batch = ev.zeros(layout.period(), level, layout.ciphertexts())?;
         Packed::new(layout, batch)
@@ -68,6 +75,11 @@ impl<B: Backend> Packed<B> {
 
     /// Encrypts a C array whose shape lists the logical axes slowest first, at the canonical scale
     /// of `level`; padding is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of values than the tensor has entries; [`Error::Scheme`]
+    /// for a level above the top one, and for values that cannot be encoded at its scale.
     pub fn encrypt(
         ev: &Evaluator<B>,
         encryptor: &mut Encryptor<B>,
@@ -96,11 +108,19 @@ impl<B: Backend> Packed<B> {
     }
 
     /// Decrypts to a C array whose shape lists the logical axes slowest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] where the decryptor's parameters are not the tensor's.
     pub fn decrypt(&self, context: &Context<B>, decryptor: &Decryptor<B>) -> Result<Vec<f64>> {
         self.layout.unpack(&self.decrypt_slots(context, decryptor)?)
     }
 
     /// Decrypts to the slot vectors, one for each ciphertext, padding and copies included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] where the decryptor's parameters are not the tensor's.
     pub fn decrypt_slots(
         &self,
         context: &Context<B>,
@@ -116,12 +136,12 @@ impl<B: Backend> Packed<B> {
         &self.layout
     }
 
-    /// The ciphertexts, as one batch.
+    /// The ciphertexts, as one batch: all of one level and scale.
     pub fn batch(&self) -> &Ciphertext<B> {
         &self.batch
     }
 
-    /// The ciphertexts, as one batch.
+    /// The ciphertexts, as one batch: all of one level and scale.
     pub fn into_batch(self) -> Ciphertext<B> {
         self.batch
     }
@@ -138,14 +158,23 @@ impl<B: Backend> Packed<B> {
 
     /// The same slots read by another layout: renames axes, splits or merges fields.
     ///
-    /// Nothing is moved, the caller vouches for the reading. Fails when the number of ciphertexts
-    /// differs.
+    /// Nothing is moved, the caller vouches for the reading.
+    ///
+    /// # Errors
+    ///
+    /// When the number of ciphertexts differs.
     pub fn read_as(&self, layout: Layout) -> Result<Packed<B>> {
         Packed::new(layout, self.batch.clone())
     }
 
     /// The tensor after an operation on the whole batch that keeps entries in their places;
     /// `padding` is what the operation makes of the padding slots.
+    ///
+    /// Level and scale of the result are those that `op` leaves.
+    ///
+    /// # Errors
+    ///
+    /// The error of `op`, and as [`Packed::new`] where it changes the number of ciphertexts.
     pub fn map_batch(
         &self,
         padding: Padding,
@@ -164,12 +193,21 @@ impl<B: Backend> Packed<B> {
     }
 
     /// `self + other`; levels and scales are aligned. Copies of one meet axes of the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] or [`Error::SlotMismatch`] where the layouts do not lie over each
+    /// other, [`Error::Scheme`] where the scales cannot be aligned.
     pub fn add(&self, ev: &Evaluator<B>, other: &Packed<B>) -> Result<Packed<B>> {
         let (overlay, x, y) = self.meet("add", ev, other)?;
         Packed::new(overlay.sum(), ev.add(&x, &y)?)
     }
 
     /// `self - other`, as [`Packed::add`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::add`].
     pub fn sub(&self, ev: &Evaluator<B>, other: &Packed<B>) -> Result<Packed<B>> {
         let (overlay, x, y) = self.meet("sub", ev, other)?;
         Packed::new(overlay.sum(), ev.sub(&x, &y)?)
@@ -180,6 +218,11 @@ impl<B: Backend> Packed<B> {
     ///
     /// The higher operand is brought to the other's level at canonical scale first, so that the
     /// result is at exactly the canonical scale whatever the distance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] or [`Error::SlotMismatch`] where the layouts do not lie over each
+    /// other, [`Error::Scheme`] at level 0 and without a key to relinearise with.
     pub fn mul(&self, ev: &Evaluator<B>, other: &Packed<B>) -> Result<Packed<B>> {
         let level = self.level().min(other.level());
         let lowered = |x: &Packed<B>| match x.level() > level {
@@ -191,16 +234,28 @@ impl<B: Backend> Packed<B> {
     }
 
     /// The square of every entry: one level.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] at level 0 and without a key to relinearise with.
     pub fn square(&self, ev: &Evaluator<B>) -> Result<Packed<B>> {
         self.map_batch(self.layout.padding(), |x| ev.square(x))
     }
 
     /// The negative of every entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] where the device fails.
     pub fn negate(&self, ev: &Evaluator<B>) -> Result<Packed<B>> {
         self.map_batch(self.layout.padding(), |x| ev.negate(x))
     }
 
     /// Every slot plus `c`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for a constant that cannot be encoded at the tensor's scale.
     pub fn add_constant(&self, ev: &Evaluator<B>, c: f64) -> Result<Packed<B>> {
         let padding = match c == 0.0 {
             true => self.layout.padding(),
@@ -210,12 +265,20 @@ impl<B: Backend> Packed<B> {
     }
 
     /// Every slot times `c`: one level, at canonical scale.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] at level 0, and for a constant that cannot be encoded.
     pub fn mul_constant(&self, ev: &Evaluator<B>, c: f64) -> Result<Packed<B>> {
         self.map_batch(self.layout.padding(), |x| ev.mul_constant(x, c))
     }
 
     /// Every entry times the value for its index: one level, at canonical scale; padding becomes
     /// zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] at level 0, and for values that cannot be encoded.
     pub fn mul_each(
         &self,
         ev: &Evaluator<B>,
@@ -226,6 +289,10 @@ impl<B: Backend> Packed<B> {
     }
 
     /// Every entry plus the value for its index; padding stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for values that cannot be encoded at the tensor's scale.
     pub fn add_each(
         &self,
         ev: &Evaluator<B>,
@@ -237,6 +304,10 @@ impl<B: Backend> Packed<B> {
 
     /// Adds `value` to the padding slots only: keeps zero padding inside the range of a
     /// polynomial that is evaluated next. Costs no level.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for a value that cannot be encoded at the tensor's scale.
     pub fn fill_padding(&self, ev: &Evaluator<B>, value: f64) -> Result<Packed<B>> {
         if self.layout.is_full() || value == 0.0 {
             return Ok(self.clone());
@@ -255,6 +326,11 @@ impl<B: Backend> Packed<B> {
 
     /// Slot-wise product with one periodic vector for each ciphertext: one level, at canonical
     /// scale.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than there are ciphertexts; [`Error::Scheme`]
+    /// at level 0, and for values that cannot be encoded.
     pub fn mul_vectors(&self, ev: &Evaluator<B>, vectors: &[Vec<f64>]) -> Result<Packed<B>> {
         self.with_vectors("mul", ev, vectors, self.layout.padding(), |x, v| {
             ev.mul_values(x, v)
@@ -262,6 +338,11 @@ impl<B: Backend> Packed<B> {
     }
 
     /// Slot-wise sum with one periodic vector for each ciphertext.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than there are ciphertexts; [`Error::Scheme`]
+    /// for values that cannot be encoded at the tensor's scale.
     pub fn add_vectors(&self, ev: &Evaluator<B>, vectors: &[Vec<f64>]) -> Result<Packed<B>> {
         self.with_vectors("add", ev, vectors, self.disturbed(), |x, v| {
             ev.add_values(x, v)
@@ -299,18 +380,30 @@ impl<B: Backend> Packed<B> {
     /// ([`Packed::fill_padding`]).
     ///
     /// `ceil(log2(degree + 1))` levels, one more when the interval is not `[-1, 1]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] when too few levels are left.
     pub fn polynomial(&self, ev: &Evaluator<B>, series: &Chebyshev) -> Result<Packed<B>> {
         self.map_batch(self.disturbed(), |x| ev.polynomial(x, series))
     }
 
     /// The same tensor at a lower level and its present scale, which linear maps and polynomials
     /// take as it is; for sums and products see [`Packed::align_to`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for a level above the tensor's.
     pub fn drop_to(&self, ev: &Evaluator<B>, level: usize) -> Result<Packed<B>> {
         self.map_batch(self.layout.padding(), |x| ev.drop_to(x, level))
     }
 
     /// The same tensor at the canonical scale of a lower level, ready to be added to a tensor
     /// there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] for a level above the tensor's.
     pub fn align_to(&self, ev: &Evaluator<B>, level: usize) -> Result<Packed<B>> {
         let (have, params) = (self.level(), ev.context().params());
         if level > have {
@@ -368,141 +461,4 @@ pub(crate) fn join<B: Backend>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::field::{Axis, Field};
-    use crate::testing::cipher::{Fixture, TOLERANCE};
-
-    /// One ciphertext with padding, and several.
-    fn layouts() -> [Layout; 2] {
-        let fields = [
-            Field::new(Axis::TOKEN, 3),
-            Field::replica(1),
-            Field::new(Axis::DIM, 5),
-        ];
-        [6, 4].map(|log_slots| Layout::new(log_slots, &fields).expect("valid"))
-    }
-
-    #[test]
-    fn entries_are_added_multiplied_and_mapped() {
-        let mut f = Fixture::new(4, 1);
-        for layout in layouts() {
-            let (a, x) = f.random(&layout, 70);
-            let (b, y) = f.random(&layout, 71);
-            let zip = |op: fn(f64, f64) -> f64| -> Vec<f64> {
-                a.iter().zip(&b).map(|(a, b)| op(*a, *b)).collect()
-            };
-            let top = f.level;
-            f.check(&x, top, &a, TOLERANCE);
-            let ev = &f.ev;
-            let check = |got: Result<Packed<_>>, level: usize, want: &[f64]| {
-                f.check(&got.expect("same layouts"), level, want, TOLERANCE);
-            };
-            check(x.add(ev, &y), top, &zip(|a, b| a + b));
-            check(x.sub(ev, &y), top, &zip(|a, b| a - b));
-            check(x.mul(ev, &y), top - 1, &zip(|a, b| a * b));
-            check(x.square(ev), top - 1, &zip(|a, _| a * a));
-            check(x.negate(ev), top, &zip(|a, _| -a));
-            check(x.mul_constant(ev, 0.3), top - 1, &zip(|a, _| 0.3 * a));
-            check(x.add_constant(ev, 0.3), top, &zip(|a, _| 0.3 + a));
-            check(x.align_to(ev, 1), 1, &a);
-            // Dropping keeps the scale; a product brings operands of different levels together.
-            let low = x.drop_to(ev, 1).expect("below the top");
-            assert_eq!((low.level(), low.scale()), (1, x.scale()));
-            f.check_slots(&low, &layout.pack_array(&a).expect("length"), TOLERANCE);
-            let lower = x.align_to(ev, 2).expect("below the top");
-            check(lower.mul(ev, &y), 1, &zip(|a, b| a * b));
-            let mixed = x.mul(ev, &y).and_then(|product| product.add(ev, &x));
-            check(mixed, top - 1, &zip(|a, b| a * b + a));
-            let index = |i: &[usize]| (i[0] as f64 - i[1] as f64) / 5.0;
-            let mut at = Vec::new();
-            layout.for_each_index(|i| at.push(index(i)));
-            let with = |op: fn(f64, f64) -> f64| -> Vec<f64> {
-                a.iter().zip(&at).map(|(a, c)| op(*a, *c)).collect()
-            };
-            check(x.mul_each(ev, index), top - 1, &with(|a, c| a * c));
-            check(x.add_each(ev, index), top, &with(|a, c| a + c));
-            let cube = Chebyshev::interpolate(|x| x * x * x, (-1.0, 1.0), 3).expect("finite");
-            check(x.polynomial(ev, &cube), top - 2, &zip(|a, _| a * a * a));
-        }
-    }
-
-    #[test]
-    fn padding_is_what_the_layout_says() {
-        let mut f = Fixture::new(2, 1);
-        for layout in layouts() {
-            let (a, x) = f.random(&layout, 72);
-            let ev = &f.ev;
-            let filled = x.fill_padding(ev, 0.5).expect("no level needed");
-            assert_eq!(filled.layout().padding(), Padding::Any);
-            let mut want = layout.pack_array(&a).expect("length");
-            let mut index = [0; 2];
-            for (c, vector) in want.iter_mut().enumerate() {
-                for (s, v) in vector.iter_mut().enumerate() {
-                    if !layout.index_at(c, s, &mut index) {
-                        *v = 0.5;
-                    }
-                }
-            }
-            f.check_slots(&filled, &want, TOLERANCE);
-            let cleared = filled.mul_each(ev, |_| 1.0).expect("one level");
-            assert_eq!(cleared.layout().padding(), Padding::Zero);
-            f.check_slots(&cleared, &layout.pack_array(&a).expect("length"), TOLERANCE);
-        }
-    }
-
-    #[test]
-    fn copies_meet_axes_across_slots_and_ciphertexts() {
-        let mut f = Fixture::new(2, 1);
-        let (key, head) = (Field::new(Axis::KEY, 3), Field::new(Axis::HEAD, 2));
-        let dim = Field::new(Axis::DIM, 4);
-        let layout = |fields: &[Field]| Layout::new(3, fields).expect("valid");
-        let keys = layout(&[key, head, dim]);
-        let (k, x) = f.random(&keys, 73);
-        assert_eq!(x.batch().count(), 4);
-        let queries = layout(&[Field::replica(2), head, dim]);
-        let (q, y) = f.random(&queries, 74);
-        let weights = layout(&[key, head]);
-        let (p, z) = f.random(&weights, 75);
-        let ev = &f.ev;
-        let at = |d: usize, h: usize, j: usize| (d * 2 + h) * 3 + j;
-        let mut scores = vec![0.0; 24];
-        let mut mixed = vec![0.0; 24];
-        for (d, h, j) in (0..24).map(|i| (i / 6, i / 3 % 2, i % 3)) {
-            scores[at(d, h, j)] = k[at(d, h, j)] * q[d * 2 + h];
-            mixed[at(d, h, j)] = k[at(d, h, j)] * p[h * 3 + j];
-        }
-        for (left, right, want) in [(&x, &y, &scores), (&x, &z, &mixed), (&z, &x, &mixed)] {
-            let product = left.mul(ev, right).expect("lies over");
-            assert_eq!(product.layout().padding(), Padding::Zero);
-            f.check(&product, 1, want, TOLERANCE);
-        }
-    }
-
-    #[test]
-    fn shapes_that_do_not_fit_are_refused() {
-        let mut f = Fixture::new(1, 1);
-        let [one, several] = layouts();
-        let (_, x) = f.random(&one, 76);
-        let (_, y) = f.random(&several, 77);
-        let result = x.add(&f.ev, &y).map(|_| ());
-        let mismatch = Error::SlotMismatch {
-            input: 6,
-            output: 4,
-        };
-        assert_eq!(result, Err(mismatch));
-        assert!(matches!(x.read_as(several), Err(Error::Count { .. })));
-        assert!(matches!(
-            x.mul_vectors(&f.ev, &[]),
-            Err(Error::Count { .. })
-        ));
-        let spent = x.square(&f.ev).and_then(|y| y.square(&f.ev));
-        let Err(Error::Scheme(error)) = spent else {
-            panic!("two squares on one level")
-        };
-        assert!(matches!(
-            error.inner(),
-            ckks_math::Error::LevelExhausted { .. }
-        ));
-    }
-}
+mod tests;

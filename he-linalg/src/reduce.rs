@@ -84,8 +84,12 @@ impl ReducePlan {
     ///
     /// In the output layout the field of a summed axis is a field of replicas
     /// ([`Spread::Everywhere`]) or has length 1 ([`Spread::First`]), and its ciphertext bits are
-    /// gone. Fails for an axis that the layout lacks, for a scale that is not finite, and when the
-    /// sum would run over padding that is not zero.
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// For an axis that the layout lacks, for a scale that is not finite, and when the sum would
+    /// run over padding that is not zero.
     pub fn sum(layout: &Layout, axes: &[Axis], options: SumOptions) -> Result<ReducePlan> {
         if !options.scale.is_finite() {
             return Err(Error::NotFinite {
@@ -176,6 +180,11 @@ impl ReducePlan {
     }
 
     /// The steps on slot vectors in the clear.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] for another number of vectors than the layout has ciphertexts,
+    /// [`Error::VectorLength`] for one that is no whole number of periods.
     pub fn apply_clear(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         self.input.check_vectors("sum", inputs)?;
         let mut x: Vec<Vec<f64>> = inputs.to_vec();

@@ -86,9 +86,12 @@ impl KeySet {
 
     /// At most `limit` keys that reach every rotation.
     ///
-    /// The direct set if it is small enough. Otherwise the powers of two that compose every
-    /// amount, and as long as the limit allows, the amounts that save most key switches. Fails
-    /// when the limit is below the number of powers of two.
+    /// The direct set if it is small enough. Otherwise the powers of two that compose every amount,
+    /// and as long as the limit allows, the amounts that save most key switches.
+    ///
+    /// # Errors
+    ///
+    /// When the limit is below the number of powers of two.
     pub fn limited(rotations: &[Rotation], log_slots: u32, limit: usize) -> Result<KeySet> {
         let direct = Self::direct(rotations, log_slots);
         if direct.amounts.len() <= limit {

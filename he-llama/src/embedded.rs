@@ -11,11 +11,11 @@ use crate::model::Llama;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
 
-const CONFIG: &[u8] = include_bytes!("../../assets/shakespeare/config.json");
-const WEIGHTS: &[u8] = include_bytes!("../../assets/shakespeare/model.safetensors");
-const TOKENIZER: &[u8] = include_bytes!("../../assets/shakespeare/tokenizer.json");
+const CONFIG: &[u8] = include_bytes!("../assets/shakespeare/config.json");
+const WEIGHTS: &[u8] = include_bytes!("../assets/shakespeare/model.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("../assets/shakespeare/tokenizer.json");
 
-const CALIBRATION: &[u8] = include_bytes!("../../assets/shakespeare/calibration.json");
+const CALIBRATION: &[u8] = include_bytes!("../assets/shakespeare/calibration.json");
 
 /// The prompt used when none is given.
 pub const PROMPT: &str = "ROMEO:\nCome, let us go";

@@ -372,6 +372,26 @@ pub enum Error {
         /// Levels that a bootstrap leaves.
         levels: usize,
     },
+    /// A pass that does not follow what the cache holds.
+    #[error(
+        "the pass starts at position {found}, the cache ends at {expected}: run the positions between first"
+    )]
+    Position {
+        /// Where the pass starts.
+        found: usize,
+        /// Where the cache ends.
+        expected: usize,
+    },
+    /// More positions than a session has.
+    #[error(
+        "{found} positions are more than the {capacity} of this session: make keys with a larger --capacity"
+    )]
+    Capacity {
+        /// Positions asked for.
+        found: usize,
+        /// Those of the session.
+        capacity: usize,
+    },
     /// Calibration text that is too short.
     #[error("calibration text has {found} tokens, at least {needed} are needed")]
     CalibrationText {
@@ -480,6 +500,21 @@ impl Error {
             Self::Disagreement { .. } => 3,
             _ => 1,
         }
+    }
+
+    /// Whether an operation had too few levels left: more bootstraps may help. Below the levels
+    /// that products may leave, scales and constants no longer fit either.
+    pub(crate) fn lacks_levels(&self) -> bool {
+        use ckks_math::Error::{Constant, LevelExhausted, LevelMismatch, ScaleMismatch};
+        let error = match self {
+            Self::Scheme(error) => error,
+            Self::Linear(he_linalg::Error::Scheme(error)) => error.inner(),
+            _ => return false,
+        };
+        matches!(
+            error,
+            LevelExhausted { .. } | LevelMismatch { .. } | ScaleMismatch { .. } | Constant { .. }
+        )
     }
 
     /// Names the file that an error is about.

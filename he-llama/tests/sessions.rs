@@ -14,11 +14,18 @@ use he_llama::error::MessageFault;
 use he_llama::protocol::client::fresh_conversation;
 use he_llama::protocol::envelope::{Kind, Reader, Writer};
 use he_llama::protocol::{
-    Client, ClientSpec, Conversation, ModelHost, Request, ServerSession, Setup, demand,
+    Cached, Client, ClientSpec, Conversation, ModelHost, Request, ServerSession, Setup, demand,
 };
 use he_llama::{Error, embedded};
 
+/// The cache of a conversation that has not begun.
+const NEW: Cached = Cached {
+    windows: 0,
+    positions: 0,
+};
 const PRESET: &str = "insecure-n10-boot";
+/// Positions of a conversation.
+const CAPACITY: usize = 5;
 /// Tokens of the prompts: two texts that differ, of one length.
 const PROMPTS: [&[u32]; 2] = [&[0, 50, 60], &[0, 70, 80]];
 
@@ -43,12 +50,12 @@ fn world() -> &'static World {
             &llama,
             &calibration,
             PRESET,
-            (3, 3),
+            CAPACITY,
             limits,
             &KernelTimes::default(),
         )
         .unwrap();
-        let needed = demand(&setup, 3, &mut |_| Ok(())).unwrap().keys;
+        let needed = demand(&setup, &mut |_, _| Ok(())).unwrap().keys;
         let spec = Arc::new(ClientSpec::of(&setup).unwrap());
         let client = Client::new(&spec, backend.clone(), secret(&setup)).unwrap();
         let mut keys = Vec::new();
@@ -108,12 +115,12 @@ fn a_response_answers_one_request_only() {
     let world = world();
     let mut client = world.client();
     let [a, b] = PROMPTS.map(|ids| (ids, fresh_conversation()));
-    let requests = [a, b].map(|(ids, start)| client.request(ids, 0, &start).unwrap());
+    let requests = [a, b].map(|(ids, start)| client.request(ids, NEW, &start).unwrap());
     let responses = [0, 1].map(|i| respond(&mut world.server(), &requests[i]));
     let refused = client.open(&responses[0], &requests[1].after).unwrap_err();
     assert_eq!(field(&refused), "conversation");
     // The same text asked twice: the response is that of the other request.
-    let again = client.request(a.0, 0, &a.1).unwrap();
+    let again = client.request(a.0, NEW, &a.1).unwrap();
     let refused = client.open(&responses[0], &again.after).unwrap_err();
     assert_eq!(field(&refused), "history");
     for i in [0, 1] {
@@ -128,11 +135,13 @@ fn a_request_goes_behind_its_own_state_only() {
     let mut client = world.client();
     let (mut own, mut other) = (world.server(), world.server());
     let [start, elsewhere] = [fresh_conversation(), fresh_conversation()];
-    let first = client.request(PROMPTS[0], 0, &start).unwrap();
-    let foreign = client.request(PROMPTS[1], 0, &elsewhere).unwrap();
+    let first = client.request(PROMPTS[0], NEW, &start).unwrap();
+    let foreign = client.request(PROMPTS[1], NEW, &elsewhere).unwrap();
     respond(&mut own, &first);
     respond(&mut other, &foreign);
-    let second = client.request(&[90], 3, &first.after).unwrap();
+    let second = client
+        .request(&[0, 50, 60, 90], first.cached, &first.after)
+        .unwrap();
     let refuse = |server: &mut ServerSession<CpuBackend>, request: &Request| {
         let refused = server.respond(&request.bytes, &mut |_| Ok(()));
         field(&refused.unwrap_err())
@@ -147,16 +156,20 @@ fn a_request_goes_behind_its_own_state_only() {
     assert_eq!(refuse(&mut restored, &second), "conversation");
     // A fresh session has no state, and a request that left out one is out of turn.
     assert_eq!(refuse(&mut world.server(), &second), "history");
-    let skipped = client.request(&[90], 4, &second.after).unwrap();
+    let skipped = client
+        .request(&[0, 50, 60, 90, 90], second.cached, &second.after)
+        .unwrap();
     assert_eq!(refuse(&mut own, &skipped), "history");
     respond(&mut own, &second);
-    assert_eq!(own.position(), 4);
+    assert_eq!(own.cached(), second.cached);
     // Its own state goes on where it was written.
     let mut state = Vec::new();
     own.save(&mut state).unwrap();
     let mut restored = world.server();
     restored.load(&mut &state[..]).unwrap();
-    let third = client.request(&[91], 4, &second.after).unwrap();
+    let third = client
+        .request(&[0, 50, 60, 90, 91], second.cached, &second.after)
+        .unwrap();
     assert_eq!(respond(&mut restored, &third), respond(&mut own, &third));
 }
 
@@ -200,7 +213,7 @@ fn ciphertexts_in_another_order_are_refused() {
     let world = world();
     let (mut client, mut server) = (world.client(), world.server());
     let request = client
-        .request(PROMPTS[0], 0, &fresh_conversation())
+        .request(PROMPTS[0], NEW, &fresh_conversation())
         .unwrap();
     let swapped = exchanged(world, Kind::Request, &request.bytes, false);
     assert_eq!(swapped.len(), request.bytes.len());
@@ -245,7 +258,7 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
     let world = world();
     let (mut client, mut server) = (world.client(), world.server());
     let request = client
-        .request(PROMPTS[0], 0, &fresh_conversation())
+        .request(PROMPTS[0], NEW, &fresh_conversation())
         .unwrap();
     let ev = ckks_math::Evaluator::new(world.context(), Arc::default());
     let named = |bytes: &[u8], server: &mut ServerSession<CpuBackend>| match server
@@ -268,7 +281,7 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
         ev.multiply_without_relinearisation(x, x).unwrap()
     });
     assert_eq!(named(&squared, &mut server), "number of components");
-    assert_eq!(server.position(), 0);
+    assert_eq!(server.cached(), NEW);
     respond(&mut server, &request);
 }
 
@@ -277,7 +290,7 @@ fn a_job_stops_between_operations_and_leaves_the_session_as_it_was() {
     let world = world();
     let (mut client, mut server) = (world.client(), world.server());
     let start = fresh_conversation();
-    let request = client.request(PROMPTS[0], 0, &start).unwrap();
+    let request = client.request(PROMPTS[0], NEW, &start).unwrap();
     for after in [1, 7, 40] {
         let mut seen = 0;
         let stopped = server.job(&request.bytes).unwrap().run(&mut |_| {
@@ -289,7 +302,7 @@ fn a_job_stops_between_operations_and_leaves_the_session_as_it_was() {
         });
         assert!(matches!(stopped, Err(Error::Cancelled)));
         assert_eq!(seen, after);
-        assert_eq!((server.position(), server.conversation()), (0, None));
+        assert_eq!((server.cached(), server.conversation()), (NEW, None));
     }
     let whole = respond(&mut server, &request);
     assert_eq!(whole, respond(&mut world.server(), &request));
@@ -300,7 +313,7 @@ fn a_lost_response_is_given_again() {
     let world = world();
     let (mut client, mut server) = (world.client(), world.server());
     let request = client
-        .request(PROMPTS[0], 0, &fresh_conversation())
+        .request(PROMPTS[0], NEW, &fresh_conversation())
         .unwrap();
     let response = respond(&mut server, &request);
     let mut events = 0;
@@ -309,7 +322,7 @@ fn a_lost_response_is_given_again() {
         Ok(())
     });
     assert_eq!((again.unwrap(), events), (response, 0));
-    assert_eq!(server.position(), 3);
+    assert_eq!(server.cached().positions, 3);
     server.restart();
     assert_eq!(server.conversation(), None::<&Conversation>);
     respond(&mut server, &request);
@@ -320,7 +333,7 @@ fn a_lost_response_is_given_again() {
 fn sessions_share_all_but_keys_and_caches() {
     let world = world();
     let backend = CpuBackend::open(CpuOptions::default()).unwrap();
-    let needed = demand(&world.setup, 3, &mut |_| Ok(())).unwrap().keys;
+    let needed = demand(&world.setup, &mut |_, _| Ok(())).unwrap().keys;
     let host = ModelHost::new(&world.setup, backend.clone(), needed).unwrap();
     let of_host = backend.memory().live;
     let session = || {

@@ -14,6 +14,10 @@ const MAX_WHERE: f64 = 3.0;
 const MAX_REQUIRED: usize = 30;
 
 /// Checks the workspace against the limits above.
+///
+/// # Errors
+///
+/// When a limit is exceeded or a file cannot be read.
 pub fn run() -> Outcome {
     let mut faults = Vec::new();
     let mut long = 0;

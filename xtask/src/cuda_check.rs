@@ -26,6 +26,11 @@ struct Usage {
 }
 
 /// Compiles and checks; with `write`, replaces the embedded PTX.
+///
+/// # Errors
+///
+/// When a kernel does not compile, spills, takes too many registers or differs from the embedded
+/// PTX.
 pub fn run(write: bool) -> Outcome {
     let out = target_directory()?.join("cuda-check");
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
@@ -53,15 +58,7 @@ pub fn run(write: bool) -> Outcome {
 
 /// The folder of NVRTC's library, installed if it is not there.
 fn library() -> Result<PathBuf, String> {
-    let folder = target_directory()?.join(WHEEL.replace("==", "-"));
-    let library = folder.join("nvidia/cu13/lib");
-    if !library.join("libnvrtc.so.13").exists() {
-        println!("installing {WHEEL}");
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]);
-        execute(pip.arg(&folder).arg(WHEEL))?;
-    }
-    Ok(library)
+    Ok(crate::tools::wheel(WHEEL)?.join("nvidia/cu13/lib"))
 }
 
 /// Runs the crate's own compiler for all targets, one process each.

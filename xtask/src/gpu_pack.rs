@@ -27,6 +27,10 @@ const MODEL: [&str; 4] = [
 
 /// Builds the programs, strips and packs them into `folder` and puts the scripts beside them, and a
 /// model if one is given.
+///
+/// # Errors
+///
+/// When a program cannot be built or copied, or the folder would be too large.
 pub fn run(folder: &Path, model: Option<&Path>) -> Outcome {
     let target = target_directory()?;
     let (release, staged) = (target.join("release"), target.join("gpu-pack"));

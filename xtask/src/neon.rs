@@ -1,6 +1,6 @@
 //! A type check of the kernels that this machine cannot run.
 
-use crate::Outcome;
+use crate::Verdict;
 use crate::workspace::{cargo, run as execute};
 use std::process::Command;
 
@@ -8,10 +8,14 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 
 /// Checks `ckks-cpu` for aarch64, where its standard library is installed; says SKIPPED otherwise,
 /// which is no failure: everything but the instructions themselves is checked on every target.
-pub fn check() -> Outcome {
+///
+/// # Errors
+///
+/// When the kernels do not pass the type check.
+pub fn check() -> Result<Verdict, String> {
     if !installed() {
-        println!("neon: SKIPPED (no standard library of {TARGET}: rustup target add {TARGET})");
-        return Ok(());
+        let why = format!("no standard library of {TARGET}: rustup target add {TARGET}");
+        return Ok(Verdict::Skipped(why));
     }
     execute(&mut cargo(&[
         "check",
@@ -19,7 +23,8 @@ pub fn check() -> Outcome {
         "ckks-cpu",
         "--target",
         TARGET,
-    ]))
+    ]))?;
+    Ok(Verdict::Passed)
 }
 
 /// Whether the compiler in use has a standard library for the target.

@@ -315,31 +315,30 @@ mod tests {
 
     #[test]
     fn public_functions_are_found_with_docs_and_types() {
-        let text = "\
-/// Opens {a door}.
-#[expect(
-    lint,
-    reason = \"why\"
-)]
-pub const fn open<F: Fn(u8) -> Result<()>>(
-    f: F,
-) -> std::result::Result<Door, E>
-where
-    F: Send,
-{
-}
-fn private() {}
-impl X {
-    /// Shuts.
-    pub fn shut(&self) {}
-}
-#[cfg(test)]
-mod tests {
-    pub fn hidden() {}
-}
-/// Last.
-pub unsafe fn last() -> [u8; 4] {}
-";
+        let text = r#"            /// Opens {a door}.
+            #[expect(
+                lint,
+                reason = "why"
+            )]
+            pub const fn open<F: Fn(u8) -> Result<()>>(
+                f: F,
+            ) -> std::result::Result<Door, E>
+            where
+                F: Send,
+            {
+            }
+            fn private() {}
+            impl X {
+                /// Shuts.
+                pub fn shut(&self) {}
+            }
+            #[cfg(test)]
+            mod tests {
+                pub fn hidden() {}
+            }
+            /// Last.
+            pub unsafe fn last() -> [u8; 4] {}
+            "#;
         let found = public_functions(text);
         let seen: Vec<_> = found
             .iter()

@@ -33,6 +33,10 @@ pub fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Where cargo puts what it builds.
+///
+/// # Errors
+///
+/// When cargo cannot be run, or names none.
 pub fn target_directory() -> Result<PathBuf, String> {
     let metadata = ["metadata", "--format-version", "1", "--no-deps", "--quiet"];
     let output = cargo(&metadata).output();
@@ -45,6 +49,10 @@ pub fn target_directory() -> Result<PathBuf, String> {
 }
 
 /// Runs a command to its end; fails when it fails.
+///
+/// # Errors
+///
+/// When it cannot be started or does not exit with 0.
 pub fn run(command: &mut Command) -> Outcome {
     let status = command
         .status()
@@ -57,6 +65,10 @@ pub fn run(command: &mut Command) -> Outcome {
 }
 
 /// Runs a program of he-bench from the caller's directory, where its files are meant.
+///
+/// # Errors
+///
+/// When the program cannot be built, or fails.
 pub fn he_bench(program: &str, options: &[OsString]) -> Outcome {
     let manifest = root().join("Cargo.toml");
     let here = std::env::current_dir().map_err(|e| format!("no current directory: {e}"))?;
@@ -98,6 +110,16 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+}
+
+impl SourceFile {
+    /// Whether a file is part of a library or program rather than of its tests.
+    pub fn is_library(&self) -> bool {
+        let mut parts = self.path.components().skip(1);
+        let source = parts.next().is_some_and(|c| c.as_os_str() == "src");
+        let stem = self.path.file_stem().and_then(|s| s.to_str());
+        source && !stem.is_some_and(|s| s == "tests" || s.ends_with("_tests"))
+    }
 }
 
 /// All Rust files below a directory of the workspace, by path.

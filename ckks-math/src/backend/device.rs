@@ -45,6 +45,12 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// The ring that the tables were built for.
     fn ring<'t>(&self, t: &'t Self::Tables) -> &'t RingSpec;
 
+    /// Whether blocks hold residues that can be computed with. A device that only counts work has
+    /// none, and values meant for it need not be made.
+    fn holds_residues(&self) -> bool {
+        true
+    }
+
     /// The shape of a block.
     fn shape(&self, x: &Self::Block) -> Shape;
 

@@ -30,6 +30,15 @@ impl IntegerCoeffs {
         self.len() == 0
     }
 
+    /// Bytes of the coefficients.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Small(c) => size_of_val(c.as_slice()) as u64,
+            Self::Wide(c) => size_of_val(c.as_slice()) as u64,
+        }
+    }
+
     /// Coefficient `index` as a 128-bit integer, if there is one.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<i128> {

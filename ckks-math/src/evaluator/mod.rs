@@ -28,7 +28,8 @@ pub use repeated::Repeated;
 pub use rotate::Hoisted;
 pub use sums::doubling_rotations;
 pub use transform::{
-    BabyTerms, EncodedTransform, GiantChains, TransformPlan, TransformWork, encoded_bytes,
+    BabyTerms, EncodedTransform, GiantChains, TransformEncoder, TransformPlan, TransformSteps,
+    TransformWork, encoded_bytes,
 };
 
 use crate::backend::Backend;

@@ -10,7 +10,9 @@ pub struct Filter(Option<String>);
 impl Filter {
     /// The filter of a command line; none admits every id.
     ///
-    /// Fails with [`Error::UnknownId`] when no id would pass.
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`] when no id would pass.
     pub fn new(filter: Option<&str>) -> Result<Self> {
         let this = Self(filter.map(str::to_owned));
         match filter {

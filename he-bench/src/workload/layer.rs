@@ -9,8 +9,9 @@ use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
 use he_linalg::Packed;
 use he_llama::embedded;
-use he_llama::encrypted::Tensor;
-use he_llama::model::{Cache, Embedded, Role, Site};
+use he_llama::encrypted::{KeyValues, Shape, Tensor};
+use he_llama::length::Length;
+use he_llama::model::{Embedded, Role, Site};
 use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) fn run<B: Backend>(
         });
     }
     let step = harness.wants("layer/step");
-    let demand = demand(&setup, 1 + usize::from(step), &mut |_| Ok(()))?;
+    let demand = demand(&setup, &mut |_, _| Ok(()))?;
     let context = Context::new(params.clone(), backend.clone())?;
     let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32]))?;
     let keys = KeyGenerator::new(&context, &secret)?.evaluation_keys(demand.keys)?;
@@ -48,21 +49,24 @@ pub(super) fn run<B: Backend>(
     };
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
 
+    let capacity = setup.session.capacity;
+    let prompt = Shape::window(0, ids.len(), capacity);
     let mut caches = setup.llama.caches();
-    let x = model.before(&mut encryptor, 0, &ids, &mut caches)?;
+    let x = model.before(&mut encryptor, prompt, &ids, &mut caches)?;
     if harness.wants("layer") {
         harness.time("layer", params, &mut || {
-            model.layer(0, LAYER, x.clone(), None, &mut Cache::default())?;
+            model.layer(prompt, LAYER, x.clone(), None, &mut KeyValues::default())?;
             Ok(backend.synchronize()?)
         })?;
     }
     if step {
-        model.layer(0, LAYER, x, None, &mut caches[LAYER])?;
+        model.layer(prompt, LAYER, x, None, &mut caches[LAYER])?;
         // Which token it is does not matter to the time.
-        let last = &ids[ids.len() - 1..];
-        let x = model.before(&mut encryptor, 1, last, &mut caches)?;
+        let text: Vec<u32> = ids.iter().chain(ids.last()).copied().collect();
+        let behind = Shape::step(ids.len(), capacity);
+        let x = model.before(&mut encryptor, behind, &text, &mut caches)?;
         harness.time("layer/step", params, &mut || {
-            model.layer(1, LAYER, x.clone(), None, &mut caches[LAYER].clone())?;
+            model.layer(behind, LAYER, x.clone(), None, &mut caches[LAYER].clone())?;
             Ok(backend.synchronize()?)
         })?;
     }
@@ -71,7 +75,9 @@ pub(super) fn run<B: Backend>(
 
 /// Whether a set bootstraps and leaves the levels that the embedded model needs.
 ///
-/// Fails for names that are no preset.
+/// # Errors
+///
+/// For names that are no preset.
 pub fn runs_layer(preset: &str, limits: Limits) -> Result<bool> {
     match session(preset, limits) {
         Ok(_) => Ok(true),
@@ -87,12 +93,12 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
     let source = embedded::source()?;
     let ids = source.prompt(embedded::PROMPT, TOKENS)?;
     let calibration = Arc::new(embedded::calibration(&source.llama)?);
-    let length = (ids.len(), TOKENS);
+    let capacity = Length::new(ids.len(), TOKENS)?.positions();
     let setup = Setup::new(
         &source.llama,
         &calibration,
         preset,
-        length,
+        capacity,
         limits,
         &KernelTimes::default(),
     )?;
@@ -107,15 +113,15 @@ struct Model<'a, B: Backend> {
 }
 
 impl<B: Backend> Model<'_, B> {
-    /// Encrypts `ids` for pass `pass` and runs them through the layers before the timed one.
+    /// Encrypts the tokens of `pass` in a text and runs them through the layers before the timed one.
     fn before(
         &self,
         encryptor: &mut Encryptor<B>,
-        pass: usize,
-        ids: &[u32],
-        caches: &mut [Cache<Tensor<B>>],
+        pass: Shape,
+        text: &[u32],
+        caches: &mut [KeyValues<B>],
     ) -> Result<Tensor<B>> {
-        let Embedded { hidden, normed } = self.encrypt(encryptor, pass, ids)?;
+        let Embedded { hidden, normed } = self.encrypt(encryptor, pass, text)?;
         let mut normed = Some(normed);
         let mut x = hidden;
         for (layer, cache) in caches[..LAYER].iter_mut().enumerate() {
@@ -128,13 +134,11 @@ impl<B: Backend> Model<'_, B> {
     fn encrypt(
         &self,
         encryptor: &mut Encryptor<B>,
-        pass: usize,
-        ids: &[u32],
+        pass: Shape,
+        text: &[u32],
     ) -> Result<Embedded<Tensor<B>>> {
         let setup = self.setup;
-        let tokens = setup.session.shape(pass).tokens;
-        let padded: Vec<u32> = ids.iter().copied().cycle().take(tokens).collect();
-        let clear = setup.llama.embed(&padded)?;
+        let clear = setup.llama.embed(&pass.padded(text))?;
         let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
         let mut tensor = |values: Vec<f64>, role| -> Result<Tensor<B>> {
             let unit = setup.units.of(Site::new(0, role))?;
@@ -153,17 +157,17 @@ impl<B: Backend> Model<'_, B> {
     /// Runs one layer of pass `pass`, as the server does.
     fn layer(
         &self,
-        pass: usize,
+        pass: Shape,
         layer: usize,
         x: Tensor<B>,
         normed: Option<&Tensor<B>>,
-        cache: &mut Cache<Tensor<B>>,
+        cache: &mut KeyValues<B>,
     ) -> Result<Tensor<B>> {
         let setup = self.setup;
         let (runs, mut report) = ((&self.ev, &self.bootstrappers), |_| Ok(()));
-        let (mut machine, positions) = machine(setup, runs, pass, &mut report);
+        let mut machine = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[layer];
         let layer = &setup.llama.layers[layer];
-        Ok(layer.forward(&mut machine, functions, x, normed, cache, positions)?)
+        Ok(layer.forward(&mut machine, functions, x, normed, cache)?)
     }
 }

@@ -78,6 +78,10 @@ pub trait Harness {
     fn wants(&self, id: &str) -> bool;
 
     /// Times a body; returns its error.
+    ///
+    /// # Errors
+    ///
+    /// The error of `body`.
     fn time(&mut self, id: &'static str, params: &Params, body: &mut Body<'_>) -> Result<()>;
 }
 
@@ -85,6 +89,11 @@ pub trait Harness {
 ///
 /// Keys and messages come from fixed seeds and are dropped at the end, so that groups do not add
 /// up in memory.
+///
+/// # Errors
+///
+/// Where the scheme, the model or the device refuses; [`crate::Error::Argument`] for a set of a
+/// preset's name with other sizes.
 pub fn run<B: Backend>(
     backend: &B,
     params: &Params,

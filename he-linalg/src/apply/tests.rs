@@ -9,7 +9,7 @@ use ckks_math::keys::{EvaluationKeys, KeyPurpose};
 
 use super::*;
 use crate::field::{Axis, Field};
-use crate::linear_map::Terms;
+use crate::terms::Terms;
 use crate::testing::cipher::{Fixture, TOLERANCE, literal};
 use crate::testing::noise;
 

@@ -32,10 +32,13 @@ impl Default for CostModel {
 
 /// A diagonal of a set of maps, as far as the split is concerned.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Amount {
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) amount: usize,
+pub(crate) struct Amount {
+    /// Number of the input ciphertext.
+    pub(crate) input: usize,
+    /// Number of the output ciphertext.
+    pub(crate) output: usize,
+    /// The rotation amount, below the input period.
+    pub(crate) amount: usize,
 }
 
 /// Which part of an amount is the baby step.

@@ -25,6 +25,10 @@ use crate::reduce::{ReducePlan, Step, SumOptions};
 /// Makes room for more operations.
 pub trait Refresh<B: Backend> {
     /// The same tensor with at least `levels` levels left, at the canonical scale of its level.
+    ///
+    /// # Errors
+    ///
+    /// Where the levels cannot be had: at the implementor's choice.
     fn refresh(&mut self, ev: &Evaluator<B>, x: Packed<B>, levels: usize) -> Result<Packed<B>>;
 }
 
@@ -52,6 +56,11 @@ impl Argmax {
     /// is ahead of the second by `gap`, to within `2^-bits`.
     ///
     /// The axis must stand at the top of the period or in the ciphertext bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotCyclic`] where the sum over the axis needs a mask, [`Error::UnknownAxis`] for an
+    /// axis that the layout lacks, and as [`Sign::new`] for the gap and the bits.
     pub fn new(layout: &Layout, axis: Axis, gap: f64, bits: f64) -> Result<Argmax> {
         let clean = layout.clone().with_padding(Padding::Zero);
         let steps = ReducePlan::sum(&clean, &[axis], SumOptions::default())?;
@@ -85,6 +94,11 @@ impl Argmax {
 
     /// Close to 1 at the maximum of each row and to 0 elsewhere; padding must be zero and ends
     /// without meaning.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] or [`Error::SlotMismatch`] for a tensor of another layout, the error of
+    /// `refresh`, and [`Error::Scheme`] where the scheme refuses a step.
     pub fn apply<B: Backend>(
         &self,
         ev: &Evaluator<B>,
@@ -100,6 +114,10 @@ impl Argmax {
     }
 
     /// The maximum of each row, in every place along the axis.
+    ///
+    /// # Errors
+    ///
+    /// As [`Argmax::apply`].
     pub fn maximum<B: Backend>(
         &self,
         ev: &Evaluator<B>,

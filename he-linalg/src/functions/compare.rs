@@ -44,6 +44,11 @@ impl Sign {
     /// `margin <= |x| <= 1`.
     ///
     /// Between `-margin` and `margin` the result lies between -1 and 1, but for the same error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for a margin outside `(0, 1)`, [`Error::Fit`] where no composition of
+    /// the depths tried is accurate enough.
     pub fn new(margin: f64, bits: f64) -> Result<Sign> {
         if !(margin > 0.0 && margin < 1.0) {
             return Err(Error::Argument {
@@ -129,6 +134,10 @@ impl Sign {
     }
 
     /// The sign of every slot, which lies in `[-1, 1]`: [`Sign::depth`] levels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] when fewer than [`Sign::depth`] levels are left.
     pub fn apply<B: Backend>(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         let mut y = x.clone();
         for stage in &self.stages {
@@ -139,6 +148,10 @@ impl Sign {
     }
 
     /// 1 where a slot is positive, 0 where it is negative, 1/2 at zero: [`Sign::depth`] levels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] when fewer than [`Sign::depth`] levels are left.
     pub fn step<B: Backend>(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         let Some((last, before)) = self.stages.split_last() else {
             return Ok(x.clone());
@@ -151,6 +164,10 @@ impl Sign {
     }
 
     /// 1 where `x` is the larger, 0 where `y` is, given `|x - y| <= 1`: [`Sign::depth`] levels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::sub`] and [`Sign::step`].
     pub fn compare<B: Backend>(
         &self,
         ev: &Evaluator<B>,
@@ -163,6 +180,10 @@ impl Sign {
     /// The larger of `x` and `y`, given `|x - y| <= 1`: [`Sign::depth`] levels and one.
     ///
     /// Off by at most [`Sign::error`], and where both are within the margin, by at most that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::sub`], and [`Error::Scheme`] when too few levels are left.
     pub fn max<B: Backend>(
         &self,
         ev: &Evaluator<B>,

@@ -12,6 +12,11 @@ impl ReducePlan {
     /// it takes one, else at the operand's.
     ///
     /// Rotations and masks are done on all ciphertexts at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] for a tensor in another layout than was planned for;
+    /// [`Error::Scheme`] for a missing rotation key, or at level 0 where the sum takes a level.
     pub fn apply<B: Backend>(&self, ev: &Evaluator<B>, x: &Packed<B>) -> Result<Packed<B>> {
         if !x.layout().fields().eq(self.input.fields()) {
             return Err(Error::LayoutMismatch {

@@ -104,6 +104,10 @@ impl Fixture {
     }
 
     /// The same slots encrypted again at the top level.
+    ///
+    /// # Errors
+    ///
+    /// Never for tensors of this fixture's parameters.
     pub fn renew(&self, x: &Packed<CpuBackend>) -> crate::Result<Packed<CpuBackend>> {
         let zeros = Packed::zeros(&self.ev, x.layout().clone(), self.level)?;
         zeros.add_vectors(&self.ev, &self.slots(x))

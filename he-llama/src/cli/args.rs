@@ -116,6 +116,10 @@ pub struct LengthArgs {
     /// Most tokens generated behind it.
     #[arg(long, value_name = "K", default_value_t = 8)]
     pub tokens: usize,
+    /// Most positions of a conversation, whatever its prompts and answers: all of its tokens but the
+    /// last one chosen. Without it those of the prompt and the tokens behind it.
+    #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens"])]
+    pub capacity: Option<usize>,
 }
 
 /// What to generate, and how tokens are chosen at the client.

@@ -43,13 +43,20 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         say!("layer {i}")?;
         describe(functions)?;
     }
-    // The plan of a text that fills half of what was calibrated for.
-    let length = (calibration.positions / 4, calibration.positions / 4);
+    // The plan of texts that fill half of what was calibrated for.
+    let capacity = calibration.positions / 2;
     let limits = backends::open(BUILT_IN[0], None)?.limits();
     let calibration = Arc::new(calibration);
     let (preset, times) = (DEFAULT_PRESET, KernelTimes::default());
-    match Setup::new(&source.llama, &calibration, preset, length, limits, &times) {
-        Ok(setup) => show_plan(&setup, length.1)?,
+    match Setup::new(
+        &source.llama,
+        &calibration,
+        preset,
+        capacity,
+        limits,
+        &times,
+    ) {
+        Ok(setup) => show_plan(&setup)?,
         Err(error) => say!("no plan: {error}")?,
     }
     say!(

@@ -43,7 +43,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let source = sources::open_to_run(args.model.as_deref(), args.any_size)?;
     let origin = (Kind::EvaluationKeys, quiet);
     let setup = sources::restore(&source, engine.as_ref(), &keys.session, origin)?;
-    let pass = setup.session.pass_at(request.position).unwrap_or(0);
+    let positions = request.cached.positions;
     let limit = ClientSpec::of(&setup)?.request_limit();
     let request = read_message(&args.request, limit)?;
 
@@ -59,11 +59,13 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if let Some(path) = &states.read {
         server.load(&mut open(path)?).map_err(|e| e.in_file(path))?;
     }
-    let (layers, total) = (source.llama.config.layers, demand.passes[pass].events);
+    let layers = source.llama.config.layers;
+    let total = demand.of_request(&setup.session, server.cached(), positions)?;
+    let (total, token) = (total.events, positions.saturating_sub(1));
     let mut done = 0;
     let response = server.respond(&request, &mut |event| {
         done += 1;
-        progress.at(done, total, &|| describe(pass, event, layers))
+        progress.at(done, total, &|| describe(token, event, layers))
     });
     progress.clear();
     let response = response.map_err(|e| e.in_file(&args.request))?;
@@ -106,7 +108,7 @@ impl States {
             previous: previous.clone(),
             moves_on,
         };
-        if request.position == 0 {
+        if wanted.is_new() {
             // A prompt needs no state; the one that is there may be of its own first answer.
             check_absent(&state, args.force || replaceable(&state, &wanted, request))?;
             return Ok(states(None, false));
@@ -159,5 +161,5 @@ fn replaceable(state: &Path, wanted: &Conversation, request: &Header) -> bool {
         return false;
     };
     let same = found.conversation.is_some_and(|c| c.id == wanted.id);
-    same && found.position == request.session.prompt
+    same && found.cached == request.cached
 }

@@ -14,12 +14,12 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     session::parameters(&args.run.preset, engine.limits())?;
     crate::outputs::check_absent(&args.out.join(FILE), args.force)?;
     let source = sources::open_to_run(args.model.as_deref(), args.any_size)?;
-    let length = args.length.of(&source)?;
+    let capacity = args.length.capacity(&source)?;
     let setup = sources::setup(
         &source,
         engine.as_ref(),
         &args.run.preset,
-        length,
+        capacity,
         args.quiet,
     )?;
     let progress = Progress::new(args.quiet);
@@ -33,9 +33,8 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     }
     say!("client package  {}", args.out.display())?;
     say!(
-        "for             prompts of {} tokens and up to {} behind them, preset {}",
-        length.prompt(),
-        length.tokens(),
+        "for             conversations of up to {} tokens, preset {}",
+        capacity + 1,
         args.run.preset
     )?;
     let sent = size(demand.sent_bytes(&setup.params)?);

@@ -10,7 +10,7 @@ use crate::cli::progress::follow;
 use crate::cli::screen::{Progress, size};
 use crate::cli::sources;
 use crate::config::Config;
-use crate::encrypted::{Placed, Refresh};
+use crate::encrypted::{PassKind, Placed, Refresh, Shape};
 use crate::error::Result;
 use crate::length::Length;
 use crate::model::Site;
@@ -41,22 +41,32 @@ pub fn run(args: &InspectArgs) -> Result<()> {
             shapes(&config)?;
             scheme(&params)?;
             let prompt = args.length.prompt_tokens.unwrap_or(OUTLINED_PROMPT);
-            let length = Length::new(prompt, args.length.tokens)?;
+            let length = match args.length.capacity {
+                Some(capacity) => Length::new(capacity, 1)?,
+                None => Length::new(prompt, args.length.tokens)?,
+            };
             length.check(config.positions, "of the model: ask for fewer")?;
-            let preset = &args.run.preset;
-            return outline(&config, directory, engine.as_ref(), preset, length);
+            let (preset, capacity) = (&args.run.preset, length.positions());
+            return outline(&config, directory, engine.as_ref(), preset, capacity);
         }
     }
     let source = sources::open(args.model.as_deref())?;
     shapes(&source.llama.config)?;
-    let length = args.length.of(&source)?;
-    let calibration = sources::calibration(&source, length.total(), false)?;
-    let (preset, sizes) = (&args.run.preset, (length.prompt(), length.tokens()));
+    let capacity = args.length.capacity(&source)?;
+    let calibration = sources::calibration(&source, capacity, false)?;
+    let preset = &args.run.preset;
     let (limits, times) = (engine.limits(), KernelTimes::default());
-    let setup = Setup::new(&source.llama, &calibration, preset, sizes, limits, &times)?;
+    let setup = Setup::new(
+        &source.llama,
+        &calibration,
+        preset,
+        capacity,
+        limits,
+        &times,
+    )?;
     ranges(&setup)?;
     scheme(&params)?;
-    show_plan(&setup, length.tokens())?;
+    show_plan(&setup)?;
     let progress = Progress::new(false);
     let demand = follow(&setup, &progress)?;
     progress.clear();
@@ -126,11 +136,17 @@ fn ranges(setup: &Setup) -> Result<()> {
 /// # Errors
 ///
 /// Fails when standard output cannot be written.
-pub fn show_plan(setup: &Setup, tokens: usize) -> Result<()> {
-    let prompt = format!("prompt of {} tokens", setup.session.prompt);
-    places(&prompt, setup, &setup.plan.prompt)?;
-    if tokens > 1 {
-        places("each further token", setup, &setup.plan.step)?;
+pub fn show_plan(setup: &Setup) -> Result<()> {
+    let capacity = setup.session.capacity;
+    let window = Shape::window_tokens(capacity);
+    say!("\nconversations of up to {capacity} positions, in windows of {window} tokens")?;
+    for (kind, placed) in setup.plan.kinds() {
+        let name = match kind {
+            PassKind::First => "the first window",
+            PassKind::Later => "each further window",
+            PassKind::Step => "each further token",
+        };
+        places(name, setup, placed)?;
     }
     Ok(())
 }
@@ -149,12 +165,19 @@ fn places(pass: &str, setup: &Setup, placed: &Placed) -> Result<()> {
 }
 
 fn costs(setup: &Setup, demand: &Demand) -> Result<()> {
-    let switches: Vec<String> = demand
-        .passes
-        .iter()
-        .map(|w| w.key_switches.to_string())
-        .collect();
-    say!("key switches by pass: {}", switches.join(", "))?;
+    say!()?;
+    for (stage, work) in &demand.work {
+        let name = match (stage.kind, stage.output) {
+            (PassKind::Step, _) if stage.behind_window => "a token behind a window",
+            (PassKind::Step, _) => "a token behind another",
+            (PassKind::First, true) => "the first window",
+            (PassKind::First, false) => "the first window, before another",
+            (PassKind::Later, true) => "a further window",
+            (PassKind::Later, false) => "a further window, before another",
+        };
+        let (switches, bootstraps) = (work.key_switches, work.bootstraps);
+        say!("{name:34} {switches:6} key switches, {bootstraps} bootstraps")?;
+    }
     let held = demand.device_bytes(&setup.params);
     say!("\nevaluation keys: {}", demand.keys.len())?;
     for (level, (count, bytes)) in demand.by_level(&setup.params) {

@@ -60,9 +60,8 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
     say!("server keys  {path}: {count} keys, {}", size(total))?;
     let session = spec.session();
     say!(
-        "for          prompts of {} tokens and up to {} behind them",
-        session.prompt,
-        session.tokens
+        "for          conversations of up to {} tokens",
+        session.capacity + 1
     )
 }
 
@@ -74,8 +73,8 @@ fn package(args: &KeygenArgs, engine: &dyn Engine, progress: &Progress) -> Resul
         return Ok(package);
     }
     let source = embedded::source()?;
-    let length = args.length.of(&source)?;
-    let setup = sources::setup(&source, engine, &args.run.preset, length, args.quiet)?;
+    let capacity = args.length.capacity(&source)?;
+    let setup = sources::setup(&source, engine, &args.run.preset, capacity, args.quiet)?;
     Ok(ClientPackage {
         spec: Arc::new(ClientSpec::of(&setup)?),
         keys: follow(&setup, progress)?.keys,

@@ -15,9 +15,8 @@ use crate::checkpoint::{LayerWeights, Weights};
 use crate::cli::inspect::show_plan;
 use crate::cli::screen::size;
 use crate::config::Config;
-use crate::encrypted::Refresh;
+use crate::encrypted::{PassKind, Refresh, Shape};
 use crate::error::Result;
-use crate::length::Length;
 use crate::matrix::Matrix;
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Circuit, Fit, Function, Kind, LayerFunctions, Llama, Role, Site};
@@ -45,7 +44,7 @@ pub fn outline(
     directory: &Path,
     engine: &dyn Engine,
     preset: &str,
-    length: Length,
+    capacity: usize,
 ) -> Result<()> {
     let weights = weight_bytes(directory);
     say!()?;
@@ -67,10 +66,9 @@ pub fn outline(
     )?;
     let llama = Arc::new(shape_of(config));
     let calibration = Arc::new(assumed(&llama)?);
-    let (length, tokens) = ((length.prompt(), length.tokens()), length.tokens());
     let (limits, times) = (engine.limits(), KernelTimes::default());
-    let setup = Setup::new(&llama, &calibration, preset, length, limits, &times)?;
-    show_plan(&setup, tokens)?;
+    let setup = Setup::new(&llama, &calibration, preset, capacity, limits, &times)?;
+    show_plan(&setup)?;
 
     costs(config, &setup)
 }
@@ -79,7 +77,7 @@ pub fn outline(
 fn costs(config: &Config, setup: &Setup) -> Result<()> {
     let params = &setup.params;
     let mut demand = KeyDemand::new();
-    for placed in [&setup.plan.prompt, &setup.plan.step] {
+    for (_, placed) in setup.plan.kinds() {
         let Refresh { slots, .. } = placed.refresh;
         demand.extend(refresh_requests(
             params,
@@ -99,7 +97,9 @@ fn costs(config: &Config, setup: &Setup) -> Result<()> {
         "  the rotations of {} projections need more",
         7 * config.layers + 1
     )?;
-    let packing = setup.packing(usize::from(setup.session.tokens > 1));
+    let capacity = setup.session.capacity;
+    let last = Shape::of_kind(PassKind::Step, capacity);
+    let packing = setup.packing(last.unwrap_or(Shape::window(0, 1, capacity)));
     let each = packing.cache()?.ciphertexts();
     let level = setup.budget.top / 2;
     let limb = 8 * params.degree() as u64;

@@ -44,11 +44,13 @@ pub fn encrypt(args: &EncryptArgs) -> Result<()> {
     };
     let secret = file.secret(package.spec.params());
     let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
-    let (ids, position) = text.next();
-    let count = ids.len();
+    let (count, position) = (
+        text.ids.len() - text.cached.positions,
+        text.cached.positions,
+    );
     let mut client = engine.client(&package.spec, secret)?;
-    let request = client.request(ids, position, &text.conversation)?;
-    text.pending = Some(request.after);
+    let request = client.request(&text.ids, text.cached, &text.conversation)?;
+    text.pending = Some((request.after, request.cached));
     // The text first: a request whose text is lost is of no use, and another can be made.
     text.write(&args.text)?;
     Output::write(&args.out, Access::Umask, &request.bytes)?;
@@ -56,7 +58,7 @@ pub fn encrypt(args: &EncryptArgs) -> Result<()> {
         return Ok(());
     }
     let (size, out) = (size(request.bytes.len() as u64), args.out.display());
-    say!("{count} tokens at position {position} encrypted to {out}, {size}")
+    say!("{count} tokens from position {position} on encrypted to {out}, {size}")
 }
 
 /// The text that goes on; `None` where a new one starts.
@@ -125,7 +127,8 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
         return Ok(());
     }
     let made = text.ids.len() - text.prompt;
-    note!("token {id}, number {made} of at most {}", session.tokens)?;
+    let most = session.capacity + 1 - text.prompt;
+    note!("token {id}, number {made} of at most {most}")?;
     if package.spec.ends().eos.contains(&id) {
         note!("this token ends the text")?;
     }

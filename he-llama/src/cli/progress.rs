@@ -1,7 +1,7 @@
 //! Progress of planning, keys and passes in words.
 
 use crate::cli::screen::{Progress, size, time};
-use crate::encrypted::Event;
+use crate::encrypted::{Event, PassKind, Shape};
 use crate::error::Result;
 use crate::protocol::{Demand, Setup, demand};
 use crate::runner::stage;
@@ -13,8 +13,7 @@ use std::time::Duration;
 ///
 /// Fails where planning does.
 pub fn follow(setup: &Setup, progress: &Progress) -> Result<Demand> {
-    let passes = setup.session.passes();
-    demand(setup, passes, &mut |done| {
+    demand(setup, &mut |done, passes| {
         progress.at(done, passes, &|| "planning".into())
     })
 }
@@ -30,22 +29,35 @@ pub fn announce(setup: &Setup, demand: &Demand, quiet: bool) -> Result<()> {
     }
     let memory = demand.device_bytes(&setup.params) + demand.working_bytes;
     let keys = demand.sent_bytes(&setup.params)?;
-    let seconds = |pass: usize| {
-        let work = demand.passes.get(pass).map_or(0.0, |work| work.seconds);
-        Duration::try_from_secs_f64(work).map_or_else(|_| "unknown".into(), time)
+    let in_words =
+        |seconds| Duration::try_from_secs_f64(seconds).map_or_else(|_| "unknown".into(), time);
+    let of_kind = |kind| {
+        let mut stages = demand
+            .work
+            .iter()
+            .filter(|(stage, _)| stage.kind == kind && stage.output);
+        stages.next().map(|(_, work)| in_words(work.seconds))
     };
     note!(
         "about {} of memory at the server, {} of keys to make and send",
         size(memory),
         size(keys)
     )?;
-    let later = match demand.passes.len() {
-        0 | 1 => String::new(),
-        _ => format!(", {} for each further one", seconds(1)),
-    };
+    let tokens = Shape::window_tokens(setup.session.capacity);
+    let kinds = [
+        (
+            PassKind::First,
+            format!("the first {tokens} tokens of a prompt"),
+        ),
+        (PassKind::Later, format!("each further {tokens}")),
+        (PassKind::Step, "each token behind".to_owned()),
+    ];
+    let parts = kinds.into_iter();
+    let parts = parts.filter_map(|(kind, what)| Some(format!("{} for {what}", of_kind(kind)?)));
+    let parts: Vec<String> = parts.collect();
     note!(
-        "about {} for the first token{later}, by the times of kernels on one core",
-        seconds(0)
+        "about {}, by the times of kernels on one core",
+        parts.join(", ")
     )
 }
 

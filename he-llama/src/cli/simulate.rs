@@ -29,9 +29,9 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let source = sources::open(text.model.as_deref())?;
     let prompt = text.prompt.text_or_default()?;
     let ids = source.prompt(&prompt, text.tokens)?;
-    let length = Length::new(ids.len(), text.tokens)?;
+    let capacity = Length::new(ids.len(), text.tokens)?.positions();
     let preset = &args.run.preset;
-    let setup = sources::setup(&source, engine.as_ref(), preset, length, text.quiet)?;
+    let setup = sources::setup(&source, engine.as_ref(), preset, capacity, text.quiet)?;
 
     let noise = NoiseModel {
         refresh_bits: args.noise_bits,
@@ -62,7 +62,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
 
     if !text.quiet {
         report(&run, noise)?;
-        show_plan(&setup, text.tokens)?;
+        show_plan(&setup)?;
     }
     let record = record(run, ids, generated, noise);
     if let Some(path) = &text.json {

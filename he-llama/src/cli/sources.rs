@@ -125,9 +125,23 @@ impl LengthArgs {
         length.check(limit, "of the model: ask for fewer")?;
         Ok(length)
     }
+
+    /// Most positions of the conversations that keys or a plan are asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`LengthArgs::of`].
+    pub fn capacity(&self, source: &Source) -> Result<usize> {
+        let Some(capacity) = self.capacity else {
+            return Ok(self.of(source)?.positions());
+        };
+        let limit = source.llama.config.positions;
+        Length::new(capacity, 1)?.check(limit, "of the model: ask for fewer")?;
+        Ok(capacity)
+    }
 }
 
-/// Parameters and plan for texts of a length.
+/// Parameters and plan for conversations of up to `capacity` positions.
 ///
 /// # Errors
 ///
@@ -136,14 +150,20 @@ pub fn setup(
     source: &Source,
     engine: &dyn Engine,
     preset: &str,
-    length: Length,
+    capacity: usize,
     quiet: bool,
 ) -> Result<Arc<Setup>> {
     warn_if_insecure(preset)?;
-    let calibration = calibration(source, length.total(), quiet)?;
+    let calibration = calibration(source, capacity, quiet)?;
     let (limits, times) = (engine.limits(), KernelTimes::default());
-    let length = (length.prompt(), length.tokens());
-    Setup::new(&source.llama, &calibration, preset, length, limits, &times)
+    Setup::new(
+        &source.llama,
+        &calibration,
+        preset,
+        capacity,
+        limits,
+        &times,
+    )
 }
 
 /// The setup of a session that was named in a file of a kind.
@@ -168,8 +188,7 @@ pub fn restore(
             way_out: "give its model with --model, or its package with --client",
         });
     }
-    let length = Length::new(session.prompt, session.tokens)?;
-    let setup = setup(source, engine, &session.preset, length, quiet)?;
+    let setup = setup(source, engine, &session.preset, session.capacity, quiet)?;
     setup.session.expect(session, kind.name())?;
     Ok(setup)
 }

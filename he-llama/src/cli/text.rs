@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::outputs::{Access, Output};
-use crate::protocol::Conversation;
+use crate::protocol::{Cached, Conversation};
 
 /// Format of the file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The tokens of a text and where its conversation stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,9 @@ pub struct Text {
     /// The conversation behind the last response that was decrypted.
     pub conversation: Conversation,
     /// The conversation behind the last request, while its response is awaited.
-    pub pending: Option<Conversation>,
+    pub pending: Option<(Conversation, Cached)>,
+    /// What the server's cache holds behind the last response that was decrypted.
+    pub cached: Cached,
 }
 
 /// The file: a text with the digest of its contents.
@@ -46,15 +48,7 @@ impl Text {
             ids,
             conversation,
             pending: None,
-        }
-    }
-
-    /// The tokens to encrypt next, and their position: the prompt, or the last token.
-    pub fn next(&self) -> (&[u32], usize) {
-        let len = self.ids.len();
-        match len > self.prompt {
-            true => (&self.ids[len - 1..], len - 1),
-            false => (&self.ids, 0),
+            cached: Cached::default(),
         }
     }
 
@@ -64,7 +58,8 @@ impl Text {
     ///
     /// Fails when no response is awaited.
     pub fn awaited(&self) -> Result<Conversation> {
-        self.pending.ok_or_else(|| Error::Session {
+        let pending = self.pending.map(|(conversation, _)| conversation);
+        pending.ok_or_else(|| Error::Session {
             what: "text",
             field: "awaited response",
             found: "none".into(),
@@ -76,7 +71,9 @@ impl Text {
     /// Appends the token that was chosen from the awaited response.
     pub fn push(&mut self, id: u32) {
         self.ids.push(id);
-        self.conversation = self.pending.take().unwrap_or(self.conversation);
+        if let Some((conversation, cached)) = self.pending.take() {
+            (self.conversation, self.cached) = (conversation, cached);
+        }
     }
 
     /// Reads a text that is encrypted under the key named `key`.
@@ -168,10 +165,15 @@ mod tests {
     use super::*;
     use crate::protocol::conversation::ConversationId;
 
+    const CACHED: Cached = Cached {
+        windows: 3,
+        positions: 3,
+    };
+
     fn text() -> Text {
         let start = Conversation::start(ConversationId::from_bytes([3; 16]));
         Text {
-            pending: Some(start.after(&Digest::from_bytes([4; 32]))),
+            pending: Some((start.after(&Digest::from_bytes([4; 32])), CACHED)),
             ..Text::start("00ff", vec![0, 50, 60], start)
         }
     }
@@ -183,11 +185,10 @@ mod tests {
     #[test]
     fn a_text_grows_by_the_answers_to_its_requests() {
         let mut text = text();
-        assert_eq!(text.next(), (&[0, 50, 60][..], 0));
         let awaited = text.awaited().expect("a request was made");
         text.push(70);
-        assert_eq!(text.next(), (&[70][..], 3));
-        assert_eq!(text.conversation, awaited);
+        assert_eq!((&text.ids[..], text.prompt), (&[0, 50, 60, 70][..], 3));
+        assert_eq!((text.conversation, text.cached), (awaited, CACHED));
         assert!(text.awaited().is_err(), "the response was decrypted");
         assert_eq!(parse(&text.to_bytes()).expect("own bytes"), text);
     }
@@ -237,7 +238,7 @@ mod tests {
             let start = Conversation::start(ConversationId::from_bytes(name));
             let text = Text {
                 prompt: 1 + (share * (ids.len() - 1) as f64) as usize,
-                pending: pending.map(|p| start.after(&Digest::from_bytes(p))),
+                pending: pending.map(|p| (start.after(&Digest::from_bytes(p)), CACHED)),
                 ..Text::start("00ff", ids, start.after(&Digest::from_bytes(history)))
             };
             prop_assert_eq!(parse(&text.to_bytes()).expect("own bytes"), text);

@@ -4,9 +4,9 @@ use he_linalg::bsgs::CostModel;
 use he_linalg::{Axis, Layout, LinearMap, PreparedMap};
 
 use crate::config::Config;
-use crate::encrypted::packing::{Packing, Shape};
+use crate::encrypted::packing::{Packing, PassKind, Shape, WINDOWS};
 use crate::error::Result;
-use crate::model::{Positions, Projection, Role};
+use crate::model::{Projection, Role};
 
 /// The matrices of a projection, one for each token unless they are all the same.
 struct Matrices {
@@ -15,11 +15,9 @@ struct Matrices {
 }
 
 impl Matrices {
-    fn new(p: &Projection, positions: Positions) -> Self {
-        let count = if p.rope.is_some() { positions.len } else { 1 };
-        let of_token = (0..count)
-            .map(|t| p.matrix_at(positions.start + t))
-            .collect();
+    fn new(p: &Projection, start: usize, tokens: usize) -> Self {
+        let count = if p.rope.is_some() { tokens } else { 1 };
+        let of_token = (0..count).map(|t| p.matrix_at(start + t)).collect();
         Self {
             columns: p.inputs(),
             of_token,
@@ -38,32 +36,47 @@ pub struct Part<'a> {
     pub projection: &'a Projection,
     /// What its result is multiplied by.
     pub factor: f64,
-    /// Its place along [`Axis::PART`] of the output, 0 where there is none.
-    pub place: usize,
+    /// Its index along [`Axis::PART`] of the output, 0 where there is none.
+    pub part: usize,
 }
 
 /// Projections of a tensor packed by `input`, which lies in the part `from` where it has parts,
 /// into one `output`.
 ///
 /// Heads of the layouts beyond the model's repeat real ones; keys and values are written only at
-/// the pass's own position where the output has keys, and only `token` where it is given.
+/// the pass's own position or window where the output has several, and only `token` where it is
+/// given.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
 pub fn projection(
     parts: &[Part<'_>],
     config: &Config,
-    positions: Positions,
+    packing: &Packing,
     (input, from): (&Layout, usize),
     output: &Layout,
     token: Option<usize>,
 ) -> Result<LinearMap> {
-    let matrices = |part: &Part<'_>| Matrices::new(part.projection, positions);
+    let shape = packing.shape();
+    let matrices = |part: &Part<'_>| Matrices::new(part.projection, shape.start, shape.tokens);
     let matrices: Vec<Matrices> = parts.iter().map(matrices).collect();
     let at = |layout: &Layout, axis| layout.component(axis);
-    let [out_token, out_channel, out_head, out_dim, out_key, out_part] = [
+    let [
+        out_token,
+        out_channel,
+        out_head,
+        out_dim,
+        out_key,
+        out_window,
+        out_part,
+    ] = [
         Axis::TOKEN,
         Axis::CHANNEL,
         Axis::HEAD,
         Axis::DIM,
         Axis::KEY,
+        WINDOWS,
         Axis::PART,
     ]
     .map(|a| at(output, a));
@@ -83,14 +96,15 @@ pub fn projection(
     let map = LinearMap::build_folded(input, output, |index, terms| {
         let place = read(index, out_part);
         let mut found = parts.iter().zip(&matrices);
-        let Some((part, matrices)) = found.find(|(part, _)| part.place == place) else {
+        let Some((part, matrices)) = found.find(|(part, _)| part.part == place) else {
             return;
         };
         let p = part.projection;
         let t = read(index, out_token);
         let queries = matches!(p.site.role, Role::QueryRaw | Role::Query);
         if token.is_some_and(|wanted| wanted != t)
-            || out_key.is_some_and(|k| !queries && index[k] != positions.start)
+            || out_key.is_some_and(|k| !queries && index[k] != shape.start)
+            || out_window.is_some_and(|w| index[w] != shape.start / shape.tokens)
         {
             return;
         }
@@ -121,16 +135,40 @@ pub fn projection(
     Ok(map)
 }
 
-/// Keys or values of a prompt as each query meets them: `[offset][dim][head][token]`, the entry of
-/// `token - offset`, zero before the first token.
+/// A map that reads, where it can, the slot that it writes: it has few diagonals and takes the levels
+/// of any other.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
+pub fn thin(input: &Layout, output: &Layout) -> Result<LinearMap> {
+    let (mut source, period) = (vec![0; input.lens().len()], input.period());
+    Ok(LinearMap::build_folded(input, output, |index, terms| {
+        if let Ok((_, slot)) = output.position(index)
+            && input.index_at(0, slot % period, &mut source)
+        {
+            terms.add(&source, 1.0);
+        }
+    })?)
+}
+
+/// Keys or values by offset from the queries of a window; where it is the first one, without those
+/// behind the query.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
 pub fn by_offset(packing: &Packing) -> Result<PreparedMap> {
-    let (input, output) = (packing.per_head()?, packing.by_offset()?);
+    let (input, output) = (packing.windows()?, packing.by_offset()?);
+    let Shape { tokens, kind, .. } = packing.shape();
     let map = LinearMap::build_folded(&input, &output, |index, terms| {
-        let &[token, head, dim, offset] = index else {
+        let &[token, head, dim, ref window @ .., offset] = index else {
             return;
         };
-        if offset <= token {
-            terms.add(&[token - offset, head, dim], 1.0);
+        if kind == PassKind::Later || offset <= token {
+            let mut source = [(token + tokens - offset) % tokens, head, dim, 0];
+            source[3..3 + window.len()].copy_from_slice(window);
+            terms.add(&source[..3 + window.len()], 1.0);
         }
     })?;
     prepare(&map, &input, &output)
@@ -138,48 +176,85 @@ pub fn by_offset(packing: &Packing) -> Result<PreparedMap> {
 
 /// Drops the channels that scores were summed over, times `factor`; pairs that do not see each
 /// other become zero.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
 pub fn compact_scores(packing: &Packing, summed: &Layout, factor: f64) -> Result<PreparedMap> {
     let output = packing.scores()?;
     let map = LinearMap::build_folded(summed, &output, |index, terms| {
         if packing.visible(index) {
-            let &[token, head, offset] = index else {
+            let &[token, head, ref rest @ ..] = index else {
                 return;
             };
-            terms.add(&[token, head, 0, offset], factor);
+            let mut source = [token, head, 0, 0, 0];
+            source[3..3 + rest.len()].copy_from_slice(rest);
+            terms.add(&source[..3 + rest.len()], factor);
         }
     })?;
     prepare(&map, summed, &output)
 }
 
 /// Attention weights copied along the channels of a head.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
 pub fn spread_weights(packing: &Packing) -> Result<PreparedMap> {
     let (input, output) = (packing.scores()?, packing.weights_by_offset()?);
     let map = LinearMap::build_folded(&input, &output, |index, terms| terms.add(index, 1.0))?;
     prepare(&map, &input, &output)
 }
 
-/// Keys or values of a prompt at their places in the cache; padding tokens are left out. Two maps:
-/// the first exchanges heads and tokens, the second makes room for later keys. One map for both
-/// would have the product of their numbers of diagonals.
-pub fn into_cache(
-    prompt: &Packing,
-    step: &Packing,
-    part: Option<usize>,
-) -> Result<[PreparedMap; 2]> {
-    let (input, turned, output) = (prompt.per_head()?, prompt.by_token()?, step.cache()?);
-    let Shape { used, .. } = prompt.shape();
-    let turn = LinearMap::build_folded(&input, &turned, |index, terms| {
-        let &[head, token, dim] = index else { return };
-        terms.add(&[token, head, dim], 1.0);
-    })?;
-    let place = LinearMap::build_folded(&turned, &output, |index, terms| {
-        if index[1] < used && index.get(3) == part.as_ref() {
+/// Keys or values of the first window among those of all windows.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
+pub fn first_of_windows(first: &Packing, later: &Packing) -> Result<PreparedMap> {
+    let (input, output) = (first.windows()?, later.windows()?);
+    let map = LinearMap::build(&input, &output, |index, terms| {
+        if index[3] == 0 {
             terms.add(&index[..3], 1.0);
         }
     })?;
+    prepare(&map, &input, &output)
+}
+
+/// Keys or values of windows as a step has them, those of the first `len` positions: two maps, of
+/// which the first exchanges heads and tokens, the second makes room for later keys. One map for
+/// both would have the product of their numbers of diagonals.
+///
+/// # Errors
+///
+/// As [`LinearMap::build`].
+pub fn into_cache(
+    windows: &Packing,
+    step: &Packing,
+    part: Option<usize>,
+    len: usize,
+) -> Result<[PreparedMap; 2]> {
+    let input = windows.windows()?;
+    let (by_token, output) = (windows.windows_by_token()?, step.cache()?);
+    let tokens = windows.shape().tokens;
+    let exchange = LinearMap::build_folded(&input, &by_token, |index, terms| {
+        let mut source = [0; 4];
+        source[..index.len()].copy_from_slice(index);
+        source.swap(0, 1);
+        terms.add(&source[..index.len()], 1.0);
+    })?;
+    let several = by_token.lens().len() > 3;
+    let place = LinearMap::build_folded(&by_token, &output, |index, terms| {
+        let &[head, key, dim, ..] = index else { return };
+        let held = key < len && (several || key < tokens);
+        if held && index.get(3) == part.as_ref() {
+            let source = [head, key % tokens, dim, key / tokens];
+            terms.add(&source[..if several { 4 } else { 3 }], 1.0);
+        }
+    })?;
     Ok([
-        prepare(&turn, &input, &turned)?,
-        prepare(&place, &turned, &output)?,
+        prepare(&exchange, &input, &by_token)?,
+        prepare(&place, &by_token, &output)?,
     ])
 }
 

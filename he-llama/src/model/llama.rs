@@ -9,7 +9,7 @@ use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::layer::{Layer, LayerFunctions};
-use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::machine::Machine;
 use crate::model::projection::Projection;
 use crate::model::site::{Role, Site};
 
@@ -123,8 +123,8 @@ impl Llama {
     }
 
     /// An empty key and value cache of every layer.
-    pub fn caches<T>(&self) -> Vec<Cache<T>> {
-        (0..self.layers.len()).map(|_| Cache::default()).collect()
+    pub fn caches<C: Default>(&self) -> Vec<C> {
+        (0..self.layers.len()).map(|_| C::default()).collect()
     }
 
     /// The client's first step: embeddings of `ids`, plain and normalised.
@@ -139,32 +139,68 @@ impl Llama {
         logits(self.config.norm_epsilon, raw, mean_square)
     }
 
-    /// The server's part: all layers on the tokens at `positions`, and the head on the last.
+    /// The server's part: all layers on the pass's tokens, and the head on the last.
     ///
-    /// `caches` hold the positions before `positions.start` and grow by the new ones.
+    /// `caches`, one for each layer, hold the positions before the pass and grow by its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine's operations.
     pub fn forward<M: Machine>(
         &self,
         m: &mut M,
         circuit: &Circuit,
         input: Embedded<M::Tensor>,
-        caches: &mut [Cache<M::Tensor>],
-        positions: Positions,
+        caches: &mut [M::Cache],
     ) -> Result<Output<M::Tensor>, M::Error> {
         let mut x = input.hidden;
         let mut normed = Some(input.normed);
         let layers = self.layers.iter().zip(&circuit.layers).zip(caches);
         for ((layer, functions), cache) in layers {
-            x = layer.forward(m, functions, x, normed.as_ref(), cache, positions)?;
+            x = layer.forward(m, functions, x, normed.as_ref(), cache)?;
             normed = None;
         }
+        self.head(m, &x)
+    }
+
+    /// [`Llama::forward`] without its output: for tokens behind which more of a prompt follows.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine's operations.
+    pub fn extend<M: Machine>(
+        &self,
+        m: &mut M,
+        circuit: &Circuit,
+        input: Embedded<M::Tensor>,
+        caches: &mut [M::Cache],
+    ) -> Result<(), M::Error> {
+        let mut x = input.hidden;
+        let mut normed = Some(input.normed);
+        let mut layers = self.layers.iter().zip(&circuit.layers).zip(caches);
+        let last = layers.next_back();
+        for ((layer, functions), cache) in layers {
+            x = layer.forward(m, functions, x, normed.as_ref(), cache)?;
+            normed = None;
+        }
+        match last {
+            Some(((layer, functions), cache)) => {
+                layer.extend(m, functions, x, normed.as_ref(), cache)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the client decrypts, of the hidden states behind all layers.
+    pub(crate) fn head<M: Machine>(
+        &self,
+        m: &mut M,
+        x: &M::Tensor,
+    ) -> Result<Output<M::Tensor>, M::Error> {
         let end = self.config.layers;
-        let x = m.last(&x, positions)?;
+        let x = m.last(x)?;
         let [x] = m.refresh([x], [Site::new(end, Role::Hidden)])?;
-        let last = Positions {
-            start: positions.end() - 1,
-            len: 1,
-        };
-        let [raw] = m.project(&x, [&self.head], last)?;
+        let [raw] = m.project(&x, [&self.head])?;
         let mean_square = m.mean_square(&x, Site::new(end, Role::FinalMeanSquare))?;
         Ok(Output { raw, mean_square })
     }

@@ -1,11 +1,9 @@
 //! A clear run of the model, token by token, with its cache.
 
-use ndarray::Array3;
-
 use crate::error::{Error, Result};
-use crate::model::clear::Clear;
+use crate::model::clear::{Clear, ClearCache};
 use crate::model::llama::{Circuit, Llama};
-use crate::model::machine::{Cache, Positions};
+use crate::model::machine::Positions;
 use crate::model::policy::{Exact, Policy};
 
 /// A text in progress on a clear machine.
@@ -14,20 +12,18 @@ pub struct Twin<'a, P> {
     llama: &'a Llama,
     circuit: &'a Circuit,
     machine: Clear<P>,
-    caches: Vec<Cache<Array3<f64>>>,
-    position: usize,
+    caches: Vec<ClearCache>,
 }
 
 impl<'a, P: Policy> Twin<'a, P> {
     /// An empty text.
     pub fn new(llama: &'a Llama, circuit: &'a Circuit, policy: P) -> Self {
-        let machine = Clear::new(policy);
+        let machine = Clear::new(policy, Positions { start: 0, len: 0 });
         Self {
             llama,
             circuit,
             machine,
             caches: llama.caches(),
-            position: 0,
         }
     }
 
@@ -37,8 +33,9 @@ impl<'a, P: Policy> Twin<'a, P> {
     pub fn advance(&mut self, ids: &[u32]) -> Result<Vec<f64>> {
         let input = self.llama.embed(ids)?;
         let limit = self.llama.config.positions;
-        if self.position + ids.len() > limit {
-            let (prompt, tokens) = (self.position, ids.len());
+        let start = self.position();
+        if start + ids.len() > limit {
+            let (prompt, tokens) = (start, ids.len());
             return Err(Error::ContextExceeded {
                 prompt,
                 tokens,
@@ -46,22 +43,26 @@ impl<'a, P: Policy> Twin<'a, P> {
                 of: "of the model",
             });
         }
-        let positions = Positions {
-            start: self.position,
+        let before = self.machine.positions;
+        let machine = &mut self.machine;
+        machine.positions = Positions {
+            start,
             len: ids.len(),
         };
-        let machine = &mut self.machine;
-        let output =
-            self.llama
-                .forward(machine, self.circuit, input, &mut self.caches, positions)?;
-        self.position = positions.end();
+        let output = self
+            .llama
+            .forward(machine, self.circuit, input, &mut self.caches);
+        if output.is_err() {
+            machine.positions = before;
+        }
+        let output = output?;
         let raw: Vec<f64> = output.raw.iter().copied().collect();
         Ok(self.llama.logits(&raw, output.mean_square[[0, 0, 0]]))
     }
 
     /// Number of tokens so far.
     pub fn position(&self) -> usize {
-        self.position
+        self.machine.positions.end()
     }
 
     /// The policy, with what it has gathered.

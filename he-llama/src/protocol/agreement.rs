@@ -6,7 +6,7 @@ use he_linalg::{Axis, Field, Layout, Padding};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Digester};
-use crate::encrypted::{Placed, Plan, Shape};
+use crate::encrypted::{PassKind, Placed, Plan, Shape};
 use crate::error::Result;
 use crate::protocol::envelope;
 use crate::protocol::session::{Session, Setup};
@@ -31,10 +31,8 @@ pub struct Agreement {
     pub times: KernelTimes,
     /// Digest of the plan of bootstraps.
     pub plan: Digest,
-    /// Tokens of the prompt.
-    pub prompt: usize,
-    /// Most tokens generated behind it.
-    pub tokens: usize,
+    /// Most positions of a conversation.
+    pub capacity: usize,
     /// The kinds of passes.
     pub passes: Vec<PassFacts>,
 }
@@ -43,10 +41,10 @@ pub struct Agreement {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PassFacts {
+    /// What kind it is.
+    pub kind: PassKind,
     /// Tokens that run together, padding included.
     pub tokens: usize,
-    /// Whether it is a decoding step.
-    pub step: bool,
     /// Level at which both inputs are encrypted.
     pub level: usize,
     /// What a stored 1 stands for, in the plain and the normalised embeddings.
@@ -93,13 +91,12 @@ impl Agreement {
             calibration: session.calibration.clone(),
             times: setup.times,
             plan: plan_digest(&setup.plan),
-            prompt: session.prompt,
-            tokens: session.tokens,
+            capacity: session.capacity,
             passes: Vec::new(),
         };
-        for index in 0..session.passes() {
-            if agreement.pass_of(session.shape(index)).is_none() {
-                agreement.passes.push(PassFacts::of(setup, index)?);
+        for kind in PassKind::ALL {
+            if let Some(shape) = Shape::of_kind(kind, session.capacity) {
+                agreement.passes.push(PassFacts::of(setup, shape)?);
             }
         }
         Ok(agreement)
@@ -112,14 +109,13 @@ impl Agreement {
             model: self.model.clone(),
             calibration: self.calibration.clone(),
             agreement: self.digest(),
-            prompt: self.prompt,
-            tokens: self.tokens,
+            capacity: self.capacity,
         }
     }
 
     /// Index of the kind of pass with a shape; `None` where there is none.
     pub fn pass_of(&self, shape: Shape) -> Option<usize> {
-        let same = |p: &PassFacts| p.tokens == shape.tokens && p.step == shape.is_step();
+        let same = |p: &PassFacts| p.tokens == shape.tokens && p.kind == shape.kind;
         self.passes.iter().position(same)
     }
 
@@ -131,12 +127,12 @@ impl Agreement {
 }
 
 impl PassFacts {
-    fn of(setup: &Setup, index: usize) -> Result<Self> {
-        let (shape, packing) = (setup.session.shape(index), setup.packing(index));
+    fn of(setup: &Setup, shape: Shape) -> Result<Self> {
+        let packing = setup.packing(shape);
         let config = &setup.llama.config;
         Ok(Self {
+            kind: shape.kind,
             tokens: shape.tokens,
-            step: shape.is_step(),
             level: setup.budget.top,
             units: setup.input_units()?,
             input: LayoutFacts::of(&packing.channels(config.hidden)?),
@@ -194,7 +190,9 @@ fn plan_digest(plan: &Plan) -> Digest {
         (sites, placed.bootstraps, refresh)
     };
     let mut digester = Digester::new("he-llama 0.1 plan");
-    digester.json(&facts(&plan.prompt)).json(&facts(&plan.step));
+    for (kind, placed) in plan.kinds() {
+        digester.json(&(kind, facts(placed)));
+    }
     digester.finish()
 }
 
@@ -206,19 +204,18 @@ mod tests {
 
     #[test]
     fn everything_that_is_agreed_on_changes_the_name() {
-        let setup = setup((4, 2));
+        let setup = setup(20);
         let agreed = Agreement::of(&setup).expect("fits");
         assert_eq!(agreed.digest(), setup.session.agreement);
-        assert_eq!(agreed.passes.len(), 2);
-        let changes: [&dyn Fn(&mut Agreement); 10] = [
+        assert_eq!(agreed.passes.len(), 3);
+        let changes: [&dyn Fn(&mut Agreement); 9] = [
             &|a| a.protocol += 1,
             &|a| a.parameters.special_primes += 1,
             &|a| a.model.push('0'),
             &|a| a.calibration.push('0'),
             &|a| a.times.add_limb_ns *= 2.0,
             &|a| a.plan = Digest::from_bytes([0; 32]),
-            &|a| a.prompt += 1,
-            &|a| a.tokens += 1,
+            &|a| a.capacity += 1,
             &|a| a.passes[1].level -= 1,
             &|a| a.passes[0].input.zero_padding ^= true,
         ];
@@ -237,17 +234,16 @@ mod tests {
     /// One bootstrap at another level is another plan.
     #[test]
     fn another_plan_is_another_agreement() {
-        let mut setup = std::sync::Arc::into_inner(setup((4, 2))).expect("one owner");
+        let mut setup = std::sync::Arc::into_inner(setup(20)).expect("one owner");
         let before = Agreement::of(&setup).expect("fits").digest();
-        let level = setup.plan.step.sites.values_mut().next();
-        *level.expect("steps bootstrap") -= 1;
+        setup.plan.lower_one_for_tests();
         assert_ne!(Agreement::of(&setup).expect("fits").digest(), before);
     }
 
     #[test]
     fn layouts_are_made_again_from_their_numbers() {
-        let setup = setup((5, 2));
-        let packing = setup.packing(0);
+        let setup = setup(6);
+        let packing = setup.packing(Shape::window(0, 6, 6));
         let llama = embedded::source().expect("built in").llama;
         for layout in [
             packing.channels(llama.config.hidden).expect("fits"),

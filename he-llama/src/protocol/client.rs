@@ -12,10 +12,12 @@ use he_linalg::{Layout, Packed};
 use ndarray::Array3;
 use rand_core::{OsRng, TryRngCore};
 
-use crate::error::{Error, MessageFault, Result};
+use crate::encrypted::Shape;
+use crate::error::{MessageFault, Result};
 use crate::protocol::conversation::{Conversation, ConversationId};
 use crate::protocol::envelope::{Header, Kind, Reader, Writer};
 use crate::protocol::objects::{self, Expected};
+use crate::protocol::session::Cached;
 use crate::protocol::spec::{ClientPass, ClientSpec};
 
 /// Holds the secret key: makes the server's keys, encrypts tokens, decrypts logits.
@@ -38,6 +40,8 @@ pub struct Request {
     pub bytes: Vec<u8>,
     /// The conversation behind it: what the response must carry.
     pub after: Conversation,
+    /// What the server's cache holds behind it.
+    pub cached: Cached,
 }
 
 /// A decrypted response.
@@ -100,7 +104,7 @@ impl<B: Backend> Client<B> {
     ///
     /// Fails for requests that the parameters do not admit, and where `out` does.
     pub fn write_keys(&self, requests: &[KeyRequest], out: &mut impl Write) -> Result<()> {
-        let header = self.header(None, 0, Vec::new());
+        let header = self.header(None, Cached::default(), Vec::new());
         let mut message = Writer::begin(Kind::EvaluationKeys, &header, out)?;
         let generator = KeyGenerator::new(&self.context, &self.secret)?;
         let mut set = KeySetWriter::new(self.context.params(), requests, &mut message)?;
@@ -111,52 +115,46 @@ impl<B: Backend> Client<B> {
         message.finish().map(drop)
     }
 
-    /// Encrypts `ids`, which take positions from `position` on: the whole prompt, or one token.
-    /// `conversation` is where it stands before this request.
+    /// Encrypts what a server needs of a text of which its cache holds `cached`: the new tokens,
+    /// and those of steps that a new prompt runs again ([`Session::passes`]). `conversation` is
+    /// where it stands before this request.
     ///
     /// # Errors
     ///
-    /// Fails for positions that the session does not have, for prompts of another length, and for
+    /// Fails for texts longer than the session's capacity, for those without a new token, and for
     /// ids outside the vocabulary.
+    ///
+    /// [`Session::passes`]: crate::protocol::Session::passes
     pub fn request(
         &mut self,
-        ids: &[u32],
-        position: usize,
+        text: &[u32],
+        cached: Cached,
         conversation: &Conversation,
     ) -> Result<Request> {
         let spec = Arc::clone(&self.spec);
-        let (pass, index) = pass_of(&spec, Kind::Request, position)?;
-        let shape = spec.session().shape(index);
-        if ids.len() != shape.used {
-            return Err(Error::Session {
-                what: "prompt",
-                field: "length in tokens",
-                found: ids.len().to_string(),
-                expected: shape.used.to_string(),
-                way_out: "make keys for this prompt with `he-llama keygen`",
-            });
-        }
-        // Padding is computed like any token and must stay in the calibrated ranges: it repeats
-        // the prompt, behind the token that opens it.
-        let repeated = if ids.len() > 1 { &ids[1..] } else { ids };
-        let padding = repeated.iter().cycle().take(shape.tokens - ids.len());
-        let padded: Vec<u32> = ids.iter().chain(padding).copied().collect();
-        let embedded = spec.embed(&padded)?;
-        let header = self.header(Some(*conversation), position, pass.units.to_vec());
+        let (passes, cached) = spec.session().passes(cached, text.len())?;
+        let units = pass_of(&spec, Kind::Request, passes[0])?.units;
+        let header = self.header(Some(*conversation), cached, units.to_vec());
         let mut bytes = Vec::new();
         let mut message = Writer::begin(Kind::Request, &header, &mut bytes)?;
-        for (x, unit) in [&embedded.hidden, &embedded.normed]
-            .into_iter()
-            .zip(pass.units)
-        {
-            let values = channels_first(x, unit);
-            let (layout, level) = (pass.input.clone(), pass.level);
-            let (evaluator, encryptor) = (&self.evaluator, &mut self.encryptor);
-            let packed = Packed::encrypt(evaluator, encryptor, layout, &values, level)?;
-            packed.batch().write(&self.context, &mut message)?;
+        for shape in passes {
+            let pass = pass_of(&spec, Kind::Request, shape)?;
+            let embedded = spec.embed(&shape.padded(text))?;
+            let inputs = [&embedded.hidden, &embedded.normed];
+            for (x, unit) in inputs.into_iter().zip(pass.units) {
+                let values = channels_first(x, unit);
+                let (layout, level) = (pass.input.clone(), pass.level);
+                let (evaluator, encryptor) = (&self.evaluator, &mut self.encryptor);
+                let packed = Packed::encrypt(evaluator, encryptor, layout, &values, level)?;
+                packed.batch().write(&self.context, &mut message)?;
+            }
         }
         let after = conversation.after(&message.finish()?);
-        Ok(Request { bytes, after })
+        Ok(Request {
+            bytes,
+            after,
+            cached,
+        })
     }
 
     /// Decrypts the response to the last request, behind which the conversation is `after`.
@@ -171,8 +169,8 @@ impl<B: Backend> Client<B> {
         header.expect(kind, spec.session(), &self.key)?;
         after.expect(&header.conversation(kind)?, kind.name())?;
         let [raw_unit, square_unit] = header.units(kind)?;
-        let (pass, index) = pass_of(spec, kind, header.position)?;
-        let shape = spec.session().shape(index);
+        let shape = spec.session().last_pass(kind, header.cached)?;
+        let pass = pass_of(spec, kind, shape)?;
         let mut open = |layout: &Layout| -> Result<Packed<B>> {
             let context = (&self.context, kind);
             objects::read(context, layout, Expected::Computed, &mut message)
@@ -194,30 +192,28 @@ impl<B: Backend> Client<B> {
     fn header(
         &self,
         conversation: Option<Conversation>,
-        position: usize,
+        cached: Cached,
         units: Vec<f64>,
     ) -> Header {
         Header {
             session: self.spec.session().clone(),
             key: self.key.clone(),
             conversation,
-            position,
+            cached,
             units,
         }
     }
 }
 
-/// The kind of pass at a position, and its index.
-fn pass_of(spec: &ClientSpec, kind: Kind, position: usize) -> Result<(&ClientPass, usize)> {
-    let index = spec.session().pass_of(kind, position)?;
-    let pass = spec.pass(index).ok_or_else(|| {
+/// The layouts of a pass.
+fn pass_of(spec: &ClientSpec, kind: Kind, shape: Shape) -> Result<&ClientPass> {
+    spec.pass(shape).ok_or_else(|| {
         kind.fault(MessageFault::Field {
-            field: "position",
-            found: position.to_string(),
+            field: "positions",
+            found: shape.end().to_string(),
             admitted: "those of a pass that the client package describes".into(),
         })
-    })?;
-    Ok((pass, index))
+    })
 }
 
 /// `x / unit` of a `[1, token, channel]` array in the order `[channel][token]`.

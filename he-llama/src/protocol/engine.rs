@@ -12,7 +12,7 @@ use crate::protocol::client::{Client, Reply, Request};
 use crate::protocol::conversation::Conversation;
 use crate::protocol::host::ModelHost;
 use crate::protocol::server::ServerSession;
-use crate::protocol::session::Setup;
+use crate::protocol::session::{Cached, Setup};
 use crate::protocol::spec::ClientSpec;
 
 /// A [`Client`] on some backend.
@@ -31,8 +31,8 @@ pub trait ClientSide: Send + Sync {
     /// Those of [`Client::request`].
     fn request(
         &mut self,
-        ids: &[u32],
-        position: usize,
+        text: &[u32],
+        cached: Cached,
         conversation: &Conversation,
     ) -> Result<Request>;
 
@@ -71,8 +71,8 @@ pub trait ServerSide: Send {
         progress: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<Vec<u8>>;
 
-    /// See [`ServerSession::position`].
-    fn position(&self) -> usize;
+    /// See [`ServerSession::cached`].
+    fn cached(&self) -> Cached;
 
     /// See [`ServerSession::save`].
     ///
@@ -122,11 +122,11 @@ impl<B: Backend> ClientSide for Client<B> {
 
     fn request(
         &mut self,
-        ids: &[u32],
-        position: usize,
+        text: &[u32],
+        cached: Cached,
         conversation: &Conversation,
     ) -> Result<Request> {
-        Self::request(self, ids, position, conversation)
+        Self::request(self, text, cached, conversation)
     }
 
     fn open(&self, response: &[u8], after: &Conversation) -> Result<Reply> {
@@ -153,8 +153,8 @@ impl<B: Backend> ServerSide for ServerSession<B> {
         Self::respond(self, request, progress)
     }
 
-    fn position(&self) -> usize {
-        Self::position(self)
+    fn cached(&self) -> Cached {
+        Self::cached(self)
     }
 
     fn save(&self, mut out: &mut dyn Write) -> Result<()> {

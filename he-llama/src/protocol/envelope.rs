@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Digesting};
 use crate::error::{Error, MessageFault, Result};
 use crate::protocol::conversation::Conversation;
-use crate::protocol::session::{Session, check_name};
+use crate::protocol::session::{Cached, Session, check_name};
 
 const MARK: [u8; 8] = *b"HELLAMA\n";
 /// Version of the protocol; part of what both sides agree on.
@@ -94,8 +94,8 @@ pub struct Header {
     /// The conversation: before a request, and behind it in its response and in a state. Key files
     /// belong to none.
     pub conversation: Option<Conversation>,
-    /// Position of the first token (of a state: the number of positions held).
-    pub position: usize,
+    /// What the cache holds behind a request, and so with its response or in a state.
+    pub cached: Cached,
     /// What a stored 1 stands for, in each of the objects that follow.
     pub units: Vec<f64>,
 }
@@ -162,10 +162,11 @@ impl Header {
                 admitted: admitted.to_owned(),
             }))
         };
-        let limit = self.session.positions();
-        if self.position > limit {
-            let admitted = format!("at most {limit}, the positions of the session");
-            return fault("position", self.position.to_string(), &admitted);
+        let limit = self.session.capacity;
+        let Cached { windows, positions } = self.cached;
+        if windows > positions || positions > limit {
+            let admitted = format!("at most {limit}, the positions of the session, in this order");
+            return fault("positions", format!("{windows} and {positions}"), &admitted);
         }
         if self.units.len() > MOST_UNITS {
             let admitted = format!("at most {MOST_UNITS}");

@@ -11,15 +11,14 @@ fn header() -> Header {
         model: "0123456789abcdef".into(),
         calibration: "fedcba9876543210".into(),
         agreement: Digest::from_bytes([1; 32]),
-        prompt: 16,
-        tokens: 8,
+        capacity: 23,
     };
     let id = ConversationId::from_bytes([7; 16]);
     Header {
         session,
         key: "00ff".into(),
         conversation: Some(Conversation::start(id)),
-        position: 0,
+        cached: Cached::default(),
         units: vec![1.5, 0.25],
     }
 }
@@ -153,9 +152,10 @@ fn fields_of_a_header_are_checked_before_they_are_used() {
     assert!(refused(|h| h.key = escape.into()).contains("key"));
     assert!(refused(|h| h.key = "a".repeat(1000)).contains("key"));
     assert!(refused(|h| h.session.preset = String::new()).contains("preset"));
-    assert!(refused(|h| h.session.tokens = usize::MAX).contains("tokens"));
-    assert!(refused(|h| h.session.prompt = 0).contains("prompt"));
-    assert!(refused(|h| h.position = 1000).contains("position"));
+    assert!(refused(|h| h.session.capacity = usize::MAX).contains("capacity"));
+    assert!(refused(|h| h.session.capacity = 0).contains("capacity"));
+    assert!(refused(|h| h.cached.positions = 1000).contains("positions"));
+    assert!(refused(|h| h.cached.windows = 1).contains("1 and 0"));
     assert!(refused(|h| h.units = vec![1.0; MOST_UNITS + 1]).contains("units"));
     assert!(refused(|h| h.conversation = None).contains("conversation"));
     for bad in [0.0, -1.0, f64::MIN_POSITIVE / 2.0] {

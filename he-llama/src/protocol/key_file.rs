@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::outputs::{Access, Finished, Output};
 use crate::protocol::client::key_name;
 use crate::protocol::envelope::{Header, Kind, Reader, Writer};
-use crate::protocol::session::Session;
+use crate::protocol::session::{Cached, Session};
 
 /// Writes a secret key with the session it was made for, readable by its owner alone; the file gets
 /// its name when it is published.
@@ -31,7 +31,7 @@ pub(crate) fn write_secret(
         session: session.clone(),
         key: key_name(secret),
         conversation: None,
-        position: 0,
+        cached: Cached::default(),
         units: Vec::new(),
     };
     let mut file = Output::create(path, Access::Owner)?;

@@ -29,15 +29,16 @@ mod pass;
 pub mod server;
 pub mod session;
 pub mod spec;
+mod state;
 
 pub use agreement::Agreement;
 pub use client::{Client, Reply, Request};
 pub use conversation::Conversation;
-pub use demand::{Demand, demand};
+pub use demand::{Demand, Stage, demand};
 pub use engine::{ClientSide, Engine, HostSide, ServerSide};
 pub use host::ModelHost;
 pub use package::ClientPackage;
 pub use pass::{Bootstrappers, machine};
 pub use server::{Job, ServerSession};
-pub use session::{Session, Setup};
+pub use session::{Cached, Session, Setup};
 pub use spec::ClientSpec;

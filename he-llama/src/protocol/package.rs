@@ -185,7 +185,7 @@ impl ClientPackage {
     /// Fails for an empty prompt and for one that is longer than the model's context.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
         let ids = self.tokenizer.encode(text)?;
-        let length = Length::new(ids.len(), self.spec.session().tokens)?;
+        let length = Length::new(ids.len(), 1)?;
         let limit = self.spec.ends().positions;
         length.check(limit, "of the model: shorten the prompt or ask for fewer")?;
         Ok(ids)
@@ -328,7 +328,7 @@ fn write_embedding(path: &Path, matrix: &Matrix) -> Result<()> {
     });
     let mut header = serde_json::json!({ TENSOR: tensor }).to_string();
     // The data start at a multiple of 8.
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let mut out = Output::create(path, Access::Umask)?;

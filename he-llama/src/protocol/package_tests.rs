@@ -18,7 +18,7 @@ impl Directory {
     fn new(name: &str) -> Self {
         let name = format!("he-llama-package-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let spec = ClientSpec::of(&setup((4, 3))).expect("fits");
+        let spec = ClientSpec::of(&setup(6)).expect("fits");
         ClientPackage::write(&path, &spec, &keys(), &tokenizer(), false).expect("writable");
         Self(path)
     }
@@ -72,7 +72,7 @@ fn tokenizer() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn what_is_written_is_read_back() {
     let directory = Directory::new("round");
-    let spec = ClientSpec::of(&setup((4, 3))).expect("fits");
+    let spec = ClientSpec::of(&setup(6)).expect("fits");
     let package = directory.read().expect("own files");
     assert_eq!(package.keys, keys());
     assert_eq!(package.spec.session(), spec.session());
@@ -89,7 +89,7 @@ fn what_is_written_is_read_back() {
 #[test]
 fn a_package_is_replaced_on_request_only() {
     let directory = Directory::new("again");
-    let spec = ClientSpec::of(&setup((4, 3))).expect("fits");
+    let spec = ClientSpec::of(&setup(6)).expect("fits");
     let write = |force| ClientPackage::write(&directory.0, &spec, &keys(), &tokenizer(), force);
     assert!(matches!(write(false), Err(Error::Exists { .. })));
     write(true).expect("asked for");
@@ -138,8 +138,8 @@ fn facts_that_no_model_has_are_refused() {
         &|f| f.agreement.parameters.name = "\u{1b}[31m".into(),
         "u{1b}",
     );
-    refused(&|f| f.agreement.prompt = usize::MAX, "prompt and tokens");
-    refused(&|f| f.agreement.tokens = 0, "prompt and tokens");
+    refused(&|f| f.agreement.capacity = usize::MAX, "capacity");
+    refused(&|f| f.agreement.capacity = 0, "capacity");
     refused(&|f| f.agreement.model = "\u{1b}".into(), "model");
     refused(&|f| f.agreement.passes.clear(), "no layouts");
     refused(&|f| f.agreement.passes[0].level = 0, "level");
@@ -172,7 +172,7 @@ fn facts_that_no_model_has_are_refused() {
 fn sample() -> (Vec<u8>, Digest) {
     static SAMPLE: OnceLock<(Vec<u8>, Digest)> = OnceLock::new();
     let make = || {
-        let spec = ClientSpec::of(&setup((4, 3))).expect("fits");
+        let spec = ClientSpec::of(&setup(6)).expect("fits");
         let facts = Facts {
             agreement: spec.agreement().clone(),
             vocabulary: 512,

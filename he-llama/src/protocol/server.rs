@@ -6,25 +6,25 @@ use std::sync::Arc;
 use ckks_math::Evaluator;
 use ckks_math::backend::Backend;
 use ckks_math::wire::Wire;
-use he_linalg::Layout;
 
 use crate::digest::Digest;
-use crate::encrypted::{Event, Tensor};
-use crate::error::{MessageFault, Result};
-use crate::model::{Cache, Embedded};
+use crate::encrypted::{Event, KeyValues, Shape, Tensor};
+use crate::error::{Error, MessageFault, Result};
+use crate::model::Embedded;
 use crate::protocol::conversation::Conversation;
 use crate::protocol::envelope::{self, Header, Kind, Reader, Writer};
 use crate::protocol::host::ModelHost;
 use crate::protocol::objects::{self, Expected};
 use crate::protocol::pass;
+use crate::protocol::session::Cached;
 
 /// The keys of one client and the caches of one conversation; everything else is the host's.
 pub struct ServerSession<B: Backend> {
     host: Arc<ModelHost<B>>,
     key: String,
     evaluator: Evaluator<B>,
-    caches: Vec<Cache<Tensor<B>>>,
-    position: usize,
+    caches: Vec<KeyValues<B>>,
+    cached: Cached,
     /// Where the conversation stands; `None` before the first request.
     conversation: Option<Conversation>,
     /// The last request and its response, for a client that lost it.
@@ -39,8 +39,7 @@ pub struct Job<'a, B: Backend> {
     session: &'a mut ServerSession<B>,
     header: Header,
     digest: Digest,
-    pass: usize,
-    input: Embedded<Tensor<B>>,
+    passes: Vec<(Shape, Embedded<Tensor<B>>)>,
     after: Conversation,
 }
 
@@ -52,7 +51,7 @@ impl<B: Backend> ServerSession<B> {
             key,
             evaluator,
             caches,
-            position: 0,
+            cached: Cached::default(),
             conversation: None,
             answered: None,
         }
@@ -91,8 +90,7 @@ impl<B: Backend> ServerSession<B> {
         let header = message.header().clone();
         header.expect(kind, &setup.session, &self.key)?;
         let before = header.conversation(kind)?;
-        self.check_moment(kind, &before, header.position)?;
-        let pass = setup.session.pass_of(kind, header.position)?;
+        let passes = self.check_moment(kind, &before, header.cached)?;
         let units: [f64; 2] = header.units(kind)?;
         let expected = setup.input_units()?;
         if units != expected {
@@ -102,47 +100,52 @@ impl<B: Backend> ServerSession<B> {
                 admitted: format!("{expected:?}"),
             }));
         }
-        let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
-        let mut take = |unit: f64| -> Result<Tensor<B>> {
-            let context = (self.evaluator.context(), kind);
-            let expected = Expected::Fresh(setup.budget.top);
-            let packed = objects::read(context, &layout, expected, &mut message)?;
-            Ok(Tensor::new(packed, unit))
-        };
-        let input = Embedded {
-            hidden: take(units[0])?,
-            normed: take(units[1])?,
-        };
+        let mut inputs = Vec::with_capacity(passes.len());
+        for shape in passes {
+            let layout = setup.packing(shape).channels(setup.llama.config.hidden)?;
+            let mut take = |unit: f64| -> Result<Tensor<B>> {
+                let context = (self.evaluator.context(), kind);
+                let expected = Expected::Fresh(setup.budget.top);
+                let packed = objects::read(context, &layout, expected, &mut message)?;
+                Ok(Tensor::new(packed, unit))
+            };
+            let input = Embedded {
+                hidden: take(units[0])?,
+                normed: take(units[1])?,
+            };
+            inputs.push((shape, input));
+        }
         let digest = message.finish()?;
         Ok(Job {
             session: self,
             header,
             digest,
-            pass,
-            input,
+            passes: inputs,
             after: before.after(&digest),
         })
     }
 
-    /// Fails unless a message belongs behind what the caches hold.
-    fn check_moment(&self, kind: Kind, found: &Conversation, position: usize) -> Result<()> {
+    /// The passes of a request behind which the caches hold `cached`.
+    fn check_moment(&self, kind: Kind, found: &Conversation, cached: Cached) -> Result<Vec<Shape>> {
         match &self.conversation {
             Some(own) => own.expect(found, kind.name())?,
             None => Conversation::start(found.id).expect(found, kind.name())?,
         }
-        if position == self.position {
-            return Ok(());
+        let session = &self.host.setup().session;
+        let (passes, after) = session.passes(self.cached, cached.positions)?;
+        if cached == after {
+            return Ok(passes);
         }
         Err(kind.fault(MessageFault::Field {
-            field: "position",
-            found: position.to_string(),
-            admitted: format!("{}, the next one of this server's cache", self.position),
+            field: "positions that windows wrote",
+            found: cached.windows.to_string(),
+            admitted: after.windows.to_string(),
         }))
     }
 
-    /// Position of the next token.
-    pub fn position(&self) -> usize {
-        self.position
+    /// What the caches hold.
+    pub fn cached(&self) -> Cached {
+        self.cached
     }
 
     /// Where the conversation stands; `None` before the first request.
@@ -153,7 +156,7 @@ impl<B: Backend> ServerSession<B> {
     /// Forgets the conversation: the next request is a prompt of a new one.
     pub fn restart(&mut self) {
         self.caches = self.host.setup().llama.caches();
-        self.position = 0;
+        self.cached = Cached::default();
         self.conversation = None;
         self.answered = None;
     }
@@ -165,17 +168,12 @@ impl<B: Backend> ServerSession<B> {
     /// Fails before the first request, when there is nothing to keep, and where `out` does.
     pub fn save(&self, out: &mut impl Write) -> Result<()> {
         let kind = Kind::State;
-        let entries: Vec<_> = self
-            .caches
-            .iter()
-            .filter_map(|c| c.entries.as_ref())
-            .collect();
-        let tensors: Vec<_> = entries.iter().flat_map(|(k, v)| [k, v]).collect();
+        let tensors: Vec<_> = self.caches.iter().flat_map(KeyValues::tensors).collect();
         let header = Header {
             session: self.host.setup().session.clone(),
             key: self.key.clone(),
             conversation: self.conversation,
-            position: self.position,
+            cached: self.cached,
             units: tensors.iter().map(|t| t.unit()).collect(),
         };
         header.conversation(kind)?;
@@ -199,12 +197,8 @@ impl<B: Backend> ServerSession<B> {
         let header = message.header().clone();
         header.expect(kind, &setup.session, &self.key)?;
         let conversation = header.conversation(kind)?;
-        let index = setup.session.pass_of(kind, header.position)?;
-        let count = if index == 0 {
-            0
-        } else {
-            2 * setup.llama.layers.len()
-        };
+        let forms = KeyValues::<B>::forms(&setup, kind, header.cached)?;
+        let count = setup.llama.layers.len() * forms.tensors();
         if header.units.len() != count {
             return Err(kind.fault(MessageFault::Field {
                 field: "number of units",
@@ -212,30 +206,18 @@ impl<B: Backend> ServerSession<B> {
                 admitted: count.to_string(),
             }));
         }
-        // After the prompt alone, keys and values still are packed as the prompt was.
-        let (layout, prompt) = match index {
-            0 | 1 => (setup.packing(0).per_head()?, Some(setup.session.shape(0))),
-            _ => (setup.packing(index).cache()?, None),
-        };
-        let mut units = header.units.iter();
-        let mut caches = setup.llama.caches();
+        let mut units = header.units.iter().copied();
+        let mut caches: Vec<KeyValues<B>> = setup.llama.caches();
         for cache in &mut caches {
-            let mut take = |layout: &Layout| -> Result<Option<Tensor<B>>> {
-                let Some(&unit) = units.next() else {
-                    return Ok(None);
-                };
+            *cache = KeyValues::restored(&forms, &mut |layout| {
                 let context = (self.evaluator.context(), kind);
                 let packed = objects::read(context, layout, Expected::Computed, &mut message)?;
-                let mut tensor = Tensor::new(packed, unit);
-                tensor.prompt = prompt;
-                Ok(Some(tensor))
-            };
-            cache.entries = take(&layout)?.zip(take(&layout)?);
-            cache.len = header.position;
+                Ok(Tensor::new(packed, units.next().unwrap_or(1.0)))
+            })?;
         }
         message.finish()?;
         self.caches = caches;
-        self.position = header.position;
+        self.cached = header.cached;
         self.conversation = Some(conversation);
         self.answered = None;
         Ok(())
@@ -243,9 +225,9 @@ impl<B: Backend> ServerSession<B> {
 }
 
 impl<B: Backend> Job<'_, B> {
-    /// Index of the pass.
-    pub fn pass(&self) -> usize {
-        self.pass
+    /// Its passes, in order.
+    pub fn passes(&self) -> impl Iterator<Item = Shape> {
+        self.passes.iter().map(|(shape, _)| *shape)
     }
 
     /// Computes the response. `progress` receives every step; its error stops the job before the
@@ -261,7 +243,14 @@ impl<B: Backend> Job<'_, B> {
         let mut caches = session.caches.clone();
         let tools = (&session.evaluator, host.bootstrappers());
         let setup = host.setup();
-        let output = pass::run(setup, tools, self.pass, self.input, &mut caches, progress)?;
+        let mut passes = self.passes.into_iter();
+        let Some((last, input)) = passes.next_back() else {
+            return Err(Error::EmptyPrompt);
+        };
+        for (shape, input) in passes {
+            pass::extend(setup, tools, shape, input, &mut caches, progress)?;
+        }
+        let output = pass::run(setup, tools, last, input, &mut caches, progress)?;
         let header = Header {
             units: vec![output.raw.unit(), output.mean_square.unit()],
             conversation: Some(after),
@@ -273,7 +262,7 @@ impl<B: Backend> Job<'_, B> {
             tensor.packed().batch().write(context, &mut message)?;
         }
         message.finish()?;
-        session.position += setup.session.shape(self.pass).used;
+        session.cached = header.cached;
         session.caches = caches;
         session.conversation = Some(after);
         session.answered = Some((self.digest, bytes.clone()));

@@ -5,6 +5,7 @@ use ckks_math::params::Params;
 use he_linalg::Layout;
 use ndarray::Array3;
 
+use crate::encrypted::{PassKind, Shape};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::Embedded;
@@ -96,10 +97,10 @@ impl ClientSpec {
         let passes = passes
             .map(|facts| ClientPass::new(facts, &params, &ends))
             .collect::<Result<Vec<_>, _>>()?;
-        for index in 0..session.passes() {
-            let shape = session.shape(index);
-            if agreement.pass_of(shape).is_none() {
-                return Err(format!("no layouts for passes of {} tokens", shape.tokens));
+        for kind in PassKind::ALL {
+            let shape = Shape::of_kind(kind, session.capacity);
+            if shape.is_some_and(|shape| agreement.pass_of(shape).is_none()) {
+                return Err(format!("no layouts for passes of the kind {kind:?}"));
             }
         }
         Ok(Self {
@@ -136,10 +137,9 @@ impl ClientSpec {
         self.ends.embedding.nrows()
     }
 
-    /// Pass `index` of the session; `None` where it has no such kind of pass.
-    pub fn pass(&self, index: usize) -> Option<&ClientPass> {
-        let kind = self.agreement.pass_of(self.session.shape(index))?;
-        self.passes.get(kind)
+    /// The layouts of a pass; `None` where the session has no such kind of pass.
+    pub fn pass(&self, shape: Shape) -> Option<&ClientPass> {
+        self.passes.get(self.agreement.pass_of(shape)?)
     }
 
     /// Most bytes of a response of any pass.
@@ -148,10 +148,12 @@ impl ClientSpec {
         self.passes.iter().map(of).max().unwrap_or(0)
     }
 
-    /// Most bytes of a request of any pass.
+    /// Most bytes of a request: of one that fills all windows.
     pub fn request_limit(&self) -> u64 {
         let of = |pass: &ClientPass| message_limit(&self.params, [&pass.input, &pass.input]);
-        self.passes.iter().map(of).max().unwrap_or(0)
+        let capacity = self.session.capacity;
+        let windows = capacity.div_ceil(Shape::window_tokens(capacity)) as u64;
+        windows.saturating_mul(self.passes.iter().map(of).max().unwrap_or(0))
     }
 
     /// Embeddings of `ids`, plain and normalised, `[1, token, hidden]`.

@@ -19,10 +19,14 @@ use crate::backends;
 use crate::calibrate::Calibration;
 use crate::encrypted::Event;
 use crate::error::{Error, MessageFault, Result};
+use crate::length::Length;
 use crate::metrics::Agreement;
 use crate::model::{Circuit, Exact, Llama, Twin};
 use crate::protocol::client::{fresh_conversation, fresh_seed};
-use crate::protocol::{ClientSide, ClientSpec, Demand, Engine, ServerSide, Setup, demand};
+use crate::protocol::demand::Work;
+use crate::protocol::{
+    Cached, ClientSide, ClientSpec, Demand, Engine, ServerSide, Session, Setup, demand,
+};
 use crate::sampling::Sampler;
 use crate::source::Source;
 use stages::Watch;
@@ -87,11 +91,11 @@ pub fn generate(
     let engines = Engines::open(options)?;
     let clock = Instant::now();
     let (limits, times) = (engines.server.limits(), KernelTimes::default());
-    let (length, preset) = ((ids.len(), options.tokens), &options.preset);
-    let setup = Setup::new(&source.llama, calibration, preset, length, limits, &times)?;
-    let passes = setup.session.passes();
-    let planning = &mut |done| progress(Progress::Planning(done, passes));
-    let demand = demand(&setup, passes, planning)?;
+    let capacity = Length::new(ids.len(), options.tokens)?.positions();
+    let preset = &options.preset;
+    let setup = Setup::new(&source.llama, calibration, preset, capacity, limits, &times)?;
+    let planning = &mut |done, passes| progress(Progress::Planning(done, passes));
+    let demand = demand(&setup, planning)?;
     progress(Progress::Planned(&setup, &demand))?;
     let mut seconds = Seconds {
         plan: clock.elapsed().as_secs_f64(),
@@ -103,15 +107,17 @@ pub fn generate(
     let mut run = Run {
         client,
         server,
+        session: &setup.session,
         demand: &demand,
+        work: Work::default(),
         layers: source.llama.config.layers,
         seconds,
         bytes: Bytes::default(),
-        bootstraps: 0,
     };
     let circuit = Circuit::exact(&source.llama.config);
     let twin = (options.check).then(|| Compared::new(&source.llama, &circuit, sampler));
-    let (chosen, reference) = run.tokens(source, ids, sampler.clone(), twin, progress)?;
+    let tokens = (ids, options.tokens);
+    let (chosen, reference) = run.tokens(source, tokens, sampler.clone(), twin, progress)?;
     record(source, &setup, &engines, ids, (chosen, reference), run)
 }
 
@@ -119,31 +125,34 @@ pub fn generate(
 struct Run<'a> {
     client: Box<dyn ClientSide>,
     server: Box<dyn ServerSide>,
+    session: &'a Session,
     demand: &'a Demand,
+    /// The work of all requests so far.
+    work: Work,
     layers: usize,
     seconds: Seconds,
     bytes: Bytes,
-    bootstraps: usize,
 }
 
 impl Run<'_> {
-    /// Chooses token after token, as many as there are passes or up to the end of the text.
+    /// Chooses token after token behind a prompt, up to a number or the end of the text.
     fn tokens(
         &mut self,
         source: &Source,
-        ids: &[u32],
+        (ids, count): (&[u32], usize),
         mut sampler: Sampler,
         mut compared: Option<Compared<'_>>,
         progress: &mut Sink<'_>,
     ) -> Result<(Vec<u32>, Reference)> {
-        let (mut next, mut position) = (ids.to_vec(), 0);
+        let (mut text, mut cached) = (ids.to_vec(), Cached::default());
         let (mut chosen, mut conversation) = (Vec::new(), fresh_conversation());
-        for pass in 0..self.demand.passes.len() {
+        for pass in 0..count {
             let clock = Instant::now();
-            let request = self.client.request(&next, position, &conversation)?;
+            let work = self.demand.of_request(self.session, cached, text.len())?;
+            let request = self.client.request(&text, cached, &conversation)?;
             conversation = request.after;
             let encrypted = clock.elapsed().as_secs_f64();
-            let response = self.respond(pass, &request.bytes, progress)?;
+            let response = self.respond((pass, work), &request.bytes, progress)?;
             let evaluated = clock.elapsed().as_secs_f64();
             let reply = self.client.open(&response, &conversation)?;
             let id = sampler.choose(&reply.logits)?;
@@ -160,10 +169,10 @@ impl Run<'_> {
             chosen.push(id);
             progress(Progress::Token(id))?;
             if let Some(compared) = &mut compared {
-                compared.add(&next, &reply.logits)?;
+                compared.add(&text[cached.positions..], &reply.logits)?;
             }
-            position = reply.position + 1;
-            next = vec![id];
+            cached = request.cached;
+            text.push(id);
             if source.llama.config.eos.contains(&id) {
                 break;
             }
@@ -173,15 +182,16 @@ impl Run<'_> {
     }
 
     /// The server's part of one pass.
-    fn respond(&mut self, pass: usize, request: &[u8], progress: &mut Sink<'_>) -> Result<Vec<u8>> {
+    fn respond(
+        &mut self,
+        (pass, work): (usize, Work),
+        request: &[u8],
+        progress: &mut Sink<'_>,
+    ) -> Result<Vec<u8>> {
         let mut watch = Watch::new(self.layers);
-        let (mut done, total) = (0, self.demand.passes[pass].events);
-        let bootstraps = &mut self.bootstraps;
+        let (mut done, total) = (0, work.events);
         let response = self.server.respond(request, &mut |event| {
             done += 1;
-            if let Event::Refresh(_, count) = event {
-                *bootstraps += count;
-            }
             watch.see(event);
             progress(Progress::Step {
                 pass,
@@ -191,6 +201,8 @@ impl Run<'_> {
             })
         })?;
         watch.add_to(&mut self.seconds.stages);
+        self.work.bootstraps += work.bootstraps;
+        self.work.key_switches += work.key_switches;
         Ok(response)
     }
 }
@@ -237,9 +249,10 @@ fn record(
     let Run {
         demand,
         seconds,
-        bootstraps,
+        work,
         ..
     } = run;
+    let bootstraps = work.bootstraps;
     let bytes = Bytes {
         keys: demand.sent_bytes(&setup.params)?,
         client_peak: engines.client.memory().peak,
@@ -253,10 +266,9 @@ fn record(
     }
     text.push_str(&stream.finish()?);
     let params = &setup.params;
-    let passes = demand.passes.iter().take(chosen.len());
     Ok(Record {
         prompt_ids: ids.to_vec(),
-        key_switches: passes.map(|work| work.key_switches).sum(),
+        key_switches: work.key_switches,
         ids: chosen,
         reference,
         security_bits: params.security_bits(),

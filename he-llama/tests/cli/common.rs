@@ -91,7 +91,7 @@ impl Place {
 
     /// A copy of the embedded model's files.
     pub fn model(&self, name: &str) -> PathBuf {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/shakespeare");
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/shakespeare");
         let to = self.file(name);
         std::fs::create_dir_all(&to).expect("writable");
         for file in [

@@ -116,7 +116,7 @@ fn a_package_of_other_lengths_does_not_fit_the_keys() {
     export("2", "two");
     place.succeed(&["keygen", "--client", "one"]);
     let encrypt = ["encrypt", "--prompt", PROMPT, "--client", "two"];
-    place.fail(&encrypt, &["secret key file", "number of tokens", "1", "2"]);
+    place.fail(&encrypt, &["secret key file", "capacity"]);
     place.fail(
         &["export-client", "--out", "one"],
         &["client.json exists", "--force"],

@@ -49,7 +49,7 @@ fn a_text_through_files_is_that_of_the_simulated_twin() {
     assert_eq!(text, twin["text"].as_str().expect("text"));
 
     // The keys are used up, and each response is decrypted once.
-    place.fail(&["encrypt"], &["make keys for more tokens"]);
+    place.fail(&["encrypt"], &["this session", "--capacity"]);
     place.fail(&["decrypt"], &["decrypt each response once"]);
     // A response that was lost is computed again, from the state before it.
     let [response, state] = ["response.bin", "state.bin"].map(|name| place.file(name));

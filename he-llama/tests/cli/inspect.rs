@@ -13,9 +13,10 @@ const CONFIG: &str = r#"{
     "vocab_size": 128256, "eos_token_id": 128001
 }"#;
 
-/// Weights of 16 GB are neither read nor needed: the file with them holds nothing.
+/// Weights of 16 GB are neither read nor needed: the file has that length and holds no weights, so
+/// that reading it would fail.
 #[test]
-fn a_model_of_eight_billion_weights_is_outlined() {
+fn a_model_of_eight_billion_weights_is_outlined_without_them() {
     let place = Place::new("outline");
     let directory = place.file("llama");
     create_dir_all(&directory).expect("the directory of the test is writable");
@@ -31,7 +32,8 @@ fn a_model_of_eight_billion_weights_is_outlined() {
         for part in [
             "8030261248 parameters",
             "security 128 bits",
-            "prompt of 16 tokens:",
+            "in windows of 16 tokens",
+            "the first window:",
             "each further token:",
             "keys of bootstraps:",
             "encrypted keys and values:",

@@ -8,6 +8,10 @@ use crate::workspace::{SourceFile, rust_files};
 ///
 /// A kernel is a method of a trait `..Kernels` that takes or returns a block. A law is a function
 /// below `conformance/laws` that the list in `conformance/suite.rs` names.
+///
+/// # Errors
+///
+/// When a kernel lacks its contract, or a contract its law.
 pub fn run() -> Outcome {
     let mut methods = Vec::new();
     for file in rust_files("ckks-math/src/backend")? {

@@ -17,7 +17,7 @@ mod signatures;
 mod width;
 
 use crate::Outcome;
-use crate::workspace::{CRATES, SourceFile, rust_files};
+use crate::workspace::{CRATES, rust_files};
 use debts::Debts;
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub fn run(list: bool, lower: bool) -> Outcome {
     let mut faults = citations::faults(&files)?;
     for file in &files {
         faults.extend(width::faults(file));
-        if is_library(file) {
+        if file.is_library() {
             faults.extend(signatures::faults(file));
         }
     }
@@ -97,12 +97,4 @@ pub fn run(list: bool, lower: bool) -> Outcome {
             admitted.count(check, room)
         )),
     }
-}
-
-/// Whether a file is part of a library or program rather than of its tests.
-fn is_library(file: &SourceFile) -> bool {
-    let mut parts = file.path.components().skip(1);
-    let source = parts.next().is_some_and(|c| c.as_os_str() == "src");
-    let stem = file.path.file_stem().and_then(|s| s.to_str());
-    source && !stem.is_some_and(|s| s == "tests" || s.ends_with("_tests"))
 }

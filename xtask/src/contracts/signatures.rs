@@ -52,7 +52,8 @@ fn missing(function: &Function) -> Option<&'static str> {
     if signature.contains(&"Ciphertext") && !(says("level") && says("scale")) {
         return Some("works on ciphertexts and does not name both level and scale");
     }
-    let block = signature.contains(&"Block");
+    let of_backend = ["Self::Block", "B::Block"];
+    let block = of_backend.iter().any(|b| function.signature.contains(b));
     let shaped = SHAPE
         .iter()
         .any(|word| says(word) || function.docs.contains("# Contract"));

@@ -4,7 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan` | which diagonal belongs to which steps, in which order giant steps are taken |
-//! | `encoded` | diagonals as polynomials of the subring of their period |
+//! | `encoded` | diagonals as polynomials of the subring of their period, or only their number |
 //! | `work` | how many parts of which kind transforms have |
 //! | `steps` | sums under construction, baby steps, inner sums, giant steps |
 
@@ -13,8 +13,8 @@ mod plan;
 mod steps;
 mod work;
 
-pub use encoded::{EncodedTransform, encoded_bytes};
-pub use plan::{BabyTerms, GiantChains, TransformPlan};
+pub use encoded::{EncodedTransform, TransformEncoder, encoded_bytes};
+pub use plan::{BabyTerms, GiantChains, TransformPlan, TransformSteps};
 pub use work::TransformWork;
 
 use super::Evaluator;

@@ -17,6 +17,29 @@ pub struct TransformPlan {
 /// Baby rotations with their diagonals.
 pub type BabyTerms<D> = Vec<(usize, D)>;
 
+/// The rotations of a transform without its diagonals: what is known before any value is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransformSteps {
+    /// Slots of the operand and the result.
+    pub slots: usize,
+    /// A period that all diagonals have: a power of two, at most `slots`.
+    pub period: usize,
+    /// Giant rotations, each with the baby rotations that have a diagonal.
+    pub giants: Vec<(usize, Vec<usize>)>,
+}
+
+impl TransformSteps {
+    /// The number of diagonals.
+    pub fn len(&self) -> usize {
+        self.giants.iter().map(|(_, babies)| babies.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl TransformPlan {
     /// Splits diagonals into baby and giant steps: amounts `k = g + b` with `b` below
     /// `babies * stride`, `stride` the largest power of two that divides all amounts.
@@ -65,6 +88,19 @@ impl TransformPlan {
             .chain(steps.iter().map(|chain| chain.step))
             .filter(|amount| !amount.is_multiple_of(self.slots))
             .collect()
+    }
+
+    /// The rotations, with the shortest period that all diagonals have.
+    pub fn steps(&self) -> TransformSteps {
+        let babies = |terms: &BabyTerms<_>| terms.iter().map(|(baby, _)| *baby).collect();
+        let giants = self.giants.iter();
+        TransformSteps {
+            slots: self.slots,
+            period: self.period(),
+            giants: giants
+                .map(|(giant, terms)| (*giant, babies(terms)))
+                .collect(),
+        }
     }
 
     /// The shortest period, a power of two, that all diagonals have.

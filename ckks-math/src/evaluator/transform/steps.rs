@@ -97,7 +97,7 @@ impl<'a, B: Backend> InnerSums<'a, B> {
                     let giants: Vec<_> = self.order.drain(..count).collect();
                     self.make(&giants, block, *words, 0)?;
                 }
-                Diagonals::Host(polynomials) => {
+                Diagonals::Host(_) | Diagonals::Counted(_) => {
                     let Some(giant) = self.order.pop_front() else {
                         return Ok(None);
                     };
@@ -106,15 +106,28 @@ impl<'a, B: Backend> InnerSums<'a, B> {
                     let Some(&(_, first)) = terms.first() else {
                         return Ok(None);
                     };
-                    let some: Vec<_> = polynomials[first..][..terms.len()].iter().collect();
-                    let context = self.ev.context();
-                    let basis = self.ev.switching_basis(self.transform.level);
-                    let (block, words) = context.lift_compact(&some, basis)?;
+                    let (block, words) = self.lift(first, terms.len())?;
                     self.make(&[giant], &block, words, first)?;
                 }
             }
         }
         Ok(self.ready.pop_front())
+    }
+
+    /// Compact evaluations of `count` diagonals from number `first` on, with the words of each.
+    fn lift(&self, first: usize, count: usize) -> Result<(B::Block, usize)> {
+        let context = self.ev.context();
+        let basis = self.ev.switching_basis(self.transform.level);
+        match &self.transform.diagonals {
+            Diagonals::Host(polynomials) => {
+                let some: Vec<_> = polynomials[first..][..count].iter().collect();
+                context.lift_compact(&some, basis)
+            }
+            Diagonals::Device(_, words) | Diagonals::Counted(words) => {
+                let block = context.lift_counted(count, *words, basis)?;
+                Ok((block, *words))
+            }
+        }
     }
 
     /// Makes the sums of some giants, from diagonals on the device of which the first is number

@@ -132,7 +132,7 @@ def main() -> None:
     card = f"""# Shakespeare, {count:,} parameters
 
 A small Llama (RMSNorm, RoPE, grouped-query attention, SwiGLU, tied head) trained from scratch by
-[`assets/train/train.py`](../train/README.md). It exists to run under homomorphic encryption: range penalties during
+[`he-llama/assets/train/train.py`](../train/README.md). It exists to run under homomorphic encryption: range penalties during
 training keep every activation inside a narrow interval, where low-degree polynomials are accurate.
 
 | | |
@@ -185,7 +185,7 @@ RoPE, `silu` is the input of SiLU, `mid.hidden` the residual stream after attent
 ## Retrain
 
 ```bash
-cd assets/train
+cd he-llama/assets/train
 python -m venv .venv && .venv/bin/pip install -r requirements.txt
 .venv/bin/python train.py --text tinyshakespeare.txt --out ../shakespeare{" " * bool(done["options"])}{done["options"]}
 .venv/bin/python card.py --model ../shakespeare --text tinyshakespeare.txt --prompt {bash_string(args.prompt)}
