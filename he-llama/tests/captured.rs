@@ -10,11 +10,12 @@ use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::{EvaluationKeys, KeyGenerator, SecretKey, merge_demand};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator};
+use he_linalg::matrix::StoreOptions;
 use he_linalg::{Layout, Packed};
 use he_llama::embedded;
 use he_llama::encrypted::{Event, KeyValues, Shape, Tensor};
 use he_llama::model::{Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, machine};
+use he_llama::protocol::{Constants, Setup, machine};
 
 const PRESET: &str = "insecure-n10-boot";
 /// A layer whose input comes from one before it.
@@ -55,7 +56,7 @@ fn session() -> Arc<Setup> {
 struct Side<B: Backend> {
     setup: Arc<Setup>,
     ev: Evaluator<B>,
-    bootstrappers: Bootstrappers<B>,
+    bootstrappers: Constants<B>,
 }
 
 impl<B: Backend> Side<B> {
@@ -63,7 +64,7 @@ impl<B: Backend> Side<B> {
         Self {
             setup: Arc::clone(setup),
             ev: Evaluator::new(context.clone(), keys),
-            bootstrappers: Bootstrappers::new(context, setup).unwrap(),
+            bootstrappers: Constants::new(context, setup, StoreOptions::default()).unwrap(),
         }
     }
 

@@ -8,6 +8,7 @@ use ckks_math::backend::Device;
 use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use ckks_math::sampling::Seed;
+use he_linalg::matrix::StoreOptions;
 use he_llama::model::{Circuit, Exact, Twin};
 use he_llama::protocol::client::fresh_conversation;
 use he_llama::protocol::{Cached, Client, ClientSpec, ModelHost, Setup, demand};
@@ -43,7 +44,7 @@ fn one_key_set_serves_prompts_of_any_length_behind_any_answer() {
     let mut client = Client::new(&spec, backend.clone(), secret).unwrap();
     let mut keys = Vec::new();
     client.write_keys(&needed, &mut keys).unwrap();
-    let host = ModelHost::new(&setup, backend, needed).unwrap();
+    let host = ModelHost::new(&setup, backend, needed, StoreOptions::default()).unwrap();
     let mut server = host.session(&mut &keys[..], &mut |_, _| Ok(())).unwrap();
     let all = source.prompt(
         &"What is it that you would say to her, and why? ".repeat(4),

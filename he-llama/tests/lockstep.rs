@@ -11,6 +11,7 @@ use ckks_math::backend::{Backend, Device};
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Decryptor, Encryptor, Evaluator};
+use he_linalg::matrix::StoreOptions;
 use he_linalg::{Axis, Packed};
 use he_llama::Result;
 use he_llama::embedded;
@@ -19,7 +20,7 @@ use he_llama::model::attention::{Anchor, Softmax};
 use he_llama::model::clear::{Clear, ClearCache};
 use he_llama::model::policy::{NoiseModel, Simulated};
 use he_llama::model::{Embedded, Function, Machine, Positions, Projection, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
+use he_llama::protocol::{Constants, Setup, demand, machine};
 use ndarray::Array3;
 
 /// A tensor of both machines.
@@ -345,7 +346,7 @@ fn errors(preset: &str, capacity: usize) -> BTreeMap<Site, (f64, usize)> {
     let keys = Arc::new(generator.evaluation_keys(keys).unwrap());
     let (ev, bootstrappers) = (
         Evaluator::new(context.clone(), keys),
-        Bootstrappers::new(&context, &setup).unwrap(),
+        Constants::new(&context, &setup, StoreOptions::default()).unwrap(),
     );
     let decryptor = Decryptor::new(&context, &secret).unwrap();
     let seed = Seed::from_bytes([2; 32]);

@@ -9,9 +9,10 @@ use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::EvaluationKeys;
 use ckks_math::{Context, Evaluator};
 use he_linalg::Packed;
+use he_linalg::matrix::StoreOptions;
 use he_llama::encrypted::{Event, KeyValues, Shape, Tensor};
 use he_llama::model::{Embedded, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, machine};
+use he_llama::protocol::{Constants, Setup, machine};
 use he_llama::{Error, Result, embedded};
 
 /// Positions of the session.
@@ -21,7 +22,7 @@ const CAPACITY: usize = 5;
 struct Shapes {
     setup: Arc<Setup>,
     ev: Evaluator<DryRun>,
-    bootstrappers: Bootstrappers<DryRun>,
+    bootstrappers: Constants<DryRun>,
 }
 
 impl Shapes {
@@ -40,7 +41,7 @@ impl Shapes {
         )
         .unwrap();
         let context = Context::new(setup.params.clone(), DryRun::default()).unwrap();
-        let bootstrappers = Bootstrappers::new(&context, &setup).unwrap();
+        let bootstrappers = Constants::new(&context, &setup, StoreOptions::default()).unwrap();
         let ev = Evaluator::new(context, Arc::new(EvaluationKeys::recording()));
         Self {
             setup,

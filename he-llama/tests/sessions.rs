@@ -10,6 +10,7 @@ use ckks_math::keys::SecretKey;
 use ckks_math::sampling::Seed;
 use ckks_math::wire::Wire;
 use ckks_math::{Ciphertext, Context};
+use he_linalg::matrix::StoreOptions;
 use he_llama::error::MessageFault;
 use he_llama::protocol::client::fresh_conversation;
 use he_llama::protocol::envelope::{Kind, Reader, Writer};
@@ -60,7 +61,8 @@ fn world() -> &'static World {
         let client = Client::new(&spec, backend.clone(), secret(&setup)).unwrap();
         let mut keys = Vec::new();
         client.write_keys(&needed, &mut keys).unwrap();
-        let host = ModelHost::new(&setup, backend.clone(), needed).unwrap();
+        let host =
+            ModelHost::new(&setup, backend.clone(), needed, StoreOptions::default()).unwrap();
         World {
             setup,
             backend,
@@ -334,7 +336,13 @@ fn sessions_share_all_but_keys_and_caches() {
     let world = world();
     let backend = CpuBackend::open(CpuOptions::default()).unwrap();
     let needed = demand(&world.setup, &mut |_, _| Ok(())).unwrap().keys;
-    let host = ModelHost::new(&world.setup, backend.clone(), needed).unwrap();
+    let host = ModelHost::new(
+        &world.setup,
+        backend.clone(),
+        needed,
+        StoreOptions::default(),
+    )
+    .unwrap();
     let of_host = backend.memory().live;
     let session = || {
         let mut keys = &world.keys[..];

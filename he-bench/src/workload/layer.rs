@@ -8,11 +8,12 @@ use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
 use he_linalg::Packed;
+use he_linalg::matrix::StoreOptions;
 use he_llama::embedded;
 use he_llama::encrypted::{KeyValues, Shape, Tensor};
 use he_llama::length::Length;
 use he_llama::model::{Embedded, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
+use he_llama::protocol::{Constants, Setup, demand, machine};
 use std::sync::Arc;
 
 /// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0
@@ -45,7 +46,7 @@ pub(super) fn run<B: Backend>(
     let model = Model {
         setup: &setup,
         ev: Evaluator::new(context.clone(), Arc::new(keys)),
-        bootstrappers: Bootstrappers::new(&context, &setup)?,
+        bootstrappers: Constants::new(&context, &setup, StoreOptions::default())?,
     };
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
 
@@ -109,7 +110,7 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
 struct Model<'a, B: Backend> {
     setup: &'a Setup,
     ev: Evaluator<B>,
-    bootstrappers: Bootstrappers<B>,
+    bootstrappers: Constants<B>,
 }
 
 impl<B: Backend> Model<'_, B> {

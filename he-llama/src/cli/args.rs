@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backends::BUILT_IN;
+use crate::cli::memory::bytes;
 use crate::protocol::session::DEFAULT_PRESET;
 
 /// How the commands with files follow each other.
@@ -161,6 +162,10 @@ pub struct GenerateArgs {
     /// Parameters and backend.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
+    /// each product encodes its weights, ahead while the one before it runs.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// Run a model of any size, however long it takes.
     #[arg(long)]
     pub any_size: bool,
@@ -269,6 +274,10 @@ pub struct EvalArgs {
     /// A Hugging Face Llama directory; without it, the model built in.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
+    /// each product encodes its weights, ahead while the one before it runs.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// The server's keys.
     #[arg(long, value_name = "FILE", default_value = "server.keys")]
     pub server_key: PathBuf,

@@ -8,7 +8,7 @@ use crate::cli::args::EvalArgs;
 use crate::cli::progress::{announce, describe, follow};
 use crate::cli::screen::{Progress, size};
 use crate::cli::targets::check_message;
-use crate::cli::{device, sources};
+use crate::cli::{device, memory, sources};
 use crate::error::{Error, Result};
 use crate::outputs::{
     Access, Lock, Output, check_absent, check_distinct, check_target, with_suffix,
@@ -50,7 +50,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let progress = Progress::new(quiet);
     let demand = follow(&setup, &progress)?;
     announce(&setup, &demand, quiet)?;
-    let host = engine.host(&setup, demand.keys.clone())?;
+    let options = memory::store(args.memory, args.device.threads);
+    let host = engine.host(&setup, demand.keys.clone(), options)?;
     let mut input = open(&args.server_key)?;
     let made = host.session(&mut input, &mut |done, total| {
         progress.at(done, total, &|| format!("keys: {done} of {total}"))

@@ -6,7 +6,7 @@ use crate::cli::args::GenerateArgs;
 use crate::cli::progress::{announce, describe};
 use crate::cli::screen::{self, size};
 use crate::cli::targets::{check_record, write_record};
-use crate::cli::{device, sources};
+use crate::cli::{device, memory, sources};
 use crate::error::Result;
 use crate::protocol::session;
 use crate::runner::{Options, Progress, Record, Reference, generate};
@@ -31,6 +31,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         threads: device::threads(run.threads)?,
         tokens: text.tokens,
         check: text.check,
+        store: memory::store(args.memory, run.threads),
     };
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut screen = Screen::new(text.quiet);

@@ -11,6 +11,7 @@ mod export;
 mod generate;
 mod inspect;
 mod keygen;
+mod memory;
 mod outline;
 mod owner;
 mod progress;

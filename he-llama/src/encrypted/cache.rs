@@ -2,10 +2,12 @@
 
 use ckks_math::backend::Backend;
 use he_linalg::Packed;
+use he_linalg::matrix::from_fn;
 
 use crate::encrypted::machine::{Encrypted, Event};
 use crate::encrypted::maps;
-use crate::encrypted::packing::{PassKind, Shape};
+use crate::encrypted::matrices::Name;
+use crate::encrypted::packing::{Packing, PassKind, Shape};
 use crate::encrypted::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::model::{Machine, Site};
@@ -13,7 +15,7 @@ use crate::model::{Machine, Site};
 /// Keys and values of one layer.
 ///
 /// Windows and steps have them in different orders. What windows wrote is kept as they wrote it; the
-/// first step behind them converts it ([`maps::into_cache`], two levels) and adds its own. A later
+/// first step behind them converts it ([`maps::placed`], two levels) and adds its own. A later
 /// window therefore runs all positions behind the last one anew, those of steps too: converting
 /// back would cost two levels more at each change, until none is left.
 pub struct KeyValues<B: Backend> {
@@ -152,10 +154,9 @@ impl<B: Backend> KeyValues<B> {
         };
         let windows = m.packing.with_shape(*shape);
         let convert = |m: &Encrypted<'_, B>, x: &Tensor<B>, like: &Tensor<B>| {
-            let maps = maps::into_cache(&windows, &m.packing, like.part, shape.end())?;
-            let [exchange, place] = maps;
+            let packed = into_cache(m, &windows, &x.packed, like.part)?;
             Ok::<_, Error>(Tensor {
-                packed: place.apply(m.ev, &exchange.apply(m.ev, &x.packed)?)?,
+                packed,
                 unit: x.unit,
                 part: like.part,
             })
@@ -176,6 +177,27 @@ impl<B: Backend> KeyValues<B> {
     }
 }
 
+/// Keys or values of windows as a step has them, in its `part` of the cache.
+fn into_cache<B: Backend>(
+    m: &Encrypted<'_, B>,
+    windows: &Packing,
+    x: &Packed<B>,
+    part: Option<usize>,
+) -> Result<Packed<B>> {
+    let (input, output) = (windows.windows()?, m.packing.cache()?);
+    let by_token = windows.windows_by_token()?;
+    let (of, to) = (windows.shape(), m.packing.shape());
+    let name = Name::Exchange(of.common());
+    let matrix = (m.matrices).of_attention(name, (&input, &by_token), maps::exchanged())?;
+    let x = matrix.apply_one(m.ev, m.store, x, 1.0)?;
+    let name = Name::Place(of.common(), to.common(), part);
+    let any = maps::placed(windows, part, to.capacity);
+    let matrix = (m.matrices).of_attention(name, (&by_token, &output), any)?;
+    let held = from_fn(maps::placed(windows, part, of.end()));
+    let mut placed = matrix.apply_with(m.ev, &x, &[&held], 1.0)?;
+    Ok(placed.swap_remove(0))
+}
+
 /// Keys and values of the first window among those of all windows; of any other as they are.
 pub(super) fn among_windows<B: Backend>(
     m: &Encrypted<'_, B>,
@@ -185,10 +207,13 @@ pub(super) fn among_windows<B: Backend>(
     if shape.kind != PassKind::First {
         return Ok(entries);
     }
-    let map = maps::first_of_windows(&m.packing.with_shape(shape), &m.packing)?;
+    let input = m.packing.with_shape(shape).windows()?;
+    let layouts = (&input, &m.packing.windows()?);
+    let name = Name::FirstOfWindows(m.packing.shape().common());
+    let matrix = (m.matrices).of_attention(name, layouts, maps::first_of_windows())?;
     let [keys, values] = entries.map(|x| {
         Ok::<_, Error>(Tensor {
-            packed: map.apply(m.ev, &x.packed)?,
+            packed: matrix.apply_one(m.ev, m.store, &x.packed, 1.0)?,
             ..x
         })
     });

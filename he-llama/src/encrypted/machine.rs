@@ -6,6 +6,7 @@ use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
 use ckks_math::polyval::Plan;
 use ckks_math::{Ciphertext, Evaluator};
+use he_linalg::matrix::{MatrixStore, Planned, from_fn};
 use he_linalg::reduce::{Spread, SumOptions};
 use he_linalg::{Axis, Contraction, Layout, Packed, ReducePlan};
 
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::encrypted::cache::KeyValues;
 use crate::encrypted::fixed::FixedParts;
 use crate::encrypted::maps;
+use crate::encrypted::matrices::{Matrices, Name};
 use crate::encrypted::packing::{Packing, Shape};
 use crate::encrypted::tensor::Tensor;
 use crate::encrypted::units::{Units, fit};
@@ -50,8 +52,12 @@ pub struct Encrypted<'a, B: Backend> {
     pub packing: Packing,
     /// Parts that the device may submit as one.
     pub fixed: &'a FixedParts<B>,
-    /// Whether projections have one diagonal in place of their weights: enough to follow levels.
-    pub thin: bool,
+    /// Plaintext matrices.
+    pub matrices: &'a Matrices,
+    /// Their encoded forms.
+    pub store: &'a MatrixStore<B>,
+    /// The products so far whose encoded forms can be kept and made ahead.
+    pub products: Vec<Planned>,
     /// What was reported so far.
     pub heard: Vec<Event>,
     /// Receives every step; its error stops the pass before the next operation.
@@ -111,6 +117,35 @@ impl<B: Backend> Encrypted<'_, B> {
         let parts = parts.map(|(part, values)| Ok(self.ev.add_values(part, values)?));
         let batch = self.ev.join(&parts.collect::<Result<Vec<_>>>()?)?;
         Ok(Packed::new(keys.layout().clone(), batch)?)
+    }
+
+    /// Keys or values by offset from the queries of a window.
+    fn by_offset(&self, x: &Tensor<B>) -> Result<Packed<B>> {
+        let (input, output) = (self.packing.windows()?, self.packing.by_offset()?);
+        let shape = self.packing.shape().common();
+        let (name, row) = (Name::ByOffset(shape), maps::by_offset(shape));
+        let matrix = self.matrices.of_attention(name, (&input, &output), row)?;
+        Ok(matrix.apply_one(self.ev, self.store, &x.packed, 1.0)?)
+    }
+
+    /// Attention weights of a window copied along the channels of a head.
+    fn spread(&self, weights: &Tensor<B>) -> Result<Packed<B>> {
+        let (input, output) = (self.packing.scores()?, self.packing.weights_by_offset()?);
+        let name = Name::Spread(self.packing.shape().common());
+        let layouts = (&input, &output);
+        let matrix = (self.matrices).of_attention(name, layouts, maps::spread_weights())?;
+        Ok(matrix.apply_one(self.ev, self.store, &weights.packed, 1.0)?)
+    }
+
+    /// Scores of a window without the channels that they were summed over, times `factor`.
+    fn compacted(&self, summed: &Packed<B>, factor: f64) -> Result<Packed<B>> {
+        let (packing, output) = (self.packing, self.packing.scores()?);
+        let name = Name::Compact(packing.shape().common());
+        let any = maps::compact_scores(|_| true, 1.0);
+        let matrix = (self.matrices).of_attention(name, (summed.layout(), &output), any)?;
+        let seen = from_fn(maps::compact_scores(|index| packing.visible(index), factor));
+        let mut scores = matrix.apply_with(self.ev, summed, &[&seen], 1.0)?;
+        Ok(scores.swap_remove(0))
     }
 
     /// The tensors, bootstrapped to the level that `wanted` gives for a site, as they are where it
@@ -276,7 +311,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
             let scores = plan.apply(self.ev, &q, &k)?;
             return self.tensor(self.packing.scores()?, scores.batch(), unit, site);
         }
-        let aligned = maps::by_offset(&self.packing)?.apply(self.ev, &keys.packed)?;
+        let aligned = self.by_offset(keys)?;
         let aligned = self.anchored(&aligned, keys.unit, anchor)?;
         let first = SumOptions {
             spread: Spread::First,
@@ -285,8 +320,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let plan = Contraction::scores(queries.packed.layout(), aligned.layout(), first)?;
         let summed = plan.apply(self.ev, &queries.packed, &aligned)?;
         let wanted = self.units.of(site)?;
-        let map = maps::compact_scores(&self.packing, summed.layout(), unit / wanted)?;
-        let scores = map.apply(self.ev, &summed)?;
+        let scores = self.compacted(&summed, unit / wanted)?;
         self.tensor(self.packing.scores()?, scores.batch(), wanted, site)
     }
 
@@ -339,9 +373,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let (w, v) = if self.packing.shape().is_step() {
             (weights.packed.clone(), values.packed.clone())
         } else {
-            let w = maps::spread_weights(&self.packing)?.apply(self.ev, &weights.packed)?;
-            let v = maps::by_offset(&self.packing)?.apply(self.ev, &values.packed)?;
-            (w, v)
+            (self.spread(weights)?, self.by_offset(values)?)
         };
         let axes = self.packing.key_axes();
         let plan = Contraction::new(w.layout(), v.layout(), axes, SumOptions::default())?;

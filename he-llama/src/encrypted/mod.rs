@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `packing` | where tensors lie in the slots |
 //! | `units` | what a stored 1 stands for |
-//! | `maps` | plaintext matrices between packings |
+//! | `matrices` | plaintext matrices, each planned once |
+//! | `maps`, `weights` | their coefficients: of attention, of projections |
 //! | `tensor` | ciphertexts and their unit |
 //! | `cache` | keys and values of one layer |
 //! | `machine` | the operations of the model on ciphertexts |
@@ -20,7 +21,8 @@ pub mod fixed;
 mod follow;
 mod joint;
 pub mod machine;
-pub mod maps;
+mod maps;
+pub mod matrices;
 pub mod packing;
 pub mod plan;
 mod polynomial;
@@ -28,10 +30,12 @@ mod project;
 mod search;
 mod tensor;
 pub mod units;
+mod weights;
 
 pub use cache::KeyValues;
 pub use fixed::FixedParts;
 pub use machine::{Encrypted, Event, PassPlan};
+pub use matrices::Matrices;
 pub use packing::{Packing, PassKind, Shape};
 pub use plan::{Budget, Placed, Plan, Refresh};
 pub use tensor::Tensor;

@@ -12,11 +12,13 @@ use ckks_math::bootstrap::BootstrapOptions;
 use ckks_math::keys::EvaluationKeys;
 use ckks_math::params::Params;
 use ckks_math::{Context, Evaluator};
+use he_linalg::matrix::{MatrixStore, StoreOptions};
 
 use crate::calibrate::Calibration;
 use crate::encrypted::fixed::FixedParts;
 use crate::encrypted::joint::{Joint, Ways};
 use crate::encrypted::machine::PassPlan;
+use crate::encrypted::matrices::Matrices;
 use crate::encrypted::packing::{Packing, PassKind, Shape};
 use crate::encrypted::search::Shapes;
 use crate::encrypted::units::Units;
@@ -107,13 +109,17 @@ impl Plan {
     ) -> Result<Self> {
         let context = Context::new(params.clone(), DryRun::default())?;
         let keys = std::sync::Arc::new(EvaluationKeys::recording());
+        let store = MatrixStore::new(&context, StoreOptions::default());
         let (ev, fixed) = (Evaluator::new(context, keys), FixedParts::default());
+        let matrices = Matrices::thin();
         let shapes = Shapes {
             llama,
             calibration,
             units,
             ev: &ev,
             fixed: &fixed,
+            matrices: &matrices,
+            store: &store,
             budget,
             times,
         };

@@ -1,12 +1,11 @@
 //! Products of encrypted tensors with weights.
 
 use ckks_math::backend::Backend;
-use he_linalg::bsgs::CostModel;
-use he_linalg::{Layout, LinearMap, PreparedMap};
+use he_linalg::{Layout, Packed};
 
 use crate::encrypted::machine::Encrypted;
-use crate::encrypted::maps;
 use crate::encrypted::tensor::Tensor;
+use crate::encrypted::weights::Part;
 use crate::error::Result;
 use crate::model::{Projection, Role};
 
@@ -20,86 +19,61 @@ impl<B: Backend> Encrypted<'_, B> {
     ) -> Result<[Tensor<B>; N]> {
         let mut parts = Vec::with_capacity(N);
         for p in projections {
-            parts.push(maps::Part {
-                projection: p,
+            parts.push(Part {
+                projection: p.clone(),
                 factor: x.unit / self.units.of(p.site)?,
                 part: 0,
             });
         }
         let roles = projections.map(|p| p.site.role);
         let widest = projections.iter().map(|p| p.outputs()).max().unwrap_or(0);
-        let results = match self.packing.joined(&roles, widest)? {
+        let mut results = Vec::with_capacity(N);
+        match self.packing.joined(&roles, widest)? {
             Some(joined) => {
                 for (part, of) in parts.iter_mut().zip(joined.parts) {
                     part.part = *of;
                 }
-                self.joined(x, &parts, joined.layout)?
+                let image = self.images(x, vec![(parts, joined.layout.clone())])?;
+                for (projection, part) in projections.iter().zip(joined.parts) {
+                    let result = self.image(projection, &joined.layout, &image[0])?;
+                    results.push(result.in_part(Some(*part)));
+                }
             }
-            None => self.apart(x, &parts)?,
-        };
+            None => {
+                let mut outputs = Vec::with_capacity(N);
+                for part in parts {
+                    let output = self.output_layout(&part.projection)?;
+                    outputs.push((vec![part], output));
+                }
+                let layouts: Vec<Layout> =
+                    outputs.iter().map(|(_, layout)| layout.clone()).collect();
+                let images = self.images(x, outputs)?;
+                for ((projection, layout), image) in projections.iter().zip(&layouts).zip(&images) {
+                    results.push(self.image(projection, layout, image)?);
+                }
+            }
+        }
         Ok(results
             .try_into()
             .unwrap_or_else(|_| unreachable!("one result for each projection")))
     }
 
-    fn joined(
+    /// The product of `x` with matrices of some outputs.
+    fn images(
         &mut self,
         x: &Tensor<B>,
-        parts: &[maps::Part<'_>],
-        output: Layout,
-    ) -> Result<Vec<Tensor<B>>> {
-        let map = self.weights(x, parts, &output)?;
-        let input = x.packed.layout();
-        let prepared = PreparedMap::new(&map, input, &output, &CostModel::default())?;
-        let image = prepared.apply(self.ev, &x.packed)?;
-        let mut results = Vec::with_capacity(parts.len());
-        for part in parts {
-            let site = part.projection.site;
-            let unit = self.units.of(site)?;
-            let result = self.tensor(output.clone(), image.batch(), unit, site)?;
-            results.push(Tensor {
-                part: Some(part.part),
-                ..result
-            });
-        }
-        Ok(results)
+        outputs: Vec<(Vec<Part>, Layout)>,
+    ) -> Result<Vec<Packed<B>>> {
+        let input = (x.packed.layout(), x.part.unwrap_or(0));
+        let model = (self.config, &self.packing);
+        let matrix = self.matrices.weights(outputs, model, input)?;
+        self.products.extend(matrix.planned(&x.packed));
+        matrix.apply(self.ev, self.store, &x.packed)
     }
 
-    fn apart(&mut self, x: &Tensor<B>, parts: &[maps::Part<'_>]) -> Result<Vec<Tensor<B>>> {
-        let mut built = Vec::with_capacity(parts.len());
-        for part in parts {
-            let output = self.output_layout(part.projection)?;
-            let map = self.weights(x, std::slice::from_ref(part), &output)?;
-            built.push((map, output));
-        }
-        let pairs: Vec<_> = built.iter().map(|(map, output)| (map, output)).collect();
-        let prepared = PreparedMap::fused(&pairs, x.packed.layout(), &CostModel::default())?;
-        let images = prepared.apply_all(self.ev, &x.packed)?;
-        let mut results = Vec::with_capacity(parts.len());
-        for ((image, part), (_, output)) in images.iter().zip(parts).zip(built) {
-            let site = part.projection.site;
-            results.push(self.tensor(output, image.batch(), self.units.of(site)?, site)?);
-        }
-        Ok(results)
-    }
-
-    /// The matrix of some projections into one layout.
-    fn weights(
-        &self,
-        x: &Tensor<B>,
-        parts: &[maps::Part<'_>],
-        output: &Layout,
-    ) -> Result<LinearMap> {
-        let input = x.packed.layout();
-        if self.thin {
-            return maps::thin(input, output);
-        }
-        let head = parts
-            .iter()
-            .any(|part| part.projection.site.role == Role::LogitsRaw);
-        let token = head.then(|| self.packing.shape().used - 1);
-        let from = (input, x.part.unwrap_or(0));
-        maps::projection(parts, self.config, &self.packing, from, output, token)
+    fn image(&mut self, p: &Projection, layout: &Layout, image: &Packed<B>) -> Result<Tensor<B>> {
+        let unit = self.units.of(p.site)?;
+        self.tensor(layout.clone(), image.batch(), unit, p.site)
     }
 
     /// The layout that a projection writes to.

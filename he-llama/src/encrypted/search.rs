@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use ckks_math::Evaluator;
 use ckks_math::backend::dry_run::{DryRun, KernelTimes};
 use ckks_math::bootstrap::Bootstrapper;
+use he_linalg::matrix::MatrixStore;
 use he_linalg::{Layout, Packed};
 
 use crate::calibrate::Calibration;
@@ -19,6 +20,7 @@ use crate::encrypted::cache::{KeyValues, among_windows};
 use crate::encrypted::fixed::FixedParts;
 use crate::encrypted::follow::{Follow, Memory, Shadow};
 use crate::encrypted::machine::{Encrypted, PassPlan};
+use crate::encrypted::matrices::Matrices;
 use crate::encrypted::packing::{Packing, PassKind};
 use crate::encrypted::plan::{Budget, Refresh};
 use crate::encrypted::tensor::Tensor;
@@ -44,6 +46,8 @@ pub(super) struct Shapes<'a> {
     pub units: &'a Units,
     pub ev: &'a Evaluator<DryRun>,
     pub fixed: &'a FixedParts<DryRun>,
+    pub matrices: &'a Matrices,
+    pub store: &'a MatrixStore<DryRun>,
     pub budget: Budget,
     pub times: &'a KernelTimes,
 }
@@ -103,7 +107,9 @@ impl Search<'_> {
                 plan,
                 packing: self.packing,
                 fixed: shapes.fixed,
-                thin: true,
+                matrices: shapes.matrices,
+                store: shapes.store,
+                products: Vec::new(),
                 heard: Vec::new(),
                 progress,
             },

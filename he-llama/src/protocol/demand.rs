@@ -10,11 +10,12 @@ use ckks_math::params::Params;
 use ckks_math::wire::key_set_len;
 use ckks_math::{Context, Evaluator};
 use he_linalg::Packed;
+use he_linalg::matrix::StoreOptions;
 
 use crate::encrypted::{Event, KeyValues, PassKind, Shape, Tensor};
 use crate::error::Result;
 use crate::model::Embedded;
-use crate::protocol::pass::{self, Bootstrappers};
+use crate::protocol::pass::{self, Constants};
 use crate::protocol::session::{Cached, Session, Setup};
 
 /// Work of one pass.
@@ -148,7 +149,7 @@ pub fn demand(
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
-    let bootstrappers = Bootstrappers::new(&context, setup)?;
+    let bootstrappers = Constants::new(&context, setup, StoreOptions::default())?;
     let keys = Arc::new(EvaluationKeys::recording());
     let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
     let mut caches: Vec<KeyValues<DryRun>> = setup.llama.caches();
@@ -179,7 +180,7 @@ pub fn demand(
 /// Runs a pass on shapes.
 fn follow(
     setup: &Setup,
-    runs: (&Evaluator<DryRun>, &Bootstrappers<DryRun>),
+    runs: (&Evaluator<DryRun>, &Constants<DryRun>),
     shape: Shape,
     output: bool,
     caches: &mut [KeyValues<DryRun>],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ckks_math::backend::{Backend, Limits, MemoryUse};
 use ckks_math::keys::{KeyRequest, SecretKey};
+use he_linalg::matrix::StoreOptions;
 
 use crate::encrypted::Event;
 use crate::error::Result;
@@ -112,7 +113,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     ///
     /// Those of [`ModelHost::new`].
-    fn host(&self, setup: &Arc<Setup>, needed: Vec<KeyRequest>) -> Result<Box<dyn HostSide>>;
+    fn host(
+        &self,
+        setup: &Arc<Setup>,
+        needed: Vec<KeyRequest>,
+        options: StoreOptions,
+    ) -> Result<Box<dyn HostSide>>;
 }
 
 impl<B: Backend> ClientSide for Client<B> {
@@ -186,7 +192,13 @@ impl<B: Backend> Engine for OnBackend<B> {
         Ok(Box::new(Client::new(spec, self.0.clone(), secret)?))
     }
 
-    fn host(&self, setup: &Arc<Setup>, needed: Vec<KeyRequest>) -> Result<Box<dyn HostSide>> {
-        Ok(Box::new(ModelHost::new(setup, self.0.clone(), needed)?))
+    fn host(
+        &self,
+        setup: &Arc<Setup>,
+        needed: Vec<KeyRequest>,
+        options: StoreOptions,
+    ) -> Result<Box<dyn HostSide>> {
+        let backend = self.0.clone();
+        Ok(Box::new(ModelHost::new(setup, backend, needed, options)?))
     }
 }

@@ -8,10 +8,11 @@ use ckks_math::keys::{EvaluationKeys, KeyRequest};
 use ckks_math::params::Params;
 use ckks_math::wire::{KeySetReader, key_set_len};
 use ckks_math::{Context, Evaluator};
+use he_linalg::matrix::StoreOptions;
 
 use crate::error::{Error, Result};
 use crate::protocol::envelope::{Kind, Reader};
-use crate::protocol::pass::Bootstrappers;
+use crate::protocol::pass::Constants;
 use crate::protocol::server::ServerSession;
 use crate::protocol::session::Setup;
 
@@ -47,23 +48,29 @@ use crate::protocol::session::Setup;
 pub struct ModelHost<B: Backend> {
     setup: Arc<Setup>,
     context: Context<B>,
-    bootstrappers: Bootstrappers<B>,
+    constants: Constants<B>,
     needed: Vec<KeyRequest>,
 }
 
 impl<B: Backend> ModelHost<B> {
     /// Prepares a model; its sessions need the keys `needed`, see [`crate::protocol::demand()`].
+    /// `options` say which encoded matrices are kept.
     ///
     /// # Errors
     ///
     /// Fails when the backend has no room for tables and constants.
-    pub fn new(setup: &Arc<Setup>, backend: B, needed: Vec<KeyRequest>) -> Result<Arc<Self>> {
+    pub fn new(
+        setup: &Arc<Setup>,
+        backend: B,
+        needed: Vec<KeyRequest>,
+        options: StoreOptions,
+    ) -> Result<Arc<Self>> {
         let context = Context::new(setup.params.clone(), backend)?;
-        let bootstrappers = Bootstrappers::new(&context, setup)?;
+        let constants = Constants::new(&context, setup, options)?;
         Ok(Arc::new(Self {
             setup: Arc::clone(setup),
             context,
-            bootstrappers,
+            constants,
             needed,
         }))
     }
@@ -109,9 +116,9 @@ impl<B: Backend> ModelHost<B> {
         &self.setup
     }
 
-    /// The constants of bootstraps.
-    pub(super) fn bootstrappers(&self) -> &Bootstrappers<B> {
-        &self.bootstrappers
+    /// The constants of bootstraps and the matrices.
+    pub(super) fn constants(&self) -> &Constants<B> {
+        &self.constants
     }
 }
 

@@ -38,7 +38,7 @@ pub use demand::{Demand, Stage, demand};
 pub use engine::{ClientSide, Engine, HostSide, ServerSide};
 pub use host::ModelHost;
 pub use package::ClientPackage;
-pub use pass::{Bootstrappers, machine};
+pub use pass::{Constants, machine};
 pub use server::{Job, ServerSession};
 pub use session::{Cached, Session, Setup};
 pub use spec::ClientSpec;

@@ -241,7 +241,7 @@ impl<B: Backend> Job<'_, B> {
         let Self { session, after, .. } = self;
         let (host, context) = (&session.host, session.evaluator.context());
         let mut caches = session.caches.clone();
-        let tools = (&session.evaluator, host.bootstrappers());
+        let tools = (&session.evaluator, host.constants());
         let setup = host.setup();
         let mut passes = self.passes.into_iter();
         let Some((last, input)) = passes.next_back() else {

@@ -14,6 +14,7 @@ use ckks_math::Error as SchemeError;
 use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use ckks_math::wire::WireFault;
+use he_linalg::matrix::StoreOptions;
 
 use crate::backends;
 use crate::calibrate::Calibration;
@@ -42,6 +43,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Most tokens to generate.
     pub tokens: usize,
+    /// How the server keeps encoded weights.
+    pub store: StoreOptions,
     /// Whether the same model runs in the clear beside it, to be compared with.
     pub check: bool,
 }
@@ -102,7 +105,7 @@ pub fn generate(
         ..Seconds::default()
     };
     let clock = Instant::now();
-    let (client, server) = connect(&setup, &demand, &engines, progress)?;
+    let (client, server) = connect(&setup, &demand, (&engines, options.store), progress)?;
     seconds.keygen = clock.elapsed().as_secs_f64();
     let mut run = Run {
         client,
@@ -307,13 +310,13 @@ impl Engines {
 fn connect(
     setup: &Arc<Setup>,
     demand: &Demand,
-    engines: &Engines,
+    (engines, store): (&Engines, StoreOptions),
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<(Box<dyn ClientSide>, Box<dyn ServerSide>)> {
     let secret = SecretKey::from_seed(&setup.params, fresh_seed())?;
     let spec = Arc::new(ClientSpec::of(setup)?);
     let client = engines.client.client(&spec, secret)?;
-    let host = engines.server.host(setup, demand.keys.clone())?;
+    let host = engines.server.host(setup, demand.keys.clone(), store)?;
     let pipe = std::io::pipe();
     let (mut input, mut output) = pipe.map_err(|e| Error::System {
         what: "a pipe",
