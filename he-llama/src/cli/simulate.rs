@@ -12,6 +12,11 @@ use crate::protocol::session;
 use crate::runner::Reference;
 use crate::simulate::{Record, Run, simulate};
 
+/// Generates text with the simulated twin.
+///
+/// # Errors
+///
+/// Fails where planning or the model do, and, with `--check`, when a token differs.
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let text = &args.text;
     if !(4.0..=52.0).contains(&args.noise_bits) {
