@@ -25,6 +25,7 @@ pub mod digest;
 pub mod embedded;
 pub mod encrypted;
 pub mod error;
+mod error_codes;
 pub mod length;
 pub mod mapping;
 pub mod matrix;

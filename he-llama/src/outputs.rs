@@ -1,8 +1,8 @@
 //! Files that this program writes: whole or not at all, and only over what may be replaced.
 //!
 //! A file is written under a temporary name beside its own, flushed to the disk and renamed, so
-//! that at every moment its name holds the old contents or the new ones. Temporary names are random:
-//! two runs never write one file.
+//! that at every moment its name holds the old contents or the new ones. Temporary names are
+//! random: two runs never write one file.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Result as IoResult, Write};

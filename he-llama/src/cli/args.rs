@@ -66,7 +66,8 @@ pub struct RunArgs {
     /// Parameter set.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
     pub preset: String,
-    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in
+    /// `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.
@@ -229,7 +230,8 @@ pub struct KeygenArgs {
 /// Backend and threads of the commands whose parameters come from key files.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
-    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in
+    /// `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.

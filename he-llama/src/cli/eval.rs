@@ -21,6 +21,12 @@ use crate::protocol::{ClientSpec, ServerSide};
 /// Buffer of the key file, in bytes.
 const BUFFER: usize = 1 << 20;
 
+/// Answers a request.
+///
+/// # Errors
+///
+/// Fails for files that do not fit each other, before the keys are read, and where the pass does;
+/// the state is then as before.
 pub fn run(args: &EvalArgs) -> Result<()> {
     // Every file is checked as far as it can be before the keys are read, which takes long.
     check_distinct(&[

@@ -9,6 +9,11 @@ use crate::error::{Error, Result};
 use crate::protocol::package::{FILE, TOKENIZER};
 use crate::protocol::{ClientPackage, ClientSpec, session};
 
+/// Writes a client package.
+///
+/// # Errors
+///
+/// Fails where planning does, and when the package cannot be written.
 pub fn run(args: &ExportArgs) -> Result<()> {
     let engine = args.run.engine()?;
     session::parameters(&args.run.preset, engine.limits())?;

@@ -11,6 +11,12 @@ use crate::error::Result;
 use crate::protocol::session;
 use crate::runner::{Options, Progress, Record, Reference, generate};
 
+/// Generates text with both sides in this process.
+///
+/// # Errors
+///
+/// Fails for wrong options before a key is made, where the run does, and, with `--check`, when a
+/// token differs from that of the model in the clear.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let (text, run) = (&args.text, &args.run);
     let sampler = sources::sampler(text.sampling)?;

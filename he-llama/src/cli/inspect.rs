@@ -19,6 +19,11 @@ use crate::protocol::{Demand, Setup, session};
 /// Tokens of a prompt that nobody gave and no tokenizer counts.
 const OUTLINED_PROMPT: usize = 16;
 
+/// Lists the backends.
+///
+/// # Errors
+///
+/// Fails when standard output cannot be written.
 pub fn devices() -> Result<()> {
     for device in backends::devices()? {
         let mark = if device.present {
@@ -31,6 +36,11 @@ pub fn devices() -> Result<()> {
     Ok(())
 }
 
+/// Shows what a run would be.
+///
+/// # Errors
+///
+/// Fails for models that cannot be read or planned.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let engine = args.run.engine()?;
     let params = session::parameters(&args.run.preset, engine.limits())?;

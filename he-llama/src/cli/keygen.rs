@@ -17,6 +17,11 @@ use crate::protocol::client::fresh_seed;
 use crate::protocol::key_file::write_secret;
 use crate::protocol::{ClientPackage, ClientSpec, Engine, session};
 
+/// Makes both key files.
+///
+/// # Errors
+///
+/// Fails for paths that cannot be written before a key is made; old files are then as before.
 pub fn run(args: &KeygenArgs) -> Result<()> {
     let engine = args.run.engine()?;
     session::parameters(&args.run.preset, engine.limits())?;

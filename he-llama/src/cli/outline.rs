@@ -70,6 +70,11 @@ pub fn outline(
     let setup = Setup::new(&llama, &calibration, preset, capacity, limits, &times)?;
     show_plan(&setup)?;
 
+    costs(config, &setup)
+}
+
+/// Prints keys and memory of a model of the sizes of `config`.
+fn costs(config: &Config, setup: &Setup) -> Result<()> {
     let params = &setup.params;
     let mut demand = KeyDemand::new();
     for (_, placed) in setup.plan.kinds() {
@@ -92,6 +97,7 @@ pub fn outline(
         "  the rotations of {} projections need more",
         7 * config.layers + 1
     )?;
+    let capacity = setup.session.capacity;
     let last = Shape::of_kind(PassKind::Step, capacity);
     let packing = setup.packing(last.unwrap_or(Shape::window(0, 1, capacity)));
     let each = packing.cache()?.ciphertexts();

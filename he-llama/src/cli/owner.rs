@@ -13,6 +13,11 @@ use crate::protocol::envelope::Kind;
 use crate::protocol::key_file::{SecretFile, header_of, read_message};
 use crate::tokenizer::Tokenizer;
 
+/// Encrypts what the server needs next of a text.
+///
+/// # Errors
+///
+/// Fails for files that do not fit each other, and rather than give up a text unasked.
 pub fn encrypt(args: &EncryptArgs) -> Result<()> {
     check_distinct(&[
         ("--secret-key", &args.secret_key),
@@ -76,6 +81,11 @@ fn known_text(args: &EncryptArgs, key: &str) -> Result<Option<Text>> {
     Ok(None)
 }
 
+/// Decrypts a response and appends the token that is chosen to the text.
+///
+/// # Errors
+///
+/// Fails for any response but that to the last request; the text is then as before.
 pub fn decrypt(args: &DecryptArgs) -> Result<()> {
     let mut sampler = sources::sampler(args.sampling)?;
     check_distinct(&[
@@ -135,6 +145,11 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
     Ok(())
 }
 
+/// Prints a text.
+///
+/// # Errors
+///
+/// Fails for damaged files, and when standard output cannot be written.
 pub fn print(args: &ShowArgs) -> Result<()> {
     let bytes = std::fs::read(&args.text).map_err(Error::read(&args.text))?;
     let text = Text::parse(&bytes, &args.text)?;

@@ -1,7 +1,5 @@
 //! `he-llama simulate`.
 
-use ckks_math::backend::dry_run::KernelTimes;
-
 use crate::cli::args::SimulateArgs;
 use crate::cli::inspect::show_plan;
 use crate::cli::screen::show;
@@ -10,10 +8,15 @@ use crate::cli::targets::{check_record, write_record};
 use crate::error::{Error, Result};
 use crate::length::Length;
 use crate::model::NoiseModel;
-use crate::protocol::{Setup, session};
+use crate::protocol::session;
 use crate::runner::Reference;
 use crate::simulate::{Record, Run, simulate};
 
+/// Generates text with the simulated twin.
+///
+/// # Errors
+///
+/// Fails where planning or the model do, and, with `--check`, when a token differs.
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let text = &args.text;
     if !(4.0..=52.0).contains(&args.noise_bits) {
@@ -25,29 +28,21 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         });
     }
     let sampler = sources::sampler(text.sampling)?;
-    let limits = args.run.engine()?.limits();
-    session::parameters(&args.run.preset, limits)?;
+    let engine = args.run.engine()?;
+    session::parameters(&args.run.preset, engine.limits())?;
     check_record(text.json.as_deref(), text.force)?;
     let source = sources::open(text.model.as_deref())?;
     let prompt = text.prompt.text_or_default()?;
     let ids = source.prompt(&prompt, text.tokens)?;
-    let calibration = sources::calibration(&source, ids.len() + text.tokens, text.quiet)?;
+    let capacity = Length::new(ids.len(), text.tokens)?.positions();
+    let preset = &args.run.preset;
+    let setup = sources::setup(&source, engine.as_ref(), preset, capacity, text.quiet)?;
 
     let noise = NoiseModel {
         refresh_bits: args.noise_bits,
         operation_bits: args.noise_bits + 8.0,
         seed: text.sampling.seed,
     };
-    sources::warn_if_insecure(&args.run.preset)?;
-    let capacity = Length::new(ids.len(), text.tokens)?.positions();
-    let setup = Setup::new(
-        &source.llama,
-        &calibration,
-        &args.run.preset,
-        capacity,
-        limits,
-        &KernelTimes::default(),
-    )?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();
     if !text.quiet {

@@ -1,4 +1,4 @@
-//! Which files a command may replace: those of the same kind and conversation, and others on request.
+//! Which files a command may replace: those of the same kind and conversation, others on request.
 
 use std::path::Path;
 

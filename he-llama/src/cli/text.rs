@@ -157,3 +157,96 @@ impl Text {
         Digester::new("he-llama 0.1 text").json(self).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::conversation::ConversationId;
+
+    const CACHED: Cached = Cached {
+        windows: 3,
+        positions: 3,
+    };
+
+    fn text() -> Text {
+        let start = Conversation::start(ConversationId::from_bytes([3; 16]));
+        Text {
+            pending: Some((start.after(&Digest::from_bytes([4; 32])), CACHED)),
+            ..Text::start("00ff", vec![0, 50, 60], start)
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Text> {
+        Text::parse(bytes, Path::new("text.json"))
+    }
+
+    #[test]
+    fn a_text_grows_by_the_answers_to_its_requests() {
+        let mut text = text();
+        let awaited = text.awaited().expect("a request was made");
+        text.push(70);
+        assert_eq!((&text.ids[..], text.prompt), (&[0, 50, 60, 70][..], 3));
+        assert_eq!((text.conversation, text.cached), (awaited, CACHED));
+        assert!(text.awaited().is_err(), "the response was decrypted");
+        assert_eq!(parse(&text.to_bytes()).expect("own bytes"), text);
+    }
+
+    /// What is still valid JSON after damage would be another text: the digest finds it.
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let good = text().to_bytes();
+        for bit in 0..8 * good.len() {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(found) = parse(&bad) {
+                assert_eq!(found, text(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_versions_keys_and_empty_texts_are_named() {
+        let good = String::from_utf8(text().to_bytes()).expect("JSON");
+        let older = good.replace("\"version\":2", "\"version\":1");
+        let refused = parse(older.as_bytes()).expect_err("version 1").to_string();
+        assert!(refused.contains("version"), "{refused}");
+        for bad in [
+            Text {
+                prompt: 0,
+                ..text()
+            },
+            Text {
+                prompt: 4,
+                ..text()
+            },
+        ] {
+            assert!(parse(&bad.to_bytes()).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_back(
+            ids in prop::collection::vec(any::<u32>(), 1..50),
+            share in 0.0_f64..1.0,
+            name in any::<[u8; 16]>(),
+            history in any::<[u8; 32]>(),
+            pending in prop::option::of(any::<[u8; 32]>()),
+        ) {
+            let start = Conversation::start(ConversationId::from_bytes(name));
+            let text = Text {
+                prompt: 1 + (share * (ids.len() - 1) as f64) as usize,
+                pending: pending.map(|p| (start.after(&Digest::from_bytes(p)), CACHED)),
+                ..Text::start("00ff", ids, start.after(&Digest::from_bytes(history)))
+            };
+            prop_assert_eq!(parse(&text.to_bytes()).expect("own bytes"), text);
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(parse(&bytes).is_err());
+        }
+    }
+}

@@ -80,6 +80,10 @@ impl Demand {
     }
 
     /// Bytes of the keys as they are sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails for keys that the parameters do not admit.
     pub fn sent_bytes(&self, params: &Params) -> Result<u64> {
         Ok(key_set_len(params, &self.keys)?)
     }

@@ -1,5 +1,7 @@
 //! Headers and digests of messages, whole and damaged.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::protocol::conversation::ConversationId;
 
@@ -207,4 +209,35 @@ fn sessions_that_differ_name_the_field() {
     let refused = header.expect(Kind::Request, &header.session, "11");
     let refused = refused.expect_err("another key").to_string();
     assert!(refused.contains("key"), "{refused}");
+}
+
+proptest! {
+    /// Whatever is done to a message, it is refused, or is the message still.
+    #[test]
+    fn mutated_messages_are_refused(
+        edits in prop::collection::vec((0.0_f64..1.0, any::<u8>()), 1..6),
+        cut in prop::option::of(0.0_f64..1.0),
+    ) {
+        let good = message(&header(), &[b"first", b"second"]);
+        let mut bad = good.clone();
+        for (at, byte) in edits {
+            bad[(at * good.len() as f64) as usize] = byte;
+        }
+        if let Some(cut) = cut {
+            bad.truncate((cut * good.len() as f64) as usize);
+        }
+        prop_assert!(bad == good || read(&bad, 11).is_err());
+    }
+
+    /// Bytes that nobody of ours wrote, with a mark and a checksum that are right.
+    #[test]
+    fn no_header_is_a_panic(text in prop::collection::vec(any::<u8>(), 0..300), kind in 0_u8..8) {
+        let mut bytes = message(&header(), &[]);
+        bytes.truncate(12);
+        bytes[8] = kind;
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(text);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        prop_assert!(Reader::begin(Kind::Request, &bytes[..]).map(drop).is_err());
+    }
 }

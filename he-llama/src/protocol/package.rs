@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `client.json` | parameters, layouts, capacity, plan hash, keys to make, digests of the others |
+//! | `client.json` | parameters, layouts, capacity, plan hash, keys, digests of the others |
 //! | `embedding.safetensors` | the token embeddings, in the format of the checkpoint |
 //! | `tokenizer.json`, `tokenizer_config.json` | the tokenizer, as the model has it |
 //!
@@ -323,11 +323,12 @@ fn write_embedding(path: &Path, matrix: &Matrix) -> Result<()> {
     };
     let (rows, columns, bytes) = (matrix.nrows(), matrix.ncols(), matrix.stored_range());
     let end = bytes.len();
-    let mut header = format!(
-        r#"{{"{TENSOR}":{{"dtype":"{dtype}","shape":[{rows},{columns}],"data_offsets":[0,{end}]}}}}"#
-    );
+    let tensor = serde_json::json!({
+        "dtype": dtype, "shape": [rows, columns], "data_offsets": [0, end],
+    });
+    let mut header = serde_json::json!({ TENSOR: tensor }).to_string();
     // The data start at a multiple of 8.
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let mut out = Output::create(path, Access::Umask)?;

@@ -199,8 +199,6 @@ fn sample() -> (Vec<u8>, Digest) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
     /// No bytes make the parser panic, and none but the file's own are taken for it.
     #[test]
     fn mutated_files_are_refused(

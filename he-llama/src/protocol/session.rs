@@ -305,7 +305,10 @@ impl Setup {
 /// to 15) and `insecure-n12-boot-w31` for tests: `n16-boot` and `n16-boot-w31` on a ring that
 /// protects nothing.
 ///
-/// Where a backend admits shorter primes only, the error names the presets that fit.
+/// # Errors
+///
+/// Fails for unknown names, for presets that do not bootstrap, and for primes longer than the
+/// backend admits: the error names the presets that fit.
 pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     if let Some((log_n, model)) = insecure(name) {
         let literal = ParamsLiteral {
