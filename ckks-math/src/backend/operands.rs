@@ -41,7 +41,11 @@ pub fn polynomials(
     coefficients: &[i64],
     m: usize,
 ) -> Result<usize> {
-    let (n, given) = (ring.degree(), coefficients.len());
+    polynomials_of(op, ring, coefficients.len(), m)
+}
+
+fn polynomials_of(op: &'static str, ring: &RingSpec, given: usize, m: usize) -> Result<usize> {
+    let n = ring.degree();
     if m.is_power_of_two() && m <= n && given.is_multiple_of(m) {
         return Ok(given / m);
     }
@@ -57,7 +61,17 @@ pub fn compact_polynomials(
     coefficients: &[i64],
     m: usize,
 ) -> Result<usize> {
-    match polynomials(op, ring, coefficients, m)? {
+    compact_polynomials_of(op, ring, coefficients.len(), m)
+}
+
+/// As [`compact_polynomials`] of as many coefficients as are `given`.
+pub fn compact_polynomials_of(
+    op: &'static str,
+    ring: &RingSpec,
+    given: usize,
+    m: usize,
+) -> Result<usize> {
+    match polynomials_of(op, ring, given, m)? {
         0 => invalid(format!(
             "{op}: no coefficients for polynomials of {m}, at least one polynomial is needed"
         )),

@@ -333,6 +333,25 @@ pub trait RingKernels: Device {
         derived::embed_compact(self, t, basis, coefficients, m)
     }
 
+    /// `count` compact polynomials that are all zero, as [`RingKernels::embed_compact`] makes them
+    /// of zeros. A device whose blocks hold no residues needs no coefficients for it.
+    ///
+    /// # Contract
+    /// in: `count > 0`, `m` a power of two at most `N` · out: `ceil(count m / N)` rows of zeros over
+    /// `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    ///
+    /// # Errors
+    /// As [`RingKernels::embed_compact`].
+    fn embed_compact_zeros(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        count: usize,
+        m: usize,
+    ) -> Result<Self::Block> {
+        self.embed_compact(t, basis, &vec![0; count * m], m)
+    }
+
     /// For each list of `sums` the sum of products `xs[i] * y_j` over its pairs `(i, j)`, where
     /// `y_j` is polynomial `j` of `ys`, compact in runs of `N / m`
     /// ([`RingKernels::embed_compact`]).

@@ -36,6 +36,8 @@ mod clear;
 mod coefficients;
 mod encode;
 mod product;
+#[cfg(test)]
+mod random;
 mod store;
 mod structure;
 #[cfg(test)]

@@ -311,7 +311,6 @@ impl RingKernels for DryRun {
         Ok(block)
     }
 
-    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
     fn embed_compact(
         &self,
         t: &RingSpec,
@@ -320,12 +319,25 @@ impl RingKernels for DryRun {
         m: usize,
     ) -> Result<Block> {
         let count = operands::compact_polynomials("embed_compact", t, coefficients, m)?;
-        let rows = coefficients.len().div_ceil(t.degree());
+        self.embed_compact_zeros(t, basis, count, m)
+    }
+
+    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
+    fn embed_compact_zeros(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        count: usize,
+        m: usize,
+    ) -> Result<Block> {
+        let given = count * m;
+        let count = operands::compact_polynomials_of("embed_compact", t, given, m)?;
+        let rows = given.div_ceil(t.degree());
         self.record_operation(Operation::Embed, count);
         let mut block = self.upload_shape(t, rows, basis)?;
         block.domain = Domain::Evaluations;
         let bytes = self.bytes(block.shape.words());
-        let words = (coefficients.len() * basis.limbs()) as u64;
+        let words = (given * basis.limbs()) as u64;
         self.record(
             Kernel::Ntt,
             Tally {
