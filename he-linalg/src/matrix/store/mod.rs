@@ -238,7 +238,7 @@ impl<B: Backend> Shared<B> {
     ) -> Result<Option<Arc<EncodedDiagonals<B>>>> {
         let mut encoding = Encoding::new(matrix.diagonals(), &self.context, operand)?;
         let bytes = encoding.bytes(self.options.resident);
-        let Some(claim) = Claim::at_need(self, key, bytes) else {
+        let Some(claim) = Claim::at_need(self, key, matrix, bytes) else {
             return Ok(None);
         };
         if self.context.backend().holds_residues() {

@@ -18,7 +18,7 @@ pub(super) struct Key {
 impl Key {
     pub fn of(matrix: &Matrix, operand: Operand) -> Key {
         Key {
-            matrix: matrix.id,
+            matrix: *matrix.id,
             level: operand.level,
             scale: operand.scale.to_bits(),
             factor: operand.factor.to_bits(),

@@ -1,13 +1,14 @@
 //! Which forms a store holds, and what goes when room is needed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ckks_math::backend::Backend;
 
 use super::order::{Key, Orders, Step};
 use super::{Planned, Shared};
 use crate::error::Error;
+use crate::matrix::Matrix;
 use crate::matrix::encode::{EncodedDiagonals, Encoding};
 
 /// What there is of a form.
@@ -22,6 +23,8 @@ enum Form<B: Backend> {
 }
 
 struct Entry<B: Backend> {
+    /// Dead when the matrix is dropped.
+    matrix: Weak<u64>,
     form: Form<B>,
     /// Bytes held, or reserved while it is made.
     bytes: u64,
@@ -170,6 +173,7 @@ impl<B: Backend> State<B> {
     /// With `before` it gives up only forms that are needed after that many products, and none at
     /// all if that is not enough.
     fn make_room(&mut self, need: u64, before: Option<usize>) -> bool {
+        self.drop_dead();
         let Some(budget) = self.budget else {
             return true;
         };
@@ -202,15 +206,25 @@ impl<B: Backend> State<B> {
         missing == 0
     }
 
+    /// Drops the forms of matrices that are dropped.
+    fn drop_dead(&mut self) {
+        let dead = |entry: &Entry<B>| entry.matrix.strong_count() == 0 && entry.users == 0;
+        let entries = self.entries.iter();
+        let dead = entries.filter(|(_, entry)| dead(entry) && !matches!(entry.form, Form::Busy));
+        let dead: Vec<Key> = dead.map(|(key, _)| *key).collect();
+        dead.iter().for_each(|key| self.remove(key));
+    }
+
     fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
             self.bytes -= entry.bytes;
         }
     }
 
-    fn reserve(&mut self, key: Key, bytes: u64) {
+    fn reserve(&mut self, key: Key, matrix: &Matrix, bytes: u64) {
         let last = self.tick();
         let entry = Entry {
+            matrix: Arc::downgrade(&matrix.id),
             form: Form::Busy,
             bytes: 0,
             users: 0,
@@ -247,7 +261,7 @@ impl<B: Backend> State<B> {
                 // What comes later has less right to the room.
                 return None;
             }
-            self.reserve(step.key, step.bytes);
+            self.reserve(step.key, &step.planned.matrix, step.bytes);
             return Some(step);
         }
         None
@@ -301,13 +315,18 @@ impl<'s, B: Backend> Claim<'s, B> {
 
     /// Claims a form for the product that needs it, whatever the budget; `None` if it is there or
     /// claimed by now.
-    pub fn at_need(shared: &'s Shared<B>, key: Key, bytes: u64) -> Option<Claim<'s, B>> {
+    pub fn at_need(
+        shared: &'s Shared<B>,
+        key: Key,
+        matrix: &Matrix,
+        bytes: u64,
+    ) -> Option<Claim<'s, B>> {
         let mut state = shared.lock();
         if state.entries.contains_key(&key) {
             return None;
         }
         state.make_room(bytes, None);
-        state.reserve(key, bytes);
+        state.reserve(key, matrix, bytes);
         Some(Claim::new(shared, key, bytes))
     }
 
