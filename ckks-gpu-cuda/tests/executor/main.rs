@@ -11,3 +11,4 @@ mod library;
 mod matrices;
 mod parity;
 mod ranks;
+mod refusals;
