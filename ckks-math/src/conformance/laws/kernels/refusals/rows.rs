@@ -1,6 +1,6 @@
 //! Rows, limbs and constants that do not fit.
 
-use super::refused;
+use super::{TOO_MANY, refused};
 use crate::backend::{Backend, Basis, Pointwise, Turned};
 use crate::conformance::{Fixture, Rng, Verdict};
 
