@@ -21,7 +21,7 @@ mod tests;
 pub use crate::backend::dry_run::KernelTimes;
 pub use batched::Batched;
 pub use level::LevelPrices;
-pub use transform::TransformPrices;
+pub use transform::{LiftPrices, TransformPrices};
 
 use crate::backend::dry_run::DryRun;
 use crate::bootstrap::{BootstrapOptions, refresh_cost};
