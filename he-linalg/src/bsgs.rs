@@ -314,6 +314,7 @@ fn amounts_of(maps: &[&LinearMap]) -> Vec<Amount> {
                 input,
                 output,
                 amount,
+                period: map.period(),
             }));
         }
         first_output += map.outputs();

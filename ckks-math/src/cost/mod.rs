@@ -13,6 +13,7 @@
 
 mod batched;
 mod level;
+mod measure;
 mod transform;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 pub use crate::backend::dry_run::KernelTimes;
 pub use batched::Batched;
 pub use level::LevelPrices;
+pub use measure::MeasureOptions;
 pub use transform::{LiftPrices, TransformPrices};
 
 use crate::backend::dry_run::DryRun;

@@ -16,6 +16,8 @@ pub struct CostModel {
     pub at: Arc<LevelPrices>,
     /// Prices at the level of the output, one below.
     pub below: Arc<LevelPrices>,
+    /// What a rotation key is worth, in seconds: a split with one more must save as much.
+    pub key: f64,
     /// Most baby rotations held at once over all inputs, rotation 0 counted; at least one for each
     /// input is always allowed.
     pub max_babies: usize,
@@ -26,7 +28,8 @@ pub struct CostModel {
 const MAX_BABIES: usize = 64;
 
 impl CostModel {
-    /// The prices of maps of an input at `level`, at least 1.
+    /// The prices of maps of an input at `level`, at least 1. A key is worth a baby rotation, as in
+    /// bootstrapping ([`ckks_math::bootstrap::RotationKeys::Balanced`]).
     ///
     /// # Errors
     /// [`ckks_math::Error::LevelExhausted`] at level 0, which a map has none to take of;
@@ -36,8 +39,10 @@ impl CostModel {
             let (op, need, have) = ("linear map", 1, 0);
             return Err(ckks_math::Error::LevelExhausted { op, need, have }.into());
         };
+        let at = prices.at(level)?;
         Ok(CostModel {
-            at: prices.at(level)?,
+            key: at.transform.baby,
+            at,
             below: prices.at(below)?,
             max_babies: MAX_BABIES,
         })

@@ -1,16 +1,15 @@
 //! The choice of baby and giant steps for a set of rotation amounts.
 
+use ckks_math::evaluator::GiantChains;
+
 use super::cost::{CostModel, PlanWork};
 
 /// A diagonal of a set of maps, as far as the split is concerned.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Amount {
-    /// Number of the input ciphertext.
-    pub(crate) input: usize,
-    /// Number of the output ciphertext.
-    pub(crate) output: usize,
     /// The rotation amount, below the input period.
     pub(crate) amount: usize,
+    /// The period of the map.
+    pub(crate) period: usize,
 }
 
 /// Which part of an amount is the baby step.
@@ -62,11 +61,12 @@ impl Split {
                     shift: 0,
                 };
                 split.shift = split.of(pivot).1;
-                let work = split.work(amounts, inputs);
+                let (work, keys) = split.work(amounts, inputs);
                 let babies = work.babies + work.identities;
                 // A plan within the limit beats any plan beyond it.
                 let too_many = babies > model.max_babies.max(inputs);
-                let price = (too_many, work.rotations_cost(model) * weight);
+                let cost = work.rotations_cost(model) + keys as f64 * model.key;
+                let price = (too_many, cost * weight);
                 if best.as_ref().is_none_or(|(least, _)| price < *least) {
                     best = Some((price, split));
                 }
@@ -87,8 +87,8 @@ impl Split {
         ((amount + self.period - giant) % self.period, giant)
     }
 
-    /// The rotations of the amounts of `inputs` input ciphertexts.
-    fn work(&self, amounts: &[Amount], inputs: usize) -> PlanWork {
+    /// The rotations of the amounts of `inputs` input ciphertexts, and how many keys they take.
+    fn work(&self, amounts: &[Amount], inputs: usize) -> (PlanWork, usize) {
         let parts = || amounts.iter().map(|a| (a, self.of(a.amount)));
         let babies = distinct(parts().map(|(a, (b, _))| (a.input, b)).collect());
         let steps = distinct(parts().map(|(a, (_, g))| (a.output, g)).collect());
@@ -96,8 +96,9 @@ impl Split {
             1 => steps.len(),
             _ => distinct(parts().map(|(a, (_, g))| (a.output, g, a.input)).collect()).len(),
         };
+        let keys = self.keys(&babies, amounts, inputs == 1);
         let rotated: Vec<usize> = babies.iter().filter(|b| b.1 != 0).map(|b| b.0).collect();
-        PlanWork {
+        let work = PlanWork {
             single: inputs == 1,
             inputs,
             operands: distinct(babies.iter().map(|b| b.0).collect()).len(),
@@ -111,7 +112,29 @@ impl Split {
             steps: steps.len(),
             products: amounts.len(),
             maps: Vec::new(),
+        };
+        (work, keys)
+    }
+
+    /// The number of different rotations by baby steps, each with its input, and by the giant steps
+    /// of the amounts: over one input by those of their chains.
+    fn keys(&self, babies: &[(usize, usize)], amounts: &[Amount], single: bool) -> usize {
+        let mut rotations: Vec<usize> = babies.iter().map(|b| b.1).collect();
+        let giants = amounts
+            .iter()
+            .map(|a| (a.output, a.period, self.of(a.amount).1));
+        let giants = distinct(giants.collect());
+        for of_output in giants.chunk_by(|x, y| x.0 == y.0) {
+            let steps = of_output.iter().map(|giant| giant.2).collect::<Vec<_>>();
+            match single {
+                true => {
+                    let chains = GiantChains::new(&steps, of_output[0].1, self.period);
+                    rotations.extend(chains.rotations);
+                }
+                false => rotations.extend(steps),
+            }
         }
+        distinct(rotations).into_iter().filter(|&r| r != 0).count()
     }
 }
 

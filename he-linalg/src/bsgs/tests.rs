@@ -56,6 +56,7 @@ fn rotations(baby: f64) -> CostModel {
             ..LevelPrices::default()
         }),
         below: Arc::new(LevelPrices::default()),
+        key: 0.0,
         max_babies: usize::MAX,
     }
 }
@@ -152,11 +153,14 @@ fn queries_keys_and_values_share_babies() {
     let model = CostModel::default();
     let fused = BsgsPlan::fused(&refs, &model).expect("same input");
     check(&fused, &refs);
+    // Products are as many, and each map has its outputs.
+    let rotations = |plan: &BsgsPlan| plan.work().rotations_cost(&model);
     let alone: f64 = maps
         .iter()
-        .map(|m| BsgsPlan::new(m, &model).expect("valid").cost)
+        .map(|m| rotations(&BsgsPlan::new(m, &model).expect("valid")))
         .sum();
-    assert!(fused.cost < 0.8 * alone, "{} against {alone}", fused.cost);
+    let fused = rotations(&fused);
+    assert!(fused < 0.8 * alone, "{fused} against {alone}");
 }
 
 #[test]
@@ -208,4 +212,20 @@ fn different_inputs_are_refused() {
     );
     let none = BsgsPlan::fused(&[], &CostModel::default());
     assert!(matches!(none, Err(Error::Count { .. })));
+}
+
+/// Keys have a price: giant steps share one, so that there are more of them.
+#[test]
+fn dear_keys_take_the_place_of_baby_steps() {
+    let x = activations(64, 16);
+    let map = dense(&x, &x, &noise(37, 64 * 64));
+    let keys = |key: f64| {
+        let model = CostModel { key, ..even() };
+        let plan = BsgsPlan::new(&map, &model).expect("valid");
+        check(&plan, &[&map]);
+        let (babies, giants, _) = plan.rotation_counts();
+        (babies, giants, plan.rotations().len())
+    };
+    assert_eq!(keys(0.0), (7, 7, 8));
+    assert_eq!(keys(8.0), (1, 31, 2));
 }
