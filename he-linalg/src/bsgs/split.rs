@@ -6,6 +6,11 @@ use super::cost::{CostModel, PlanWork};
 
 /// A diagonal of a set of maps, as far as the split is concerned.
 #[derive(Debug, Clone, Copy)]
+pub(crate) struct Amount {
+    /// Number of the input ciphertext.
+    pub(crate) input: usize,
+    /// Number of the output ciphertext.
+    pub(crate) output: usize,
     /// The rotation amount, below the input period.
     pub(crate) amount: usize,
     /// The period of the map.

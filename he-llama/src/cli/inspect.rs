@@ -1,6 +1,5 @@
-//! `he-llama inspect` and `he-llama devices`.
+//! `he-llama inspect`.
 
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::params::Params;
 
 use crate::backends;
@@ -14,21 +13,10 @@ use crate::encrypted::{Placed, Refresh};
 use crate::error::Result;
 use crate::model::Site;
 use crate::protocol::{Demand, Setup, session};
+use crate::times::TimesInUse;
 
 /// Tokens of a prompt that nobody gave and no tokenizer counts.
 const OUTLINED_PROMPT: usize = 16;
-
-pub fn devices() -> Result<()> {
-    for device in backends::devices()? {
-        let mark = if device.present {
-            "built in"
-        } else {
-            "absent  "
-        };
-        println!("{:6} {mark}  {}", device.name, device.description);
-    }
-    Ok(())
-}
 
 pub fn run(args: &InspectArgs) -> Result<()> {
     let engine = backends::open(&args.run.backend, args.run.threads)?;
@@ -51,10 +39,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let calibration = output::calibration(&source, prompt + tokens, false)?;
     let length = (prompt, tokens);
     let preset = &args.run.preset;
-    let (limits, times) = (engine.limits(), KernelTimes::default());
-    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, &times)?;
+    let (limits, in_use) = (engine.limits(), TimesInUse::of_device(&engine.name())?);
+    let times = &in_use.times;
+    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, times)?;
     ranges(&setup)?;
     scheme(&params);
+    println!("\nplanned by {in_use}");
     show_plan(&setup, tokens);
     let bar = stages_bar(false);
     let demand = follow(&setup, &bar)?;

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod calibrate;
+mod devices;
 mod eval;
 mod generate;
 mod inspect;
@@ -26,6 +27,6 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Decrypt(args) => owner::decrypt(args),
         Command::Eval(args) => eval::run(args),
         Command::Inspect(args) => inspect::run(args),
-        Command::Devices => inspect::devices(),
+        Command::Devices(args) => devices::run(args),
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::NoiseModel;
 use crate::protocol::{Setup, session};
 use crate::simulate::{Record, simulate};
-use ckks_math::backend::dry_run::KernelTimes;
+use crate::times::TimesInUse;
 
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let text = &args.text;
@@ -22,7 +22,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         });
     }
     let sampler = output::sampler(text.sampling)?;
-    let limits = backends::open(&args.run.backend, args.run.threads)?.limits();
+    let engine = backends::open(&args.run.backend, args.run.threads)?;
+    let limits = engine.limits();
     session::parameters(&args.run.preset, limits)?;
     output::check_writable(text.json.as_deref())?;
     let source = output::open(text.model.as_deref())?;
@@ -43,7 +44,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         &args.run.preset,
         length,
         limits,
-        &KernelTimes::default(),
+        &TimesInUse::of_device(&engine.name())?.times,
     )?;
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut generated = String::new();

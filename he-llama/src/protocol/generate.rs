@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ckks_math::Error as SchemeError;
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use ckks_math::wire::WireFault;
 use serde::Serialize;
@@ -23,6 +22,7 @@ use crate::protocol::engine::{ClientSide, Engine, ServerSide};
 use crate::protocol::session::Setup;
 use crate::sampling::Sampler;
 use crate::source::Source;
+use crate::times::TimesInUse;
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -153,7 +153,7 @@ pub fn generate(
     let clock = Instant::now();
     let limits = engines.server.limits();
     let length = (ids.len(), options.tokens);
-    let times = KernelTimes::default();
+    let times = TimesInUse::of_device(&engines.server.name())?.times;
     let preset = &options.preset;
     let setup = Setup::new(&source.llama, calibration, preset, length, limits, &times)?;
     let passes = setup.session.passes();
