@@ -68,7 +68,7 @@ mod testing;
 
 pub use apply::{EncodedMap, PreparedMap};
 pub use attention::Contraction;
-pub use bsgs::{BsgsPlan, CostModel};
+pub use bsgs::{BsgsPlan, CostModel, PlanWork};
 pub use error::{Error, Result};
 pub use field::{Axis, Field, Padding};
 pub use layout::Layout;

@@ -207,6 +207,19 @@ pub enum Error {
         /// Hash or version in the file.
         found: String,
     },
+    /// A file of measured times of another version.
+    #[error(
+        "{path} holds measured times of format {found}, this program reads format {expected}: \
+         delete it or run `he-llama devices --measure`"
+    )]
+    StaleTimes {
+        /// The file.
+        path: PathBuf,
+        /// Format of the file.
+        found: u32,
+        /// Format that is read.
+        expected: u32,
+    },
     /// Something is wrong with a file.
     #[error("{path}: {source}")]
     File {

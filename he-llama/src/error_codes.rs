@@ -41,6 +41,7 @@ impl Error {
             Self::Interval { .. } => "calibration.interval",
             Self::Uncalibrated { .. } => "calibration.absent",
             Self::StaleCalibration { .. } => "calibration.stale",
+            Self::StaleTimes { .. } => "times.stale",
             Self::CalibrationText { .. } => "calibration.text",
             Self::Softmax { .. } => "calibration.softmax",
             Self::Message { fault, .. } => fault.code(),

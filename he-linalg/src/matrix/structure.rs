@@ -103,6 +103,7 @@ impl Diagonals {
         let mut patterns = Vec::new();
         let mut amounts = Vec::new();
         for (source, output) in maps {
+            let period = input.period().max(output.period());
             for pattern in patterns_of(input, output, *source)? {
                 let number = patterns.len();
                 for (input, of_input) in pattern.iter().enumerate() {
@@ -110,6 +111,7 @@ impl Diagonals {
                         input,
                         output: number,
                         amount,
+                        period,
                     };
                     amounts.extend(of_input.amounts.iter().map(of));
                 }

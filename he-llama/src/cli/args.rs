@@ -52,8 +52,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Show what a run would be: shapes, ranges, plan, keys and memory.
     Inspect(InspectArgs),
-    /// List the backends and what they can do.
-    Devices,
+    /// List the backends and what they can do, or measure one.
+    Devices(DevicesArgs),
     /// Generate text in the clear with the polynomials, ranges and noise of an encrypted run.
     Simulate(SimulateArgs),
     /// Find ranges, degrees and the softmax of a model on text, and store them beside it.
@@ -347,6 +347,23 @@ pub struct InspectArgs {
     /// Parameters and backend.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Options of `devices`.
+#[derive(Clone, Debug, Args)]
+pub struct DevicesArgs {
+    /// Measure the kernels of a backend and keep their times: runs on it are planned by them.
+    #[arg(long)]
+    pub measure: bool,
+    /// The backend that is measured.
+    #[arg(long, value_name = "NAME", default_value = BUILT_IN[0], requires = "measure")]
+    pub backend: String,
+    /// Its threads; without it, one for each core.
+    #[arg(long, value_name = "N", requires = "measure")]
+    pub threads: Option<usize>,
+    /// Write the times here, not into the cache directory.
+    #[arg(long, value_name = "FILE", requires = "measure")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `simulate`.

@@ -1,9 +1,7 @@
-//! `he-llama inspect` and `he-llama devices`.
+//! `he-llama inspect`.
 
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::params::Params;
 
-use crate::backends;
 use crate::cli::args::InspectArgs;
 use crate::cli::outline::{FOLLOWED, outline};
 use crate::cli::progress::follow;
@@ -15,26 +13,10 @@ use crate::error::Result;
 use crate::length::Length;
 use crate::model::Site;
 use crate::protocol::{Demand, Setup, session};
+use crate::times::TimesInUse;
 
 /// Tokens of a prompt that nobody gave and no tokenizer counts.
 const OUTLINED_PROMPT: usize = 16;
-
-/// Lists the backends.
-///
-/// # Errors
-///
-/// Fails when standard output cannot be written.
-pub fn devices() -> Result<()> {
-    for device in backends::devices()? {
-        let mark = if device.present {
-            "built in"
-        } else {
-            "absent  "
-        };
-        say!("{:6} {mark}  {}", device.name, device.description)?;
-    }
-    Ok(())
-}
 
 /// Shows what a run would be.
 ///
@@ -65,17 +47,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let capacity = args.length.capacity(&source)?;
     let calibration = sources::calibration(&source, capacity, false)?;
     let preset = &args.run.preset;
-    let (limits, times) = (engine.limits(), KernelTimes::default());
-    let setup = Setup::new(
-        &source.llama,
-        &calibration,
-        preset,
-        capacity,
-        limits,
-        &times,
-    )?;
+    let (limits, in_use) = (engine.limits(), TimesInUse::of_device(&engine.name())?);
+    let times = &in_use.times;
+    let setup = Setup::new(&source.llama, &calibration, preset, capacity, limits, times)?;
     ranges(&setup)?;
     scheme(&params)?;
+    say!("\nplanned by {in_use}")?;
     show_plan(&setup)?;
     let progress = Progress::new(false);
     let demand = follow(&setup, &progress)?;

@@ -6,6 +6,7 @@ mod screen;
 pub mod args;
 mod calibrate;
 mod device;
+mod devices;
 mod eval;
 mod export;
 mod generate;
@@ -42,6 +43,6 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show(args) => owner::print(args),
         Command::Eval(args) => eval::run(args),
         Command::Inspect(args) => inspect::run(args),
-        Command::Devices => inspect::devices(),
+        Command::Devices(args) => devices::run(args),
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
 
@@ -22,6 +21,7 @@ use crate::model::attention::{Round, Softmax};
 use crate::model::{Circuit, Fit, Function, Kind, LayerFunctions, Llama, Role, Site};
 use crate::protocol::demand::device_bytes;
 use crate::protocol::{Engine, Setup};
+use crate::times::TimesInUse;
 
 /// Models of more parameters are not read to be inspected.
 pub const FOLLOWED: usize = 20_000_000;
@@ -66,7 +66,10 @@ pub fn outline(
     )?;
     let llama = Arc::new(shape_of(config));
     let calibration = Arc::new(assumed(&llama)?);
-    let (limits, times) = (engine.limits(), KernelTimes::default());
+    let (limits, times) = (
+        engine.limits(),
+        TimesInUse::of_device(&engine.name())?.times,
+    );
     let setup = Setup::new(&llama, &calibration, preset, capacity, limits, &times)?;
     show_plan(&setup)?;
 

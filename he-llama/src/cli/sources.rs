@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ckks_math::backend::dry_run::KernelTimes;
-
 use crate::calibrate::{Calibration, Options, Summary, builtin_text, calibrate, fingerprint};
 use crate::cli::args::{LengthArgs, SamplingArgs};
 use crate::cli::outline::FOLLOWED;
@@ -17,6 +15,7 @@ use crate::protocol::envelope::Kind;
 use crate::protocol::{ClientPackage, ClientSpec, Engine, Session, Setup};
 use crate::sampling::Sampler;
 use crate::source::Source;
+use crate::times::TimesInUse;
 
 /// The model in `directory`, or the one built in.
 ///
@@ -155,7 +154,10 @@ pub fn setup(
 ) -> Result<Arc<Setup>> {
     warn_if_insecure(preset)?;
     let calibration = calibration(source, capacity, quiet)?;
-    let (limits, times) = (engine.limits(), KernelTimes::default());
+    let (limits, times) = (
+        engine.limits(),
+        TimesInUse::of_device(&engine.name())?.times,
+    );
     Setup::new(
         &source.llama,
         &calibration,

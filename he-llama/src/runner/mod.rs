@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ckks_math::Error as SchemeError;
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
 use ckks_math::wire::WireFault;
 use he_linalg::matrix::StoreOptions;
@@ -30,6 +29,7 @@ use crate::protocol::{
 };
 use crate::sampling::Sampler;
 use crate::source::Source;
+use crate::times::TimesInUse;
 use stages::Watch;
 
 /// How to run.
@@ -93,7 +93,10 @@ pub fn generate(
 ) -> Result<Record> {
     let engines = Engines::open(options)?;
     let clock = Instant::now();
-    let (limits, times) = (engines.server.limits(), KernelTimes::default());
+    let (limits, times) = (
+        engines.server.limits(),
+        TimesInUse::of_device(&engines.server.name())?.times,
+    );
     let capacity = Length::new(ids.len(), options.tokens)?.positions();
     let preset = &options.preset;
     let setup = Setup::new(&source.llama, calibration, preset, capacity, limits, &times)?;
