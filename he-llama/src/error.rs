@@ -36,9 +36,11 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The configuration asks for something that is not implemented.
-    #[error("config.json: {field} is {found}, only {supported} is supported")]
+    #[error("{file}: {field} is {found}, only {supported} is supported")]
     Unsupported {
-        /// Field of config.json.
+        /// The file that asks.
+        file: &'static str,
+        /// Its field.
         field: &'static str,
         /// Its value.
         found: String,
@@ -50,6 +52,50 @@ pub enum Error {
     Config {
         /// Which fields, with their values.
         reason: String,
+    },
+    /// A stand-in of Git LFS where a file should be.
+    #[error("{path} is a pointer of Git LFS, not the file: run `git lfs pull` where it was cloned")]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is longer than anything of its kind.
+    #[error("{path} has {found} bytes, at most {limit} are read: is it another file?")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The longest admitted.
+        limit: u64,
+    },
+    /// A model directory without a file that a model needs.
+    #[error("{directory} has no {expected}{found}: {way_out}")]
+    Incomplete {
+        /// The directory.
+        directory: PathBuf,
+        /// Name of the file looked for.
+        expected: &'static str,
+        /// What is there instead, as ", but ...", or nothing.
+        found: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// The index of the shards cannot be followed.
+    #[error("{path}: {reason}")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tensor that changes what a model computes, in a way that is not supported.
+    #[error("tensor {name} would change what the model computes, but {reason}")]
+    ExtraTensor {
+        /// Name of the tensor.
+        name: String,
+        /// Why it is not used.
+        reason: &'static str,
     },
     /// A weights file is damaged or truncated.
     #[error("{path} is not a complete safetensors file ({reason}): download it again")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::fitting::Accuracy;
 use crate::digest::Digester;
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::model::{Circuit, Llama, Site};
 
 /// Format of the file; files of another are refused.
@@ -81,19 +82,16 @@ impl Calibration {
         Ok(calibration)
     }
 
-    /// Fails when a prompt and the tokens behind it exceed the positions that the ranges hold for.
+    /// Checks that a prompt and the tokens behind it fit into the positions that the ranges hold
+    /// for. Only real tokens count: the ranges hold for the padding behind them as well.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Length::new`] and [`Length::check`].
     pub fn check_length(&self, prompt: usize, tokens: usize) -> Result<()> {
-        let limit = self.positions;
-        if prompt + tokens <= limit {
-            return Ok(());
-        }
         let of = "of the calibration: run `he-llama calibrate` with a larger --positions";
-        Err(Error::ContextExceeded {
-            prompt,
-            tokens,
-            limit,
-            of,
-        })
+        Length::new(prompt, tokens)?.check(self.positions, of)?;
+        Ok(())
     }
 
     /// Names the contents, in hexadecimal: BLAKE3 of the file's text.
