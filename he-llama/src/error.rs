@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+mod code;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -252,6 +254,57 @@ pub enum Error {
         expected: String,
         /// Hash or version in the file.
         found: String,
+    },
+    /// A calibration file whose contents cannot be used.
+    #[error("{path} cannot be used ({source}): delete it, or run `he-llama calibrate --force`")]
+    DamagedCalibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// The contents of a calibration file are not those that were written.
+    #[error("digest {found}, but {stored} was stored: the file was changed")]
+    CalibrationDigest {
+        /// Digest of the contents.
+        found: String,
+        /// Digest in the file.
+        stored: String,
+    },
+    /// A calibration that cannot be one of this model.
+    #[error("calibration of {site}: {reason}")]
+    InvalidCalibration {
+        /// The place in the model.
+        site: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// No polynomial holds the values at a place of the model.
+    #[error("{site} cannot be calibrated: {source}; {cause}")]
+    Unfit {
+        /// The place in the model.
+        site: String,
+        /// What was tried.
+        source: Box<Error>,
+        /// Which token is the cause, and the way out.
+        cause: String,
+    },
+    /// Values that leave the interval of their polynomial however it is widened.
+    #[error(
+        "{count} values at {site} leave the interval [{lo}, {hi}] of their polynomial, the worst is \
+         {worst}: calibrate on more windows, or on text like that to be served"
+    )]
+    Escapes {
+        /// The place in the model.
+        site: String,
+        /// How many.
+        count: usize,
+        /// The one farthest out.
+        worst: f64,
+        /// Left end of the interval.
+        lo: f64,
+        /// Right end of the interval.
+        hi: f64,
     },
     /// Something is wrong with a file.
     #[error("{path}: {source}")]

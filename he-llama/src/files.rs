@@ -1,8 +1,9 @@
 //! Reading the small files of a model.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -44,4 +45,28 @@ pub(crate) fn check_fetched(bytes: &[u8], path: &Path) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Writes `bytes` to `path` as a whole or not at all: into a temporary file beside it that then
+/// takes its name. What was there stays as it was when anything fails.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{count}.part", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = File::create_new(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, path));
+    if renamed.is_err() {
+        // It may not have been created; that is no further failure.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    renamed
 }

@@ -42,7 +42,7 @@ pub fn anchors(llama: &Llama, texts: &[Vec<u32>]) -> Result<Vec<Vec<Vec<f64>>>> 
     };
     let exact = Circuit::exact(config);
     for text in texts {
-        let mut twin = Twin::new(llama, &exact, maxima);
+        let mut twin = Twin::new(llama, &exact, maxima).beyond_context();
         twin.advance(text)?;
         maxima = twin.into_policy();
     }

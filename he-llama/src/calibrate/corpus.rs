@@ -77,7 +77,7 @@ impl Corpus {
             if ids.is_empty() {
                 ids.push(rng.next_u32() % llama.config.vocabulary as u32);
             }
-            let mut twin = Twin::new(llama, &circuit, Exact);
+            let mut twin = Twin::new(llama, &circuit, Exact).beyond_context();
             let mut logits = twin.advance(&ids)?;
             while ids.len() < positions {
                 let id = sampler.choose(&logits)?;
