@@ -55,7 +55,11 @@ impl Tokenizer {
             return Err(Error::Incomplete {
                 directory: directory.to_path_buf(),
                 expected: "tokenizer.json",
-                found: known.then(|| format!(", but {other}")).unwrap_or_default(),
+                found: if known {
+                    format!(", but {other}")
+                } else {
+                    String::new()
+                },
                 way_out: match known {
                     true => "convert it: load it with transformers' AutoTokenizer and save it",
                     false => "download the model's tokenizer.json",

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TOKENIZER: &[u8] = include_bytes!("../../assets/shakespeare/tokenizer.json");
+const TOKENIZER: &[u8] = include_bytes!("../assets/shakespeare/tokenizer.json");
 const TEXT: &str = "ROMEO: Come, let us go";
 
 fn json(change: impl FnOnce(&mut Value)) -> Vec<u8> {

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 
-const CONFIG: &str = include_str!("../../assets/shakespeare/config.json");
-const TOKENIZER: &str = include_str!("../../assets/shakespeare/tokenizer.json");
+const CONFIG: &str = include_str!("../assets/shakespeare/config.json");
+const TOKENIZER: &str = include_str!("../assets/shakespeare/tokenizer.json");
 
 /// `cases` unless the environment asks for another number.
 fn cases(cases: u32) -> ProptestConfig {

@@ -49,7 +49,7 @@ fn crafted_numbers_are_refused_by_their_site() {
             c.bounds.insert(Site::new(1, Role::Scores), 1e5);
         }),
         ("1/scores", "shifts of 0 heads", |c| {
-            softmax(c).shift.clear()
+            softmax(c).shift.clear();
         }),
         ("1/scores", "a shift or anchor of NaN", |c| {
             softmax(c).shift[2] = f64::NAN;
@@ -75,7 +75,7 @@ fn crafted_numbers_are_refused_by_their_site() {
             }
         }),
         ("1/square_sum:1", "no polynomial", |c| {
-            softmax(c).last.fit = None
+            softmax(c).last.fit = None;
         }),
         ("1/gate", "in place of silu", |c| {
             c.circuit.layers[1].silu.kind = Kind::Reciprocal;
@@ -92,10 +92,10 @@ fn crafted_numbers_are_refused_by_their_site() {
             (fit.lo, fit.hi) = (2.0, 2.0);
         }),
         ("1/gate", "on [NaN", |c| {
-            fit(&mut c.circuit.layers[1].silu).lo = f64::NAN
+            fit(&mut c.circuit.layers[1].silu).lo = f64::NAN;
         }),
         ("1/square_sum:1", "on [0,", |c| {
-            fit(&mut softmax(c).last).lo = 0.0
+            fit(&mut softmax(c).last).lo = 0.0;
         }),
         ("1/gate", "0 coefficients", |c| {
             fit(&mut c.circuit.layers[1].silu).coefficients.clear();
@@ -112,7 +112,7 @@ fn crafted_numbers_are_refused_by_their_site() {
             fit(&mut c.circuit.layers[1].silu).coefficients[3] += 0.01;
         }),
         ("1/gate", "whose error is -1", |c| {
-            fit(&mut c.circuit.layers[1].silu).error = -1.0
+            fit(&mut c.circuit.layers[1].silu).error = -1.0;
         }),
     ];
     for (site, part, change) in crafted {

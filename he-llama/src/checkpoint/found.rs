@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// Most tensors that a warning lists.
 const LISTED: usize = 8;
 
+/// Whether a name is of some kind.
+type Fits = fn(&str) -> bool;
+
 /// Why `directory` has no weights that can be read, by what is there.
 pub(super) fn instead_of_weights(directory: &Path) -> Error {
     let mut names: Vec<String> = std::fs::read_dir(directory)
@@ -16,7 +19,7 @@ pub(super) fn instead_of_weights(directory: &Path) -> Error {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     names.sort();
-    let known: [(fn(&str) -> bool, &str); 4] = [
+    let known: [(Fits, &str); 4] = [
         (
             |name| name.starts_with("adapter_"),
             "merge the adapter into its base model, and give the merged model",

@@ -78,7 +78,7 @@ fn llama3_scaling_keeps_high_and_divides_low_frequencies() {
     assert!(between > 0);
 }
 
-fn with(fields: Value) -> Result<Config> {
+fn with(fields: &Value) -> Result<Config> {
     parse(&json(|m| {
         m.extend(fields.as_object().expect("an object").clone());
     }))
@@ -101,7 +101,7 @@ fn null_is_absent() {
         "eos_token_id",
     ];
     for field in fields {
-        let null = with(serde_json::json!({ field: null })).expect(field);
+        let null = with(&serde_json::json!({ field: null })).expect(field);
         let absent = parse(&json(|m| {
             m.remove(field);
         }));
@@ -111,7 +111,7 @@ fn null_is_absent() {
 
 #[test]
 fn a_quantised_checkpoint_is_refused_by_the_name_of_its_method() {
-    let quantised = with(serde_json::json!({"quantization_config": {"quant_method": "awq"}}));
+    let quantised = with(&serde_json::json!({"quantization_config": {"quant_method": "awq"}}));
     let message = quantised.expect_err("quantised").to_string();
     assert!(
         message.contains("awq") && message.contains("unquantised"),
@@ -124,11 +124,11 @@ fn a_quantised_checkpoint_is_refused_by_the_name_of_its_method() {
 fn rotary_parameters_win_over_the_older_fields() {
     let new = serde_json::json!({"rope_type": "default", "rope_theta": 500_000.0});
     for old in [serde_json::json!(null), serde_json::json!(10_000.0)] {
-        let c = with(serde_json::json!({"rope_theta": old, "rope_parameters": new}));
+        let c = with(&serde_json::json!({"rope_theta": old, "rope_parameters": new}));
         assert_eq!(c.expect("valid").rope_theta, 500_000.0);
     }
     let linear = serde_json::json!({"type": "linear", "factor": 4.0});
-    let both = with(serde_json::json!({"rope_scaling": linear, "rope_parameters": new}));
+    let both = with(&serde_json::json!({"rope_scaling": linear, "rope_parameters": new}));
     let message = both.expect_err("they scale differently").to_string();
     assert!(
         message.contains("rope_parameters") && message.contains("rope_scaling"),
@@ -148,7 +148,7 @@ fn linear_scaling_divides_every_frequency() {
         for field in ["rope_scaling", "rope_parameters"] {
             let mut scaling = kind.clone();
             scaling["factor"] = 4.into();
-            let c = with(serde_json::json!({ field: scaling })).expect("supported");
+            let c = with(&serde_json::json!({ field: scaling })).expect("supported");
             let quarter: Vec<f64> = plain.iter().map(|f| f / 4.0).collect();
             assert_eq!(c.rope_frequencies(), quarter, "{field} {kind}");
         }
@@ -159,11 +159,11 @@ fn linear_scaling_divides_every_frequency() {
 #[test]
 fn dynamic_scaling_is_none_up_to_the_trained_length() {
     let plain = parse(&json(|_| ())).expect("valid");
-    let c = with(serde_json::json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}));
+    let c = with(&serde_json::json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}));
     assert_eq!(c.expect("supported"), plain);
     let original = serde_json::json!({"rope_type": "dynamic", "factor": 2.0,
         "original_max_position_embeddings": 128});
-    let c = with(serde_json::json!({"rope_parameters": original})).expect("supported");
+    let c = with(&serde_json::json!({"rope_parameters": original})).expect("supported");
     assert_eq!((c.positions, c.rope_scaling), (128, None));
 }
 
@@ -183,10 +183,10 @@ fn scalings_that_are_not_understood_are_refused() {
         serde_json::json!("linear"),
         serde_json::json!([4.0]),
     ] {
-        let message = with(serde_json::json!({"rope_scaling": scaling})).expect_err("unknown");
+        let message = with(&serde_json::json!({"rope_scaling": scaling})).expect_err("unknown");
         assert!(message.to_string().contains("rope"), "{scaling}: {message}");
     }
-    let theta = with(serde_json::json!({"rope_parameters": {"rope_theta": "large"}}));
+    let theta = with(&serde_json::json!({"rope_parameters": {"rope_theta": "large"}}));
     assert!(
         theta
             .expect_err("no number")
@@ -204,12 +204,12 @@ fn end_tokens_of_both_files_end_a_text() {
         ("[2, 7]", "null", vec![2, 7]),
     ] {
         let own: Value = serde_json::from_str(own).expect("json");
-        let mut c = with(serde_json::json!({"eos_token_id": own})).expect("valid");
+        let mut c = with(&serde_json::json!({"eos_token_id": own})).expect("valid");
         let text = format!("{{\"eos_token_id\": {more}}}");
         c.parse_generation(text.as_bytes(), path).expect("valid");
         assert_eq!(c.eos, want);
     }
-    let mut c = with(serde_json::json!({})).expect("valid");
+    let mut c = with(&serde_json::json!({})).expect("valid");
     for bad in ["{\"eos_token_id\": -1}", "[", ""] {
         let message = c
             .parse_generation(bad.as_bytes(), path)
@@ -232,7 +232,7 @@ fn sizes_that_no_model_has_are_refused() {
         serde_json::json!({"hidden_size": u64::MAX}),
         serde_json::json!({"max_position_embeddings": 0}),
     ] {
-        let found = with(fields.clone());
+        let found = with(&fields);
         assert!(
             matches!(found, Err(Error::Config { .. })),
             "{fields}: {found:?}"
