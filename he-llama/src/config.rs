@@ -241,6 +241,13 @@ impl Config {
             );
             return Err(Error::Config { reason });
         }
+        if self.rope_frequencies().iter().any(|f| !f.is_finite()) {
+            let reason = format!(
+                "rope_theta {} with {:?} gives infinite angles",
+                self.rope_theta, self.rope_scaling
+            );
+            return Err(Error::Config { reason });
+        }
         Ok(())
     }
 

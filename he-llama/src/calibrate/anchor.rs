@@ -24,6 +24,10 @@ const GROWTH: f64 = 20.0;
 const RIDGE: f64 = 1e-6;
 
 /// Anchors `[layer][head][channel]` for the scores of `texts`.
+///
+/// # Errors
+///
+/// Those of [`Twin::advance`].
 pub fn anchors(llama: &Llama, texts: &[Vec<u32>]) -> Result<Vec<Vec<Vec<f64>>>> {
     let config = &llama.config;
     let (heads, features) = (config.heads, config.head_dim + 1);

@@ -31,7 +31,10 @@ impl Corpus {
     /// About `windows` windows of at most `positions` tokens: most of `text`, some
     /// sampled from the model at temperature 1 behind beginnings of it, a few of random tokens.
     ///
-    /// Fails when `text` has fewer than 16 tokens.
+    /// # Errors
+    ///
+    /// [`Error::CalibrationText`] when `text` has fewer than 16 tokens, those of
+    /// [`Tokenizer::encode`] and of [`Twin::advance`].
     pub fn new(
         llama: &Llama,
         tokenizer: &Tokenizer,

@@ -6,6 +6,7 @@ pub mod fitting;
 pub mod record;
 mod refine;
 pub mod run;
+pub mod scores;
 pub mod softmax;
 pub mod store;
 pub mod validate;

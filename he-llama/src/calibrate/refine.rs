@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::calibrate::fitting::Accuracy;
 use crate::calibrate::record::{Observed, Peak, Range, Recording, Within, widen, widen_heads};
-use crate::calibrate::softmax::{self, Stretch};
+use crate::calibrate::scores::{Scores, Stretch};
+use crate::calibrate::softmax;
 use crate::calibrate::validate::BOUNDS;
 use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
@@ -66,7 +67,12 @@ impl Recorded<'_> {
             widen_heads(&mut reach.heads, &reached.heads);
             check_finite(&reach.ranges)?;
             let Some((site, escape)) = escapes.first_key_value() else {
-                let bounds = bounds(&reach.ranges, accuracy.margin);
+                // What is inside of a softmax depends on how it is made: the last run counts.
+                let mut ranges = reach.ranges;
+                ranges.retain(|site, _| !is_inside_softmax(site.role));
+                let inside = reached.ranges.into_iter();
+                ranges.extend(inside.filter(|(site, _)| is_inside_softmax(site.role)));
+                let bounds = bounds(&ranges, accuracy.margin);
                 return Ok(Refined { circuit, bounds });
             };
             if round == ROUNDS {
@@ -111,7 +117,7 @@ impl Recorded<'_> {
         let rows = self.observed.rows.get(&layer);
         let rows = rows.map_or(&[][..], |rows| &rows.kept);
         let heads: &[Range] = reach.heads.get(&layer).map_or(&[], |heads| heads);
-        let scores = softmax::Scores {
+        let scores = Scores {
             rows,
             heads,
             anchors: &self.anchors[layer],
@@ -166,6 +172,13 @@ fn run(
     Ok((observed, within.escapes))
 }
 
+fn is_inside_softmax(role: Role) -> bool {
+    matches!(
+        role,
+        Role::Powers(_) | Role::Squares(_) | Role::SquareSum(_) | Role::MixedRaw
+    )
+}
+
 /// Widens `sums` where those that the softmax of `layer` has reached left their intervals.
 fn stretch(sums: &mut Stretch, softmax: &Softmax, layer: usize, reached: &BTreeMap<Site, Range>) {
     let normalised = softmax.rounds.iter().map(|round| match round {
@@ -188,6 +201,10 @@ fn stretch(sums: &mut Stretch, softmax: &Softmax, layer: usize, reached: &BTreeM
 }
 
 /// Refuses ranges that are infinite, or beyond what any bound may be.
+///
+/// # Errors
+///
+/// [`Error::InvalidCalibration`] with the first such site.
 pub(super) fn check_finite(ranges: &BTreeMap<Site, Range>) -> Result<()> {
     let most = *BOUNDS.end();
     match ranges

@@ -89,6 +89,7 @@ pub fn calibrate(
         });
     }
     let padded = positions.next_power_of_two();
+    check_clear(source, text, padded)?;
     let corpus = Corpus::new(llama, &source.tokenizer, text, padded, options.windows)?;
     progress(0.2);
     let recorded = record(source, &corpus, progress)?;
@@ -126,6 +127,19 @@ pub fn calibrate(
             accuracy.error /= 4.0;
         }
     }
+}
+
+/// Runs the exact model on the beginning of `text`, so that values that no calibration could hold
+/// are named before anything is made of them.
+fn check_clear(source: &Source, text: &str, positions: usize) -> Result<()> {
+    let mut ids = source.tokenizer.encode(text)?;
+    ids.truncate(positions);
+    let exact = Circuit::exact(&source.llama.config);
+    let mut observed = Observed::default();
+    let policy = Recording::new(Exact, &mut observed, 0, &ids);
+    let mut twin = Twin::new(&source.llama, &exact, policy).beyond_context();
+    twin.advance(&ids)?;
+    check_finite(&observed.ranges)
 }
 
 /// Anchors, and what the exact model does on the calibration windows.

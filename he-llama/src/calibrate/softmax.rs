@@ -7,7 +7,8 @@
 //! bounded.
 
 use crate::calibrate::fitting::{Accuracy, degrees_times};
-use crate::calibrate::record::{Range, Row};
+use crate::calibrate::record::Range;
+use crate::calibrate::scores::{Scores, Stretch};
 use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
 use crate::model::fit::{fit, fit_within};
@@ -33,34 +34,6 @@ const REPAIRS: usize = 12;
 const MIX_LEVELS: usize = 2;
 /// Amplifications of noise that are tried in turn.
 const AMPLIFICATIONS: [f64; 4] = [256.0, 1024.0, 4096.0, 65_536.0];
-
-/// By which factors the windows of sums are wider than recorded rows ask for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stretch {
-    /// The lower end is divided by this.
-    pub down: f64,
-    /// The upper end is multiplied by this.
-    pub up: f64,
-}
-
-impl Default for Stretch {
-    fn default() -> Self {
-        Self { down: 1.0, up: 1.0 }
-    }
-}
-
-/// What is known of the scores of a layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Scores<'a> {
-    /// Rows of scores relative to the anchors.
-    pub rows: &'a [Row],
-    /// Ranges of each head's scores.
-    pub heads: &'a [Range],
-    /// Keys `[head][channel]` that scores are relative to.
-    pub anchors: &'a [Vec<f64>],
-    /// What escapes have asked for.
-    pub sums: Stretch,
-}
 
 /// Finds the softmax of `layer` for its `scores`.
 ///

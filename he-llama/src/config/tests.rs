@@ -231,6 +231,7 @@ fn sizes_that_no_model_has_are_refused() {
         serde_json::json!({"num_hidden_layers": 4097}),
         serde_json::json!({"hidden_size": u64::MAX}),
         serde_json::json!({"max_position_embeddings": 0}),
+        serde_json::json!({"rope_theta": 1e-320, "head_dim": 64}),
     ] {
         let found = with(&fields);
         assert!(

@@ -174,6 +174,10 @@ impl Llama {
     /// The server's part: all layers on the tokens at `positions`, and the head on the last.
     ///
     /// `caches` hold the positions before `positions.start` and grow by the new ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine.
     pub fn forward<M: Machine>(
         &self,
         m: &mut M,

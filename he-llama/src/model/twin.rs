@@ -92,6 +92,10 @@ impl<'a, P: Policy> Twin<'a, P> {
 }
 
 /// Logits of the token after `ids` by the exact twin.
+///
+/// # Errors
+///
+/// Those of [`Twin::advance`].
 pub fn exact_logits(llama: &Llama, ids: &[u32]) -> Result<Vec<f64>> {
     let circuit = Circuit::exact(&llama.config);
     Twin::new(llama, &circuit, Exact).advance(ids)
