@@ -5,7 +5,7 @@ use crate::kernels::CHUNK;
 use crate::ring::{by_limb, positions, tasks};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, operands};
+use ckks_math::backend::{Basis, checked};
 
 impl CpuBackend {
     /// See [`ckks_math::backend::RingKernels::embed_compact`].
@@ -17,8 +17,8 @@ impl CpuBackend {
         m: usize,
     ) -> Result<Block> {
         let n = t.ring.degree();
-        operands::compact_polynomials("embed_compact", &t.ring, coefficients, m)?;
-        let mut out = self.block(t, coefficients.len().div_ceil(n), basis)?;
+        let shape = checked::embed_compact(&t.ring, basis, coefficients, m)?;
+        let mut out = self.block(t, shape.rows, basis)?;
         let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
         let bound = bound.unwrap_or(0);
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
@@ -46,7 +46,8 @@ impl CpuBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let shape = operands::first_of("sum_products", xs)?.shape;
+        let shapes = checked::shapes(self, xs);
+        let shape = checked::sum_products(&t.ring, &shapes, ys.shape, m, sums)?;
         let (n, rows) = (shape.degree, shape.rows);
         let run = n / m;
         let at = positions(shape.basis, ys.shape.basis);

@@ -8,7 +8,7 @@ use crate::simd::Vector;
 use crate::tables::Tables;
 use crate::threads::Threads;
 use ckks_math::arith::Modulus;
-use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
+use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape, checked};
 use ckks_math::{Error, Result};
 
 /// Words below which a transform or a sum of products runs on the calling thread: at a nanosecond
@@ -38,8 +38,9 @@ pub struct Block {
 impl CpuBackend {
     /// Opens the CPU.
     ///
-    /// Fails with [`Error::Unsupported`] when the chosen kernels cannot run on this machine, and
-    /// with [`Error::Device`] when threads cannot be started.
+    /// # Errors
+    /// [`Error::Unsupported`] for kernels that this CPU lacks, [`Error::InvalidParameters`] for 0
+    /// threads, [`Error::Device`] where threads cannot be started.
     pub fn open(options: CpuOptions) -> Result<Self> {
         let kernels = match (options.kernels, Vector::detect(options.kernels)) {
             (_, Some(vector)) => Kernels::Vector(vector),
@@ -189,6 +190,7 @@ impl Device for CpuBackend {
     }
 
     fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
+        checked::shape("alloc", &t.ring, rows, basis)?;
         let mut out = self.block(t, rows, basis)?;
         let words = light(out.words.len());
         let limbs = out.words.chunks_exact_mut(t.ring.degree()).collect();
@@ -197,23 +199,19 @@ impl Device for CpuBackend {
     }
 
     fn upload(&self, t: &Tables, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
+        checked::upload(&t.ring, rows, basis, residues)?;
         let mut out = self.block(t, rows, basis)?;
-        if residues.len() != out.words.len() {
-            return Err(Error::InvalidParameters(format!(
-                "upload: {} residues for the shape {}",
-                residues.len(),
-                out.shape
-            )));
-        }
         self.copy(t.ring.degree(), residues, &mut out.words);
         Ok(out)
     }
 
-    fn download(&self, _: &Tables, x: &Block) -> Result<Vec<u64>> {
+    fn download(&self, t: &Tables, x: &Block) -> Result<Vec<u64>> {
+        checked::block("download", &t.ring, x.shape)?;
         Ok(x.words.to_vec())
     }
 
     fn duplicate(&self, t: &Tables, x: &Block) -> Result<Block> {
+        checked::block("duplicate", &t.ring, x.shape)?;
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
         self.copy(t.ring.degree(), &x.words, &mut out.words);
         Ok(out)

@@ -17,6 +17,9 @@ impl Failure {
     }
 
     /// The first error, if there was one.
+    ///
+    /// # Errors
+    /// The first error that a task returned.
     pub fn into_result(self) -> Result<()> {
         let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         first.map_or(Ok(()), Err)

@@ -10,7 +10,7 @@ use crate::pool::Buffer;
 use crate::tables::Tables;
 use crate::transfer::{Groups, Packer};
 use ckks_math::Result;
-use ckks_math::backend::Basis;
+use ckks_math::backend::checked::KeyShape;
 use ckks_math::backend::packed::packed_len;
 use std::ops::Range;
 
@@ -24,10 +24,7 @@ const MADE: usize = 1024;
 /// A limb holds, for each run of 8 coefficients (of `N` on smaller rings), for each digit,
 /// the run of `b`, then that of `a`, each run [packed](ckks_math::backend::packed).
 pub struct SwitchKey {
-    pub(crate) basis: Basis,
-    pub(crate) digit_size: usize,
-    degree: usize,
-    digits: usize,
+    pub(crate) shape: KeyShape,
     /// Bits of a residue, limb by limb.
     bits: Vec<u32>,
     /// Where each limb begins, in bytes.
@@ -37,17 +34,17 @@ pub struct SwitchKey {
 
 impl SwitchKey {
     fn width(&self) -> usize {
-        self.degree.min(LANES)
+        self.shape.degree.min(LANES)
     }
 
     /// Bytes of a run of all digits.
     fn run_bytes(&self, limb: usize) -> usize {
-        2 * self.digits * packed_len(self.width(), self.bits[limb])
+        2 * self.shape.digits() * packed_len(self.width(), self.bits[limb])
     }
 
     /// The runs of a limb in pieces for [`SwitchKey::unpack`].
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (runs, step) = (self.degree / self.width(), PIECE / self.width());
+        let (runs, step) = (self.shape.degree / self.width(), PIECE / self.width());
         (0..runs)
             .step_by(step)
             .map(move |start| start..(start + step).min(runs))
@@ -60,7 +57,7 @@ impl SwitchKey {
 
     /// Words that [`SwitchKey::unpack`] needs for one of [`SwitchKey::pieces`], `digits` digits.
     pub(crate) fn piece_words(&self, digits: usize) -> usize {
-        2 * digits * PIECE.min(self.degree)
+        2 * digits * PIECE.min(self.shape.degree)
     }
 
     /// The first `digits` digits of some runs of the limb at a position of the key's basis.
@@ -79,7 +76,7 @@ impl SwitchKey {
         let groups = Groups {
             width,
             used: 2 * digits,
-            stored: 2 * self.digits,
+            stored: 2 * self.shape.digits(),
         };
         packer.unpack_groups(packed, self.bits[limb], groups, words);
         KeyLimb { words, digits }
@@ -87,17 +84,16 @@ impl SwitchKey {
 }
 
 impl CpuBackend {
-    /// A key over a basis with digits of a size. `halves` fills in `b` and `a` of a limb, a digit
+    /// A key of a shape. `halves` fills in `b` and `a` of a limb, a digit
     /// and some coefficients.
     pub(crate) fn make_key(
         &self,
         t: &Tables,
-        (basis, digit_size): (Basis, usize),
+        shape: KeyShape,
         halves: impl Fn(usize, usize, Range<usize>, &mut [u64], &mut [u64]) -> Result<()> + Sync,
     ) -> Result<SwitchKey> {
-        let degree = t.ring.degree();
-        let digits = basis.q_len().div_ceil(digit_size);
-        let bits: Vec<_> = t.ring.moduli(basis).map(|m| m.bits()).collect();
+        let (degree, digits) = (shape.degree, shape.digits());
+        let bits: Vec<_> = t.ring.moduli(shape.basis).map(|m| m.bits()).collect();
         let (width, made) = (degree.min(LANES), degree.min(MADE));
         let lengths = (bits.iter()).map(|&b| degree / width * 2 * digits * packed_len(width, b));
         let mut offsets = vec![0];
@@ -137,10 +133,7 @@ impl CpuBackend {
         });
         failure.into_result()?;
         Ok(SwitchKey {
-            basis,
-            digit_size,
-            degree,
-            digits,
+            shape,
             bits,
             offsets,
             words,

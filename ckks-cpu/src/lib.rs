@@ -46,6 +46,8 @@ mod pieces;
 mod pool;
 mod regions;
 mod ring;
+#[cfg(test)]
+mod scalar_tests;
 mod seeded;
 #[allow(unsafe_code)]
 mod simd;

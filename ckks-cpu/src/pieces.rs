@@ -180,9 +180,15 @@ impl CpuBackend {
         to: Basis,
     ) -> Result<Block> {
         let (rows, degree) = (x.shape.rows, x.shape.degree);
-        let lifts = self.lifts(t, pieces, x, &digit_bases(to.q_len(), key.digit_size), to)?;
+        let lifts = self.lifts(
+            t,
+            pieces,
+            x,
+            &digit_bases(to.q_len(), key.shape.digit_size),
+            to,
+        )?;
         let (passes, split) = (pieces.passes(to), pieces.split);
-        let at = positions(to, key.basis);
+        let at = positions(to, key.shape.basis);
         let mut out = self.block(t, 2 * rows, to)?;
         let words = lifts.len() * out.words.len();
         let tasks = self.groups_of_limbs(rows, by_limb(&mut out));

@@ -70,6 +70,9 @@ impl Pool {
     }
 
     /// A buffer of `len` words with unspecified content.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the host has no memory of this size.
     pub fn take(&self, len: usize) -> Result<Buffer> {
         if len < LARGE {
             return self.take_lasting(len);
@@ -79,6 +82,9 @@ impl Pool {
     }
 
     /// As [`Pool::take`], for buffers that stay: a key among blocks would keep their memory apart.
+    ///
+    /// # Errors
+    /// As [`Pool::take`].
     pub fn take_lasting(&self, len: usize) -> Result<Buffer> {
         let class = size_class(len);
         let recycled = self.state().take(class);

@@ -4,7 +4,7 @@ use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{self, CHUNK, Prime, Target};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned, operands};
+use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned, checked};
 use ckks_math::sampling::Seed;
 use std::ops::Range;
 
@@ -66,16 +66,19 @@ pub(crate) fn columns<'a>(
 
 impl RingKernels for CpuBackend {
     fn ntt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        checked::block("ntt", &t.ring, x.shape)?;
         self.for_each(x.words.len(), tasks(t, x), |task| task.prime.ntt(task.out));
         Ok(())
     }
 
     fn intt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        checked::block("intt", &t.ring, x.shape)?;
         self.for_each(x.words.len(), tasks(t, x), |task| task.prime.intt(task.out));
         Ok(())
     }
 
     fn pointwise(&self, t: &Tables, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
+        checked::pointwise("pointwise", &t.ring, x.shape, y.shape)?;
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
         let at = positions(x.shape.basis, y.shape.basis);
         self.for_each(light(x.words.len()), tasks(t, &mut out), |task| {
@@ -87,6 +90,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn pointwise_assign(&self, t: &Tables, op: Pointwise, x: &mut Block, y: &Block) -> Result<()> {
+        checked::pointwise("pointwise_assign", &t.ring, x.shape, y.shape)?;
         let at = positions(x.shape.basis, y.shape.basis);
         self.for_each(light(x.words.len()), tasks(t, x), |task| {
             let y = y.limb(task.row % y.shape.rows, at[task.limb]);
@@ -96,6 +100,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn multiply_accumulate(&self, t: &Tables, acc: &mut Block, x: &Block, y: &Block) -> Result<()> {
+        checked::multiply_accumulate(&t.ring, acc.shape, x.shape, y.shape)?;
         let x_at = positions(acc.shape.basis, x.shape.basis);
         let y_at = positions(acc.shape.basis, y.shape.basis);
         self.for_each(light(acc.words.len()), tasks(t, acc), |task| {
@@ -107,7 +112,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn scale_limbs(&self, t: &Tables, x: &mut Block, constants: &[u64]) -> Result<()> {
-        debug_assert_eq!(constants.len(), x.shape.basis.limbs());
+        checked::scale_limbs(&t.ring, x.shape, constants)?;
         self.for_each(light(x.words.len()), tasks(t, x), |task| {
             task.prime.scale(task.out, constants[task.limb]);
         });
@@ -121,7 +126,7 @@ impl RingKernels for CpuBackend {
         rows: Range<usize>,
         constants: &[u64],
     ) -> Result<()> {
-        debug_assert_eq!(constants.len(), x.shape.basis.limbs());
+        checked::offset_limbs(&t.ring, x.shape, &rows, constants)?;
         let words = rows.len() * x.row_words();
         let mut chosen = tasks(t, x);
         chosen.retain(|task| rows.contains(&task.row));
@@ -138,7 +143,8 @@ impl RingKernels for CpuBackend {
         xs: &[&Block],
         constants: &[Vec<u64>],
     ) -> Result<Block> {
-        let mut out = self.block(t, xs.first().map_or(0, |x| x.shape.rows), basis)?;
+        let shape = checked::combine(&t.ring, basis, &checked::shapes(self, xs), constants)?;
+        let mut out = self.block(t, shape.rows, basis)?;
         let at: Vec<_> = xs.iter().map(|x| positions(basis, x.shape.basis)).collect();
         let words = light(xs.len() * out.words.len());
         self.for_each(words, tasks(t, &mut out), |task| {
@@ -155,6 +161,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
+        checked::automorphism(&t.ring, x.shape, galois)?;
         let permutation = t.permutation(galois);
         let mut out = self.block(t, x.shape.rows, x.shape.basis)?;
         self.for_each(light(x.words.len()), tasks(t, &mut out), |task| {
@@ -165,6 +172,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn restrict(&self, t: &Tables, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        checked::restrict(&t.ring, x.shape, &rows, basis)?;
         let at = positions(basis, x.shape.basis);
         let mut out = self.block(t, rows.len(), basis)?;
         self.for_each(light(out.words.len()), tasks(t, &mut out), |task| {
@@ -175,9 +183,8 @@ impl RingKernels for CpuBackend {
     }
 
     fn stack(&self, t: &Tables, xs: &[&Block]) -> Result<Block> {
-        let rows = xs.iter().map(|x| x.shape.rows).sum();
-        let basis = xs.first().map_or(Basis::q(0), |x| x.shape.basis);
-        let mut out = self.block(t, rows, basis)?;
+        let shape = checked::stack(&t.ring, &checked::shapes(self, xs))?;
+        let mut out = self.block(t, shape.rows, shape.basis)?;
         let from: Vec<_> = (xs
             .iter()
             .flat_map(|x| (0..x.shape.rows).map(move |r| (*x, r))))
@@ -190,6 +197,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn base_convert(&self, t: &Tables, x: &Block, to: Basis) -> Result<Block> {
+        checked::base_convert(&t.ring, x.shape, to)?;
         let (degree, from) = (x.shape.degree, x.shape.basis);
         let conversion = t.conversion(from, to);
         let mut out = self.block(t, x.shape.rows, to)?;
@@ -232,8 +240,8 @@ impl RingKernels for CpuBackend {
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        let rows = operands::polynomials("embed", &t.ring, coefficients, m)?;
-        let mut out = self.block(t, rows, basis)?;
+        let shape = checked::embed(&t.ring, basis, coefficients, m)?;
+        let mut out = self.block(t, shape.rows, basis)?;
         let bound = coefficients.iter().map(|c| c.unsigned_abs()).max();
         let bound = bound.unwrap_or(0);
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
@@ -261,7 +269,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
+        checked::add_rows(&t.ring, x.shape, first, y.shape)?;
         let rows = first..first + y.shape.rows;
         let at = positions(x.shape.basis, y.shape.basis);
         let words = rows.len() * x.row_words();
@@ -286,6 +294,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        checked::block("add_neighbours", &t.ring, x.shape)?;
         self.for_each(x.words.len(), tasks(t, x), |task| {
             kernels::add_neighbours(task.prime.modulus(), task.out, neighbour);
         });
@@ -293,6 +302,7 @@ impl RingKernels for CpuBackend {
     }
 
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {
+        checked::tensor(&t.ring, x.shape, y.shape)?;
         let (k, basis) = (x.shape.rows / 2, x.shape.basis);
         let at = positions(basis, y.shape.basis);
         let primes = t.primes(basis);
@@ -336,10 +346,12 @@ impl RingKernels for CpuBackend {
     }
 
     fn download_packed(&self, t: &Tables, x: &Block) -> Result<Vec<u8>> {
+        checked::block("download_packed", &t.ring, x.shape)?;
         Ok(self.pack_block(t, x))
     }
 
-    fn is_zero(&self, _: &Tables, x: &Block) -> Result<bool> {
+    fn is_zero(&self, t: &Tables, x: &Block) -> Result<bool> {
+        checked::block("is_zero", &t.ring, x.shape)?;
         Ok(self.all_zero(x))
     }
 }

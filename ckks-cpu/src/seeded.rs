@@ -10,7 +10,7 @@ use crate::tables::Tables;
 use crate::transfer::limb_offsets;
 use ckks_math::Result;
 use ckks_math::backend::packed::packed_len;
-use ckks_math::backend::{Basis, Masks, Pointwise, SeededKeyData, derived};
+use ckks_math::backend::{Basis, Masks, Pointwise, SeededKeyData, checked};
 use ckks_math::sampling::{Seed, UniformStream};
 
 impl CpuBackend {
@@ -31,6 +31,7 @@ impl CpuBackend {
         rows: usize,
         basis: Basis,
     ) -> Result<Block> {
+        checked::uniform(&t.ring, first, rows, basis)?;
         let mut out = self.block(t, rows, basis)?;
         let (chacha, failure) = (self.chacha(), Failure::default());
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
@@ -50,7 +51,8 @@ impl CpuBackend {
         masks: &Masks<'_, Block>,
     ) -> Result<Block> {
         let n = t.ring.degree();
-        let mut out = self.block(t, masks.check(n)?, basis)?;
+        let shape = checked::masked(&t.ring, basis, masks, |x| x.shape)?;
+        let mut out = self.block(t, shape.rows, basis)?;
         let (chacha, failure) = (self.chacha(), Failure::default());
         let indices: Vec<_> = basis.prime_indices(t.ring.q().len()).collect();
         let at = positions(basis, masks.secret.shape.basis);
@@ -81,24 +83,20 @@ impl CpuBackend {
 
     /// See [`ckks_math::backend::SwitchKernels::load_seeded_key`].
     pub(crate) fn expand_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
-        let (digits, limbs) = (key.digits(), key.basis.limbs());
-        derived::check_packed(&t.ring, key.basis, digits, key.b)?;
+        let shape = checked::seeded_key(&t.ring, key)?;
+        let (digits, limbs) = (shape.digits(), key.basis.limbs());
         let offsets = limb_offsets(&t.ring, digits, key.basis);
         let indices: Vec<_> = key.basis.prime_indices(t.ring.q().len()).collect();
         let primes = t.primes(key.basis);
         let (chacha, packer) = (self.chacha(), self.packer());
-        self.make_key(
-            t,
-            (key.basis, key.digit_size),
-            |limb, digit, words, b, a| {
-                let bits = primes[limb].modulus().bits();
-                let packed = &key.b[offsets[digit * limbs + limb]..];
-                let bytes = packed_len(words.start, bits)..packed_len(words.end, bits);
-                packer.unpack(&packed[bytes], bits, b);
-                let stream = (key.seed, digit, indices[limb]);
-                uniform_piece(chacha, stream, primes[limb], words.start, a)
-            },
-        )
+        self.make_key(t, shape, |limb, digit, words, b, a| {
+            let bits = primes[limb].modulus().bits();
+            let packed = &key.b[offsets[digit * limbs + limb]..];
+            let bytes = packed_len(words.start, bits)..packed_len(words.end, bits);
+            packer.unpack(&packed[bytes], bits, b);
+            let stream = (key.seed, digit, indices[limb]);
+            uniform_piece(chacha, stream, primes[limb], words.start, a)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::pieces::Pieces;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, derived, operands};
+use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, checked, derived};
 use std::ops::Range;
 
 impl CpuBackend {
@@ -18,12 +18,12 @@ impl CpuBackend {
         galois: Option<u64>,
         key: &SwitchKey,
     ) -> Result<Block> {
+        let by = galois.unwrap_or(1);
+        let rows = checked::digits("dot_key", &t.ring, digits.shape, by, key.shape)?;
         let basis = digits.shape.basis;
-        let used = basis.q_len().div_ceil(key.digit_size);
-        let rows = digits.shape.rows / used;
-        debug_assert_eq!(rows * used, digits.shape.rows);
+        let used = basis.q_len().div_ceil(key.shape.digit_size);
         let permutation = galois.map(|g| t.permutation(g));
-        let at = positions(basis, key.basis);
+        let at = positions(basis, key.shape.basis);
         let primes = t.primes(basis);
         let (packer, failure) = (self.packer(), Failure::default());
         let mut out = self.block(t, 2 * rows, basis)?;
@@ -66,23 +66,19 @@ impl SwitchKernels for CpuBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        operands::key_half(&t.ring, key)?;
+        let shape = checked::switch_key(&t.ring, key)?;
         let (limbs, degree) = (key.basis.limbs(), t.ring.degree());
         let halves = |limb: usize, digit: usize, words: Range<usize>| {
             let from = (digit * limbs + limb) * degree;
             let of = from + words.start..from + words.end;
             (&key.b[of.clone()], &key.a[of])
         };
-        self.make_key(
-            t,
-            (key.basis, key.digit_size),
-            |limb, digit, words, b, a| {
-                let (from_b, from_a) = halves(limb, digit, words);
-                b.copy_from_slice(from_b);
-                a.copy_from_slice(from_a);
-                Ok(())
-            },
-        )
+        self.make_key(t, shape, |limb, digit, words, b, a| {
+            let (from_b, from_a) = halves(limb, digit, words);
+            b.copy_from_slice(from_b);
+            a.copy_from_slice(from_a);
+            Ok(())
+        })
     }
 
     fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
@@ -90,6 +86,7 @@ impl SwitchKernels for CpuBackend {
     }
 
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
+        checked::decompose(&t.ring, x.shape, digit_size, special)?;
         let to = Basis::qp(x.shape.basis.q_len(), special);
         match Pieces::of(t, to) {
             Some(pieces) => self.decompose_in_pieces(t, &pieces, x, digit_size, to),
@@ -98,6 +95,7 @@ impl SwitchKernels for CpuBackend {
     }
 
     fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
+        checked::divide_round(&t.ring, x.shape, dropped, kept)?;
         match Pieces::of(t, x.shape.basis) {
             Some(pieces) => self.divide_in_pieces(t, &pieces, x, dropped, kept),
             None => derived::divide_round(self, t, x, dropped, kept),
@@ -105,7 +103,9 @@ impl SwitchKernels for CpuBackend {
     }
 
     fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
-        let to = Basis::qp(x.shape.basis.q_len(), usize::from(key.basis.special));
+        checked::key_product("key_product", &t.ring, x.shape, key.shape)?;
+        let special = usize::from(key.shape.basis.special);
+        let to = Basis::qp(x.shape.basis.q_len(), special);
         match Pieces::of(t, to) {
             Some(pieces) => self.dot_in_pieces(t, &pieces, x, key, to),
             None => derived::key_product(self, t, x, key),
@@ -113,7 +113,7 @@ impl SwitchKernels for CpuBackend {
     }
 
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {
-        (key.basis, key.digit_size)
+        (key.shape.basis, key.shape.digit_size)
     }
 
     fn dot_key(&self, t: &Tables, digits: &Block, key: &SwitchKey) -> Result<Block> {

@@ -21,7 +21,9 @@ pub struct Threads {
 impl Threads {
     /// `count` threads in all, by default one a core.
     ///
-    /// Fails for 0, and with [`Error::Device`] when threads cannot be started.
+    /// # Errors
+    /// [`Error::InvalidParameters`] for 0; [`Error::Device`] where the system starts no more
+    /// threads.
     pub fn start(count: Option<usize>) -> Result<Self> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let helpers = match count.unwrap_or_else(cores) {

@@ -7,7 +7,7 @@ use crate::ring::tasks;
 use crate::simd;
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, RingSpec, derived, packed};
+use ckks_math::backend::{Basis, RingSpec, checked, packed};
 
 /// Words looked at together for zeros.
 const STRIDE: usize = 1 << 14;
@@ -105,7 +105,7 @@ impl CpuBackend {
         basis: Basis,
         bytes: &[u8],
     ) -> Result<Block> {
-        derived::check_packed(&t.ring, basis, rows, bytes)?;
+        checked::upload_packed(&t.ring, rows, basis, bytes)?;
         let offsets = limb_offsets(&t.ring, rows, basis);
         let mut out = self.block(t, rows, basis)?;
         let (limbs, packer) = (basis.limbs(), self.packer());

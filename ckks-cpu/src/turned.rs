@@ -5,7 +5,7 @@ use crate::kernels::LANES;
 use crate::ring::{positions, tasks};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Turned, operands};
+use ckks_math::backend::{Turned, checked};
 
 /// Words turned together: they stay in the first-level cache.
 const PIECE: usize = 2048;
@@ -21,8 +21,10 @@ impl CpuBackend {
         y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        let (from, rows) = (y.block, first..first + y.rows.len());
-        operands::rows_fit("add_scaled", x.shape, first, (from.shape, &y.rows))?;
+        let from = y.block;
+        let added = (from.shape, &y.rows, y.galois);
+        checked::add_scaled(&t.ring, x.shape, first, added, constants)?;
+        let rows = first..first + y.rows.len();
         let permutation = (y.galois != 1).then(|| t.permutation(y.galois));
         let at = positions(from.shape.basis, x.shape.basis);
         let words = y.rows.len() * from.row_words();

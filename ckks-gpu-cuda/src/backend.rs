@@ -1,17 +1,23 @@
 //! Opening a device, and running kernels on it.
 
 use crate::device::RINGS;
-use crate::driver::{Address, Driver, card};
+use crate::driver::{Driver, card};
 use crate::feed::Feeder;
 use crate::gemm::{Choices, MatrixUnits};
+use crate::kernels::Kernel;
 use crate::key::KeyForm;
 use crate::launch::{Argument, Grid, Launch};
 use crate::memory::{Plain, bytes};
 use crate::open_queue::OpenQueue;
 use crate::options::CudaOptions;
 use crate::pool::{Buffer, Pool};
+use crate::tables::Tables;
 use ckks_math::Result;
 use std::sync::Arc;
+
+#[cfg(all(test, feature = "executor"))]
+#[path = "backend_tests.rs"]
+mod tests;
 
 /// A CUDA device with a queue and a memory pool; clones share both.
 #[derive(Clone)]
@@ -27,14 +33,18 @@ pub struct CudaBackend {
 impl CudaBackend {
     /// Opens the card of an index, counted as the driver counts.
     ///
-    /// Fails with [`ckks_math::Error::Unsupported`] when there is no NVIDIA driver or no such card,
-    /// and says which library is missing.
+    /// # Errors
+    /// [`ckks_math::Error::Unsupported`] without an NVIDIA driver or such a card: the message names
+    /// the library that is missing.
     pub fn open(device: usize) -> Result<Self> {
         Self::on(Arc::new(card::Card::open(device)?))
     }
 
     /// The cards that the driver sees, with their limits in words; fails as [`CudaBackend::open`]
     /// does.
+    ///
+    /// # Errors
+    /// As [`CudaBackend::open`].
     pub fn cards() -> Result<Vec<String>> {
         let cards = card::list()?.into_iter();
         let rings = format!(
@@ -46,6 +56,9 @@ impl CudaBackend {
 
     /// Runs the kernels on the CPU in place of a card, the threads of each block in an order that
     /// comes from `seed`. For tests: every access to shared memory is checked.
+    ///
+    /// # Errors
+    /// None so far: the executor needs no card.
     #[cfg(feature = "executor")]
     pub fn open_executor(kernels: crate::KernelSet, seed: u64) -> Result<Self> {
         Self::on(Arc::new(crate::driver::executor::Executor::new(
@@ -53,8 +66,8 @@ impl CudaBackend {
         )))
     }
 
-    /// 32-bit integer operations a second: 64 for each multiprocessor and clock, at the highest
-    /// clock. `None` where no card runs.
+    /// 32-bit integer operations a second: 64 (128 from capability 12.0 on) for each multiprocessor
+    /// and clock, at the highest clock. `None` where no card runs.
     pub fn integer_rate(&self) -> Option<f64> {
         self.queue.pool().integer_rate()
     }
@@ -84,6 +97,9 @@ impl CudaBackend {
 
     /// Works as these options say from now on; fails where they name a library that this machine
     /// lacks.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Unsupported`] for options that name a library that this machine lacks.
     pub fn with_options(mut self, options: CudaOptions) -> Result<Self> {
         if options.matrix_units == Some(MatrixUnits::Library) {
             self.queue.pool().library()?;
@@ -150,27 +166,62 @@ impl CudaBackend {
     /// A buffer with the words of the host.
     pub(crate) fn stage<T: Plain>(&self, words: &[T]) -> Result<Buffer> {
         let buffer = self.buffer(size_of_val(words))?;
-        self.queue.raw().upload(buffer.address(), bytes(words))?;
+        self.queue.send(&buffer, 0, bytes(words))?;
         Ok(buffer)
     }
 
-    /// Submits a kernel; an empty grid is no work.
-    pub(crate) fn launch(&self, kernel: &str, grid: Grid, arguments: &[Argument]) -> Result<()> {
+    /// Submits a kernel for the words of a ring; an empty grid is no work.
+    ///
+    /// Always checked here: the tables are of this device, the arguments have the number and the
+    /// sizes of the kernel's parameters, and a block has no more threads than the kernel is
+    /// compiled for.
+    ///
+    /// # Safety
+    /// For the given grid, everything that the kernel reads and writes through its arguments lies
+    /// in buffers of this device that are alive. Callers derive it from two checks: the shape rules
+    /// of [`ckks_math::backend::checked`] bound the positions that the kernel computes, and
+    /// [`crate::device::Block::at`] says that the words of each operand are there.
+    pub(crate) unsafe fn launch(
+        &self,
+        t: &Tables,
+        kernel: Kernel,
+        grid: Grid,
+        arguments: &[Argument],
+    ) -> Result<()> {
         if grid.is_empty() {
             return Ok(());
         }
-        self.queue.raw().launch(&Launch {
+        let (function, signature) = t.kernel(self.queue.pool(), kernel)?;
+        signature.check(kernel, grid, arguments)?;
+        let launch = Launch {
             kernel,
+            function,
             grid,
             arguments,
-        })
+        };
+        // SAFETY: the function is of this device and takes these arguments; the caller sees to the
+        // rest.
+        unsafe { self.queue.raw().launch(&launch)? };
+        if self.options.check && !self.queue.takes_notes() {
+            let waited = self.queue.raw().synchronize();
+            waited.map_err(|error| launch.failure(&error))?;
+        }
+        Ok(())
     }
 
-    /// Submits a copy of whole buffers or parts of them.
-    pub(crate) fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.queue.raw().copy(from, to, bytes)
+    /// Submits an element-wise kernel on `[rows, limbs, N]`.
+    ///
+    /// # Safety
+    /// As for [`CudaBackend::launch`].
+    pub(crate) unsafe fn launch_elements(
+        &self,
+        t: &Tables,
+        kernel: Kernel,
+        (rows, limbs): (usize, usize),
+        arguments: &[Argument],
+    ) -> Result<()> {
+        let grid = Grid::elements(kernel, t.ring().log_degree(), limbs, rows)?;
+        // SAFETY: the caller sees to it.
+        unsafe { self.launch(t, kernel, grid, arguments) }
     }
 }

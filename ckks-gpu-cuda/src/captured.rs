@@ -25,10 +25,9 @@ pub(crate) enum Sequence {
 /// tables of one ring and memory of one queue.
 pub(crate) struct KeyCaptures(Captures<(Sequence, Shape), Captured>);
 
-/// A sequence with the block that it reads, and the one that it writes.
+/// A sequence with the block that it writes.
 struct Captured {
     graph: Graph,
-    _operand: Vec<Block>,
     result: Block,
 }
 
@@ -93,15 +92,11 @@ impl CudaBackend {
         let mut held = None;
         let captured = self.capture_sequence(t, &[x], &mut |operand| {
             let result = self.run_plain(t, sequence, &operand[0], key)?;
-            held = Some((operand, result));
+            held = Some(result);
             Ok(())
         });
         match (captured, held) {
-            (Ok(Some(graph)), Some((operand, result))) => Ok(Attempt::Captured(Captured {
-                graph,
-                _operand: operand,
-                result,
-            })),
+            (Ok(Some(graph)), Some(result)) => Ok(Attempt::Captured(Captured { graph, result })),
             (Ok(_), _) => Ok(Attempt::Later),
             (Err(Error::Unsupported { .. } | Error::OutOfMemory { .. }), _) => Ok(Attempt::Never),
             (Err(error), _) => Err(error),

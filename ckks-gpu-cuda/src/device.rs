@@ -3,13 +3,16 @@
 use crate::backend::CudaBackend;
 use crate::driver::Address;
 use crate::graph::Graph;
-use crate::launch::{Argument, Grid, Limbs, arguments};
+use crate::kernels::Kernel;
+use crate::launch::{Limbs, arguments};
 use crate::memory::{bytes, bytes_mut};
 use crate::pool::Buffer;
 use crate::tables::{Tables, Word};
 use ckks_math::arith::Modulus;
-use ckks_math::backend::{Basis, Captured, Device, Limits, MemoryUse, RingSpec, Shape};
+use ckks_math::backend::gpu::constants::{BUS_WORDS, narrow_pieces};
+use ckks_math::backend::{Basis, Captured, Device, Limits, MemoryUse, RingSpec, Shape, checked};
 use ckks_math::{Error, Result};
+use std::sync::Arc;
 
 /// What rings the kernels serve, on any card.
 pub(crate) const RINGS: Limits = Limits {
@@ -17,18 +20,28 @@ pub(crate) const RINGS: Limits = Limits {
     max_degree: 1 << 17,
 };
 
-/// Words converted at a time on their way over the bus.
-const BUS_WORDS: usize = 1 << 20;
-
 /// Residues `[rows, limbs, N]` in device memory, each below its modulus and in Montgomery form.
 pub struct Block {
     pub(crate) shape: Shape,
-    pub(crate) words: Buffer,
+    /// Shared with captured sequences that read it.
+    pub(crate) words: Arc<Buffer>,
 }
 
 impl Block {
-    pub(crate) const fn address(&self) -> Address {
-        self.words.address()
+    /// Where its words lie, for kernels of a ring.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameters`] unless its words have the width of those of the ring,
+    /// [`Error::Device`] for memory of another device than that of the tables.
+    pub(crate) fn at(&self, t: &Tables) -> Result<Address> {
+        let (held, needed) = (self.words.len(), self.shape.words() * t.word().bytes());
+        if held != needed {
+            return Err(Error::InvalidParameters(format!(
+                "a block {} of {held} bytes on a ring whose words make {needed}",
+                self.shape
+            )));
+        }
+        self.words.range(t.pool(), 0, needed)
     }
 
     /// The rows as kernels count them.
@@ -57,44 +70,40 @@ impl CudaBackend {
         };
         Ok(Block {
             shape,
-            words: self.buffer(shape.words() * t.word().bytes())?,
+            words: Arc::new(self.buffer(shape.words() * t.word().bytes())?),
         })
     }
 
     /// A buffer with words of a ring.
     pub(crate) fn stage_words(&self, word: Word, words: &[u64]) -> Result<Buffer> {
         let buffer = self.buffer(words.len() * word.bytes())?;
-        self.send(word, buffer.address(), words)?;
+        self.send(word, &buffer, words)?;
         Ok(buffer)
     }
 
-    /// Copies words to the device in the width of the ring.
-    pub(crate) fn send(&self, word: Word, to: Address, words: &[u64]) -> Result<()> {
+    /// Copies words to a buffer in the width of the ring.
+    pub(crate) fn send(&self, word: Word, to: &Buffer, words: &[u64]) -> Result<()> {
         match word {
-            Word::Long if words.is_empty() => Ok(()),
-            Word::Long => self.queue.raw().upload(to, bytes(words)),
+            Word::Long => self.queue.send(to, 0, bytes(words)),
             Word::Short { .. } => {
-                for (i, chunk) in words.chunks(BUS_WORDS).enumerate() {
-                    let narrow: Vec<u32> = chunk.iter().map(|&w| w as u32).collect();
-                    let to = to.offset(i * BUS_WORDS * 4);
-                    self.queue.raw().upload(to, bytes(&narrow))?;
+                for (at, piece) in narrow_pieces(words) {
+                    self.queue.send(to, 4 * at, bytes(&piece))?;
                 }
                 Ok(())
             }
         }
     }
 
-    /// Copies words from the device in the width of the ring; waits.
-    fn receive(&self, word: Word, from: Address, words: &mut [u64]) -> Result<()> {
+    /// Copies words of a buffer in the width of the ring; waits.
+    fn receive(&self, word: Word, from: &Buffer, words: &mut [u64]) -> Result<()> {
         match word {
-            Word::Long if words.is_empty() => Ok(()),
-            Word::Long => self.queue.raw().download(from, bytes_mut(words)),
+            Word::Long => self.queue.receive(from, 0, bytes_mut(words)),
             Word::Short { .. } => {
                 let mut narrow = vec![0_u32; words.len().min(BUS_WORDS)];
                 for (i, chunk) in words.chunks_mut(BUS_WORDS).enumerate() {
                     let narrow = &mut narrow[..chunk.len()];
-                    let from = from.offset(i * BUS_WORDS * 4);
-                    self.queue.raw().download(from, bytes_mut(narrow))?;
+                    let at = i * BUS_WORDS * 4;
+                    self.queue.receive(from, at, bytes_mut(narrow))?;
                     for (wide, &word) in chunk.iter_mut().zip(&*narrow) {
                         *wide = u64::from(word);
                     }
@@ -108,39 +117,17 @@ impl CudaBackend {
     pub(crate) fn import(
         &self,
         t: &Tables,
-        to: Address,
+        to: &Buffer,
         rows: usize,
         basis: Basis,
         residues: &[u64],
     ) -> Result<()> {
+        let words = to.range(self.queue.pool(), 0, rows * t.row_bytes(basis))?;
         self.send(t.word(), to, residues)?;
         let log_n = t.ring().log_degree();
-        let grid = Grid::elements("import", log_n, basis.limbs(), rows)?;
-        let arguments = arguments![to, t.primes(), t.limbs(basis), log_n];
-        self.launch_for(t, "import", grid, &arguments)
-    }
-
-    /// Launches the kernel `name` for the words of a ring.
-    pub(crate) fn launch_for(
-        &self,
-        t: &Tables,
-        name: &str,
-        grid: Grid,
-        arguments: &[Argument],
-    ) -> Result<()> {
-        self.launch(&format!("{name}_{}", t.word().suffix()), grid, arguments)
-    }
-
-    /// Launches an element-wise kernel on `[rows, limbs, N]`.
-    pub(crate) fn launch_elements(
-        &self,
-        t: &Tables,
-        name: &str,
-        (rows, limbs): (usize, usize),
-        arguments: &[Argument],
-    ) -> Result<()> {
-        let grid = Grid::elements(name, t.ring().log_degree(), limbs, rows)?;
-        self.launch_for(t, name, grid, arguments)
+        let arguments = arguments![words, t.primes(), t.limbs(basis), log_n];
+        // SAFETY: the kernel reads and writes the words of these rows, which `to` has.
+        unsafe { self.launch_elements(t, Kernel::Import, (rows, basis.limbs()), &arguments) }
     }
 }
 
@@ -177,46 +164,36 @@ impl Device for CudaBackend {
     }
 
     fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
+        checked::shape("alloc", t.ring(), rows, basis)?;
         let out = self.block(t, rows, basis)?;
-        if out.words.len() > 0 {
-            let queue = self.queue.raw();
-            queue.fill(out.address(), out.words.len(), 0)?;
-        }
+        self.queue.fill_whole(&out.words, 0)?;
         Ok(out)
     }
 
     fn upload(&self, t: &Tables, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
+        checked::upload(t.ring(), rows, basis, residues)?;
         let out = self.block(t, rows, basis)?;
-        if residues.len() != out.shape.words() {
-            return Err(Error::InvalidParameters(format!(
-                "upload: {} residues for the shape {}",
-                residues.len(),
-                out.shape
-            )));
-        }
-        self.import(t, out.address(), rows, basis, residues)?;
+        self.import(t, &out.words, rows, basis, residues)?;
         Ok(out)
     }
 
     fn download(&self, t: &Tables, x: &Block) -> Result<Vec<u64>> {
+        checked::block("download", t.ring(), x.shape)?;
         let plain = self.block(t, x.shape.rows, x.shape.basis)?;
-        let arguments = arguments![
-            plain.address(),
-            x.address(),
-            t.primes(),
-            x.limbs(t),
-            x.log_n()
-        ];
+        let arguments = arguments![plain.at(t)?, x.at(t)?, t.primes(), x.limbs(t), x.log_n()];
         let extent = (x.shape.rows, x.shape.basis.limbs());
-        self.launch_elements(t, "export", extent, &arguments)?;
+        // SAFETY: the kernel reads and writes one word for each of `x`, and `plain` has its shape.
+        unsafe { self.launch_elements(t, Kernel::Export, extent, &arguments)? };
         let mut residues = vec![0; x.shape.words()];
-        self.receive(t.word(), plain.address(), &mut residues)?;
+        self.receive(t.word(), &plain.words, &mut residues)?;
         Ok(residues)
     }
 
     fn duplicate(&self, t: &Tables, x: &Block) -> Result<Block> {
+        checked::block("duplicate", t.ring(), x.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
-        self.copy(x.address(), out.address(), x.words.len())?;
+        x.at(t)?;
+        self.queue.copy_whole(&x.words, &out.words, 0)?;
         Ok(out)
     }
 

@@ -41,9 +41,15 @@ impl Stored {
     }
 
     /// The words on the device, for work that the backend submits next.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], and failures of the device.
     pub fn fetch(&self, backend: &CudaBackend) -> Result<Arc<Buffer>> {
         match self {
-            Self::Device(buffer) => Ok(buffer.clone()),
+            Self::Device(buffer) => {
+                buffer.check_device(backend.queue.pool())?;
+                Ok(buffer.clone())
+            }
             Self::Host(memory) => backend.feeder.fetch(backend, &**memory),
         }
     }
@@ -63,7 +69,7 @@ impl Feeder {
             unreachable!("opened above")
         };
         let buffer = Arc::new(pool.take(queue, memory.bytes().len())?);
-        queue.raw().upload_pinned(buffer.address(), memory)?;
+        queue.send_pinned(&buffer, memory)?;
         backend.queue.wait_for(queue)?;
         held.push_back(buffer.clone());
         if held.len() > HELD {
@@ -80,7 +86,7 @@ impl CudaBackend {
             return Ok(Stored::Device(Arc::new(buffer)));
         }
         let mut bytes = vec![0; buffer.len()];
-        self.queue.raw().download(buffer.address(), &mut bytes)?;
+        self.queue.receive(&buffer, 0, &mut bytes)?;
         Ok(Stored::Host(self.queue.pool().pin(&bytes)?))
     }
 }

@@ -9,9 +9,10 @@
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
+use crate::driver;
 use crate::driver::notes::Work;
-use crate::driver::{self, Address};
 use crate::open_queue::OpenQueue;
+use crate::pool::Buffer;
 use crate::tables::Tables;
 use ckks_math::backend::{Device, Shape};
 use ckks_math::{Error, Result};
@@ -24,8 +25,8 @@ const MOST_UPLOADED: usize = 1 << 30;
 pub(crate) struct Graph {
     recorded: driver::Graph,
     queue: Arc<OpenQueue>,
-    /// Where each operand is copied to: its shape, address and bytes.
-    operands: Vec<(Shape, Address, usize)>,
+    /// What each operand is copied to, kept as long as the work may read it.
+    operands: Vec<(Shape, Arc<Buffer>)>,
 }
 
 impl CudaBackend {
@@ -42,8 +43,7 @@ impl CudaBackend {
         }
         let own = operands.iter().map(|x| self.duplicate(t, x));
         let own = own.collect::<Result<Vec<_>>>()?;
-        let place = |x: &Block| (x.shape, x.address(), x.words.len());
-        let operands = own.iter().map(place).collect();
+        let operands = own.iter().map(|x| (x.shape, x.words.clone())).collect();
         let pool = self.queue.pool();
         pool.begin_capture(&self.queue)?;
         let outcome = work(own);
@@ -70,17 +70,20 @@ impl CudaBackend {
                 graph.operands.len()
             )));
         }
-        for (x, &(shape, to, bytes)) in operands.iter().zip(&graph.operands) {
-            if x.shape != shape || x.words.len() != bytes {
+        for (x, (shape, to)) in operands.iter().zip(&graph.operands) {
+            if x.shape != *shape || x.words.len() != to.len() {
                 return Err(Error::ShapeMismatch {
                     op: "replay",
-                    left: shape,
+                    left: *shape,
                     right: x.shape,
                 });
             }
-            self.copy(x.address(), to, bytes)?;
+            self.queue.copy_whole(&x.words, to, 0)?;
         }
-        self.queue.raw().replay(&graph.recorded)?;
+        // SAFETY: the graph keeps its operands, the queue what the work took and freed; as
+        // `Device::capture` asks, the caller keeps the results and all that the work reads beside
+        // them, and `Captures` runs it only where those are the same.
+        unsafe { self.queue.raw().replay(&graph.recorded)? };
         Ok(true)
     }
 }

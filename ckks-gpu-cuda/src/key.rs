@@ -4,12 +4,16 @@ use crate::backend::CudaBackend;
 use crate::captured::KeyCaptures;
 use crate::device::Block;
 use crate::feed::Stored;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
+use crate::packed::SPARE;
 use crate::pool::Buffer;
 use crate::ring::turn;
-use crate::seeded::stream_keys;
+use crate::seeded::KEY_BYTES;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, SeededKeyData};
+use ckks_math::backend::checked::KeyShape;
+use ckks_math::backend::gpu::constants::stream_keys;
+use ckks_math::backend::{Basis, SeededKeyData, checked};
 use ckks_math::{Error, Result};
 
 /// Rows that share one reading of the key.
@@ -34,8 +38,7 @@ pub enum KeyForm {
 
 /// A switching key on the device.
 pub struct SwitchKey {
-    pub(crate) basis: Basis,
-    pub(crate) digit_size: usize,
+    pub(crate) shape: KeyShape,
     /// Sequences with this key; dropped before the halves that they read.
     pub(crate) captures: KeyCaptures,
     halves: Halves,
@@ -66,13 +69,11 @@ struct Product<'a> {
 
 impl SwitchKey {
     /// A key of two halves in stored form.
-    pub(crate) fn whole(basis: Basis, digit_size: usize, b: Buffer, a: Buffer) -> Self {
-        let halves = Halves::Whole { b, a };
+    pub(crate) fn whole(shape: KeyShape, b: Buffer, a: Buffer) -> Self {
         Self {
-            basis,
-            digit_size,
+            shape,
             captures: KeyCaptures::default(),
-            halves,
+            halves: Halves::Whole { b, a },
         }
     }
 
@@ -92,6 +93,7 @@ impl CudaBackend {
     /// A key in the form that is asked for. Where memory is short for a whole one, in the least.
     pub(crate) fn load_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
         self.queue.refuse_notes()?;
+        let shape = checked::seeded_key(t.ring(), key)?;
         let form = self.options.key_form;
         let halves = match form {
             KeyForm::Whole if !self.options.on_host => match self.whole_halves(t, key) {
@@ -101,8 +103,7 @@ impl CudaBackend {
             other => self.seeded_halves(t, key, other == KeyForm::Fused)?,
         };
         Ok(SwitchKey {
-            basis: key.basis,
-            digit_size: key.digit_size,
+            shape,
             captures: KeyCaptures::default(),
             halves,
         })
@@ -112,8 +113,8 @@ impl CudaBackend {
         let digits = key.digits();
         let half = digits * key.basis.limbs() * t.ring().degree() * t.word().bytes();
         let (b, a) = (self.buffer(half)?, self.buffer(half)?);
-        self.unpack(t, b.address(), digits, key.basis, key.b)?;
-        self.fill_uniform(t, a.address(), key.seed, 0..digits, key.basis)?;
+        self.unpack(t, &b, digits, key.basis, key.b)?;
+        self.fill_uniform(t, &a, key.seed, 0..digits, key.basis)?;
         Ok(Halves::Whole { b, a })
     }
 
@@ -134,10 +135,9 @@ impl CudaBackend {
         galois: u64,
         key: &SwitchKey,
     ) -> Result<Block> {
+        let rows = checked::digits("dot_key", t.ring(), digits.shape, galois, key.shape)?;
         let basis = digits.shape.basis;
-        let used = basis.q_len().div_ceil(key.digit_size);
-        let rows = digits.shape.rows / used.max(1);
-        debug_assert_eq!(rows * used, digits.shape.rows);
+        let used = basis.q_len().div_ceil(key.shape.digit_size);
         let out = self.block(t, 2 * rows, basis)?;
         let product = Product {
             digits,
@@ -147,16 +147,23 @@ impl CudaBackend {
             out: &out,
         };
         match &key.halves {
-            Halves::Whole { b, a } => self.dot_whole(t, &product, key.basis, b, a)?,
+            Halves::Whole { b, .. } if b.len() != key.shape.half_words() * t.word().bytes() => {
+                return Err(Error::InvalidParameters(format!(
+                    "dot_key: a key half of {} bytes on a ring with words of {}: load it again",
+                    b.len(),
+                    t.word().bytes()
+                )));
+            }
+            Halves::Whole { b, a } => self.dot_whole(t, &product, key.shape.basis, b, a)?,
             Halves::Seeded { b, streams, fused } => {
                 let packed = b.fetch(self)?;
                 if *fused && rows == 1 {
-                    self.dot_seeded(t, &product, key.basis, &packed, streams)?;
+                    self.dot_seeded(t, &product, key.shape.basis, &packed, streams)?;
                 } else {
                     let made_b = self.block(t, used, basis)?;
                     let made_a = self.block(t, used, basis)?;
-                    self.unpack_limbs(t, made_b.address(), used, (basis, key.basis), &packed)?;
-                    self.fill_streams(t, made_a.address(), streams, used, basis)?;
+                    self.unpack_limbs(t, &made_b.words, used, (basis, key.shape.basis), &packed)?;
+                    self.fill_streams(t, &made_a.words, streams, used, basis)?;
                     self.dot_whole(t, &product, basis, &made_b.words, &made_a.words)?;
                 }
             }
@@ -176,18 +183,19 @@ impl CudaBackend {
         let Product {
             digits, used, rows, ..
         } = *product;
-        let (name, group) = if rows > 1 {
-            ("key_product_4", ROWS)
-        } else {
-            ("key_product_1", 1)
+        let (kernel, group) = match rows {
+            0 | 1 => (Kernel::KeyProduct1, 1),
+            _ => (Kernel::KeyProduct4, ROWS),
         };
+        let half = used * t.row_bytes(basis);
+        let [b, a] = [b, a].map(|of| of.range(self.queue.pool(), 0, half));
         let limbs = digits.shape.basis.limbs();
-        let grid = Grid::elements(name, digits.log_n(), limbs, rows.div_ceil(group))?;
+        let grid = Grid::elements(kernel, digits.log_n(), limbs, rows.div_ceil(group))?;
         let arguments = arguments![
-            product.out.address(),
-            digits.address(),
-            b.address(),
-            a.address(),
+            product.out.at(t)?,
+            digits.at(t)?,
+            b?,
+            a?,
             t.primes(),
             digits.limbs(t),
             t.limbs(basis),
@@ -196,7 +204,10 @@ impl CudaBackend {
             turn(t, product.galois),
             digits.log_n(),
         ];
-        self.launch_for(t, name, grid, &arguments)
+        // SAFETY: `checked::digits`: there are `used` digits of `rows` polynomials over primes of
+        // the basis of the halves, which hold as many digits, and two rows of `out` for each
+        // polynomial.
+        unsafe { self.launch(t, kernel, grid, &arguments) }
     }
 
     /// With a packed half over a basis and the keys of the streams of the other.
@@ -211,16 +222,19 @@ impl CudaBackend {
         let digits = product.digits;
         let (n, limbs) = (digits.shape.degree, digits.shape.basis.limbs());
         let packing = t.packing(self, basis)?;
+        let bytes = product.used * packing.row_bytes as usize + SPARE;
+        let packed = packed.range(self.queue.pool(), 0, bytes)?;
+        let keys = streams.range(self.queue.pool(), 0, product.used * KEY_BYTES)?;
         let blocks = [n.div_ceil(THREADS * WORDS), limbs, product.rows];
-        let grid = Grid::new("seeded_product", blocks, THREADS.min(n) as u32)?;
+        let grid = Grid::new(Kernel::SeededProduct, blocks, THREADS.min(n) as u32)?;
         let arguments = arguments![
-            product.out.address(),
-            digits.address(),
-            packed.address(),
+            product.out.at(t)?,
+            digits.at(t)?,
+            packed,
             packing.starts.address(),
             packing.bits.address(),
             packing.row_bytes,
-            streams.address(),
+            keys,
             packing.lasts.address(),
             t.primes(),
             digits.limbs(t),
@@ -230,6 +244,7 @@ impl CudaBackend {
             turn(t, product.galois),
             digits.log_n(),
         ];
-        self.launch_for(t, "seeded_product", grid, &arguments)
+        // SAFETY: as in `dot_whole`, with a packed row and the key of a stream for each digit.
+        unsafe { self.launch(t, Kernel::SeededProduct, grid, &arguments) }
     }
 }

@@ -1,6 +1,7 @@
 //! Launches: a kernel's name, its grid and its arguments.
 
-use crate::driver::Address;
+use crate::driver::{Address, Function};
+use crate::kernels::Kernel;
 use ckks_math::backend::Basis;
 use ckks_math::{Error, Result};
 use std::ffi::c_void;
@@ -76,14 +77,24 @@ pub enum Argument {
 }
 
 impl Argument {
-    /// Where the argument lies, and its bytes.
-    pub const fn raw(&self) -> (*const c_void, u32) {
+    /// Where the argument lies.
+    pub const fn raw(&self) -> *const c_void {
         match self {
-            Self::Long(word) => (std::ptr::from_ref(word).cast(), 8),
-            Self::Word(word) => (std::ptr::from_ref(word).cast(), 4),
-            Self::Limbs(limbs) => (std::ptr::from_ref(limbs).cast(), 16),
-            Self::Columns(columns) => (std::ptr::from_ref(columns).cast(), 32),
-            Self::Pair(pair) => (std::ptr::from_ref(pair).cast(), 8),
+            Self::Long(word) => std::ptr::from_ref(word).cast(),
+            Self::Word(word) => std::ptr::from_ref(word).cast(),
+            Self::Limbs(limbs) => std::ptr::from_ref(limbs).cast(),
+            Self::Columns(columns) => std::ptr::from_ref(columns).cast(),
+            Self::Pair(pair) => std::ptr::from_ref(pair).cast(),
+        }
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> u32 {
+        match self {
+            Self::Word(_) => 4,
+            Self::Long(_) | Self::Pair(_) => 8,
+            Self::Limbs(_) => size_of::<Limbs>() as u32,
+            Self::Columns(_) => size_of::<Columns>() as u32,
         }
     }
 }
@@ -142,8 +153,11 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid of so many blocks; fails where the device has no such grid.
-    pub fn new(kernel: &str, blocks: [usize; 3], threads: u32) -> Result<Self> {
+    /// A grid of so many blocks.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where no device has such a grid.
+    pub fn new(kernel: Kernel, blocks: [usize; 3], threads: u32) -> Result<Self> {
         if blocks[0] > i32::MAX as usize || blocks[1] > MAX_EXTENT || blocks[2] > MAX_EXTENT {
             return Err(Error::Unsupported {
                 backend: "cuda".into(),
@@ -159,7 +173,10 @@ impl Grid {
     }
 
     /// The grid of an element-wise kernel on `[rows, limbs, N]`.
-    pub fn elements(kernel: &str, log_n: u32, limbs: usize, rows: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Grid::new`].
+    pub fn elements(kernel: Kernel, log_n: u32, limbs: usize, rows: usize) -> Result<Self> {
         let n = 1_u32 << log_n;
         let threads = n.min(THREADS);
         let pieces = (n / (threads * PER_THREAD)).max(1);
@@ -175,12 +192,30 @@ impl Grid {
 /// A kernel to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
-    /// Its name.
-    pub kernel: &'a str,
+    /// Which one, for messages.
+    pub kernel: Kernel,
+    /// The device's own handle of it.
+    pub function: Function,
     /// Its blocks.
     pub grid: Grid,
     /// Its arguments.
     pub arguments: &'a [Argument],
+}
+
+impl Launch<'_> {
+    /// A failure of the device that this launch caused.
+    pub fn failure(&self, error: &Error) -> Error {
+        let Self {
+            kernel,
+            grid,
+            arguments,
+            ..
+        } = self;
+        Error::Device {
+            backend: "cuda".into(),
+            message: format!("{kernel} on {grid:?} with {arguments:x?}: {error}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +225,7 @@ mod tests {
     #[test]
     fn element_grids_cover_every_degree() {
         for log_n in 1..=17 {
-            let grid = Grid::elements("add", log_n, 3, 2).expect("a small grid");
+            let grid = Grid::elements(Kernel::Add, log_n, 3, 2).expect("a small grid");
             let n = 1 << log_n;
             assert!(grid.threads <= n && n % (grid.threads * grid.blocks[0]) == 0);
             assert_eq!(grid.blocks[1..], [3, 2]);
@@ -199,7 +234,7 @@ mod tests {
 
     #[test]
     fn grids_beyond_the_device_are_refused() {
-        let refused = Grid::elements("add", 4, 1, MAX_EXTENT + 1);
+        let refused = Grid::elements(Kernel::Add, 4, 1, MAX_EXTENT + 1);
         assert!(matches!(refused, Err(Error::Unsupported { .. })));
     }
 }

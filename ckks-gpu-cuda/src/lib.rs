@@ -15,7 +15,7 @@
 //! | `key`, `feed` | what is kept of keys and matrices, on the device or in pinned memory of the host |
 //! | `communicator` | blocks between the cards of one host, through NCCL (feature `nccl`) or the host |
 //! | `graph`, `captured` | sequences that are submitted as one |
-//! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
+//! | `launches`, `transform`, `packed`, `seeded` | launches that several of their methods share |
 //! | `executor/` | the same kernels on the CPU, to test them without a card (feature `executor`) |
 //!
 //! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
@@ -23,7 +23,6 @@
 mod backend;
 mod captured;
 mod communicator;
-mod convert;
 mod device;
 mod driver;
 mod feed;
@@ -32,6 +31,7 @@ mod graph;
 pub mod kernels;
 mod key;
 mod launch;
+mod launches;
 mod memory;
 mod open_queue;
 mod options;

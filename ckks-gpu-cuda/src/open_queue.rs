@@ -3,7 +3,7 @@
 use crate::driver::notes::{Work, captured_wait};
 use crate::driver::{Address, ByteProduct, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
-use crate::pool::{Pool, Spare};
+use crate::pool::{Buffer, Pool, Spare};
 use ckks_math::Result;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,9 @@ impl OpenQueue {
     }
 
     /// Makes later work wait for everything submitted to another queue.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Unsupported`] while this thread captures, and failures of the device.
     pub fn wait_for(&self, other: &Self) -> Result<()> {
         self.wait(&other.record()?)
     }
@@ -100,55 +103,130 @@ impl OpenQueue {
     }
 }
 
+/// Transfers of buffers: of the ranges of one, which must be of the same device as the queue.
+impl OpenQueue {
+    /// Submits a copy of bytes to a buffer from byte `at` on; they may change when this returns.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] for a range that the buffer lacks, and where the device fails.
+    pub(crate) fn send(&self, to: &Buffer, at: usize, bytes: &[u8]) -> Result<()> {
+        let address = to.range(&self.pool, at, bytes.len())?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: the range lies in the buffer, which is of the pool of this queue.
+        unsafe { self.upload(address, bytes) }
+    }
+
+    /// Submits a copy of pinned bytes to a buffer; they may be dropped when this returns.
+    ///
+    /// # Errors
+    /// As [`OpenQueue::send`].
+    pub(crate) fn send_pinned(&self, to: &Buffer, from: &dyn HostMemory) -> Result<()> {
+        let address = to.range(&self.pool, 0, from.bytes().len())?;
+        // SAFETY: as in `send`.
+        unsafe { self.upload_pinned(address, from) }
+    }
+
+    /// Copies bytes of a buffer from byte `at` on, and waits.
+    ///
+    /// # Errors
+    /// As [`OpenQueue::send`].
+    pub(crate) fn receive(&self, from: &Buffer, at: usize, bytes: &mut [u8]) -> Result<()> {
+        let address = from.range(&self.pool, at, bytes.len())?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: as in `send`.
+        unsafe { self.download(address, bytes) }
+    }
+
+    /// Submits a copy of a whole buffer to another one from byte `at` on.
+    ///
+    /// # Errors
+    /// As [`OpenQueue::send`].
+    pub(crate) fn copy_whole(&self, from: &Buffer, to: &Buffer, at: usize) -> Result<()> {
+        let bytes = from.len();
+        let source = from.range(&self.pool, 0, bytes)?;
+        let target = to.range(&self.pool, at, bytes)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: both ranges lie in buffers of the pool of this queue.
+        unsafe { self.copy(source, target, bytes) }
+    }
+
+    /// Submits the filling of a whole buffer with a byte.
+    ///
+    /// # Errors
+    /// As [`OpenQueue::send`].
+    pub(crate) fn fill_whole(&self, to: &Buffer, value: u8) -> Result<()> {
+        let address = to.range(&self.pool, 0, to.len())?;
+        if to.len() == 0 {
+            return Ok(());
+        }
+        // SAFETY: as in `send`.
+        unsafe { self.fill(address, to.len(), value) }
+    }
+}
+
 impl Queue for OpenQueue {
-    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let noted = self.noted(|| Work::Launch {
-            kernel: launch.kernel.to_owned(),
+            kernel: launch.kernel,
+            function: launch.function,
             grid: launch.grid,
             arguments: launch.arguments.to_vec(),
         });
         if noted {
             return Ok(());
         }
-        self.queue.launch(launch)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.launch(launch) }
     }
 
-    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+    unsafe fn multiply(&self, product: &ByteProduct) -> Result<()> {
         if self.noted(|| Work::Product(*product)) {
             return Ok(());
         }
-        self.queue.multiply(product)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.multiply(product) }
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         if self.noted(|| Work::Upload(to, bytes.to_vec())) {
             return Ok(());
         }
-        self.queue.upload(to, bytes)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.upload(to, bytes) }
     }
 
-    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
+    unsafe fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
         self.refuse_notes()?;
-        self.queue.upload_pinned(to, from)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.upload_pinned(to, from) }
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.refuse_notes()?;
-        self.queue.download(from, bytes)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.download(from, bytes) }
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
         if self.noted(|| Work::Copy(from, to, bytes)) {
             return Ok(());
         }
-        self.queue.copy(from, to, bytes)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.copy(from, to, bytes) }
     }
 
-    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+    unsafe fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
         if self.noted(|| Work::Fill(to, bytes, value)) {
             return Ok(());
         }
-        self.queue.fill(to, bytes, value)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.fill(to, bytes, value) }
     }
 
     fn record(&self) -> Result<Event> {
@@ -170,10 +248,11 @@ impl Queue for OpenQueue {
         self.queue.graph(work)
     }
 
-    fn replay(&self, graph: &Graph) -> Result<()> {
+    unsafe fn replay(&self, graph: &Graph) -> Result<()> {
         self.refuse_notes()?;
         self.replays.fetch_add(1, Ordering::Relaxed);
-        self.queue.replay(graph)
+        // SAFETY: the same is asked for.
+        unsafe { self.queue.replay(graph) }
     }
 
     /// Work of other libraries cannot be noted.

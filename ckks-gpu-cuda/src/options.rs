@@ -15,6 +15,9 @@ pub struct CudaOptions {
     /// Whether fixed sequences are captured. Not by default: it takes device memory for operands
     /// and results of each.
     pub graphs: bool,
+    /// Whether the host waits for each kernel, so that a failure of the device names the kernel
+    /// that caused it, with grid and arguments. Slow: to find a fault.
+    pub check: bool,
     /// Whether keys and matrices lie in pinned memory of the host.
     pub on_host: bool,
     /// What multiplies matrices; `None`: what a trial on the card finds faster.
@@ -25,8 +28,9 @@ pub struct CudaOptions {
 type Choice = (&'static str, fn(&mut CudaOptions));
 
 /// All choices.
-const CHOICES: [Choice; 11] = [
+const CHOICES: [Choice; 12] = [
     ("graphs", |o| o.graphs = true),
+    ("check", |o| o.check = true),
     ("keys=whole", |o| o.key_form = KeyForm::Whole),
     ("keys=expanded", |o| o.key_form = KeyForm::Expanded),
     ("keys=fused", |o| o.key_form = KeyForm::Fused),
@@ -50,7 +54,7 @@ const CHOICES: [Choice; 11] = [
 impl CudaOptions {
     /// The words that there are, the default of each kind first.
     pub const WORDS: &'static str = "graphs, keys=whole|expanded|fused, storage=device|host, \
-                             matrices=trial|integer|tensor|library|fp64";
+                             matrices=trial|integer|tensor|library|fp64, check";
 }
 
 fn refuse(what: String, way_out: String) -> Error {
@@ -90,8 +94,7 @@ impl fmt::Display for CudaOptions {
         let plain = Self::default();
         let mut words = Vec::new();
         for (word, set) in CHOICES {
-            // The word is said of options that setting it changes the default to, and changes no
-            // more.
+            // A word is printed where it changes the default, and changes nothing here.
             let (mut alone, mut again) = (plain, *self);
             set(&mut alone);
             set(&mut again);

@@ -2,12 +2,12 @@
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
-use crate::driver::Address;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::memory::bytes_mut;
 use crate::pool::Buffer;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, derived, operands};
+use ckks_math::backend::{Basis, checked, derived};
 use ckks_math::{Error, Result};
 
 /// Sums that share one reading of the blocks; as in `sum_products.cu`.
@@ -17,7 +17,7 @@ const NONE: u32 = u32::MAX;
 /// Words of a term: the block, and a polynomial for each sum.
 const TERM: usize = 1 + SUMS;
 /// Bytes behind packed residues that the kernel may read.
-const SPARE: usize = 12;
+pub(crate) const SPARE: usize = 12;
 
 /// The terms of a group of sums, sorted by block: no sum has a block twice in a term.
 fn terms(group: &[Vec<(usize, usize)>], blocks: usize) -> Vec<[u32; TERM]> {
@@ -39,53 +39,6 @@ fn terms(group: &[Vec<(usize, usize)>], blocks: usize) -> Vec<[u32; TERM]> {
 }
 
 impl CudaBackend {
-    /// Coefficients in rows of `m` as those of `X^(N/m)`; a last row may be shorter than `m`.
-    pub(crate) fn embed_coefficients(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        coefficients: &[i64],
-        m: usize,
-    ) -> Result<Block> {
-        let count = u32::try_from(coefficients.len()).map_err(|_| {
-            Error::InvalidParameters(format!(
-                "embed: {} coefficients at once, at most 2^32 - 1",
-                coefficients.len()
-            ))
-        })?;
-        let out = self.block(t, coefficients.len().div_ceil(m), basis)?;
-        let staged = self.stage(coefficients)?;
-        let arguments = arguments![
-            out.address(),
-            staged.address(),
-            count,
-            t.primes(),
-            out.limbs(t),
-            out.log_n(),
-            m.trailing_zeros(),
-        ];
-        let extent = (out.shape.rows, basis.limbs());
-        self.launch_elements(t, "embed", extent, &arguments)?;
-        Ok(out)
-    }
-
-    /// See [`ckks_math::backend::RingKernels::embed_compact`]: a row is a line of transforms of
-    /// `m`.
-    pub(crate) fn embed_side_by_side(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        coefficients: &[i64],
-        m: usize,
-    ) -> Result<Block> {
-        operands::compact_polynomials("embed_compact", t.ring(), coefficients, m)?;
-        let mut out = self.embed_coefficients(t, basis, coefficients, t.ring().degree())?;
-        if m > 1 {
-            self.ntt_compact(t, &mut out, m.trailing_zeros())?;
-        }
-        Ok(out)
-    }
-
     /// See [`ckks_math::backend::RingKernels::sum_products`].
     pub(crate) fn sum_groups(
         &self,
@@ -95,13 +48,14 @@ impl CudaBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let first = operands::first_of("sum_products", xs)?;
-        let shape = first.shape;
+        let shapes = checked::shapes(self, xs);
+        let shape = checked::sum_products(t.ring(), &shapes, ys.shape, m, sums)?;
         let outs = sums
             .iter()
             .map(|_| self.block(t, shape.rows, shape.basis))
             .collect::<Result<Vec<_>>>()?;
-        let addresses: Vec<u64> = outs.iter().map(|out| out.address().0).collect();
+        let addresses = outs.iter().map(|out| Ok(out.at(t)?.0));
+        let addresses = addresses.collect::<Result<Vec<u64>>>()?;
         let (mut list, mut starts) = (Vec::new(), vec![0]);
         for group in sums.chunks(SUMS) {
             list.extend(terms(group, xs.len()));
@@ -113,21 +67,23 @@ impl CudaBackend {
         let addresses = self.stage(&addresses)?;
         let arguments = arguments![
             operands.address(),
-            ys.address(),
+            ys.at(t)?,
             terms.address(),
             starts.address(),
             addresses.address(),
             sums.len() as u32,
-            first.rows(),
+            shape.rows as u32,
             t.primes(),
-            first.limbs(t),
+            t.limbs(shape.basis),
             ys.limbs(t),
             (shape.degree / m).trailing_zeros(),
-            first.log_n(),
+            t.ring().log_degree(),
         ];
         let groups = sums.len().div_ceil(SUMS);
         let extent = (groups * shape.rows, shape.basis.limbs());
-        self.launch_elements(t, "sum_products", extent, &arguments)?;
+        // SAFETY: `checked::sum_products`: pairs name blocks of `xs` and polynomials of `ys`; each
+        // sum has a block of the shape of `xs`, and each group of sums its terms.
+        unsafe { self.launch_elements(t, Kernel::SumProducts, extent, &arguments)? };
         Ok(outs)
     }
 
@@ -135,7 +91,7 @@ impl CudaBackend {
     pub(crate) fn unpack(
         &self,
         t: &Tables,
-        to: Address,
+        to: &Buffer,
         rows: usize,
         basis: Basis,
         bytes: &[u8],
@@ -154,7 +110,7 @@ impl CudaBackend {
     ) -> Result<Buffer> {
         derived::check_packed(t.ring(), basis, rows, bytes)?;
         let buffer = self.buffer(bytes.len() + SPARE)?;
-        self.queue.raw().upload(buffer.address(), bytes)?;
+        self.queue.send(&buffer, 0, bytes)?;
         Ok(buffer)
     }
 
@@ -162,15 +118,25 @@ impl CudaBackend {
     pub(crate) fn unpack_limbs(
         &self,
         t: &Tables,
-        to: Address,
+        to: &Buffer,
         rows: usize,
         (basis, whole): (Basis, Basis),
         packed: &Buffer,
     ) -> Result<()> {
+        if !whole.contains(basis) {
+            return Err(Error::BasisMismatch {
+                op: "unpack",
+                found: whole,
+                expected: basis,
+            });
+        }
         let packing = t.packing(self, whole)?;
+        let words = to.range(self.queue.pool(), 0, rows * t.row_bytes(basis))?;
+        let bytes = rows * packing.row_bytes as usize + SPARE;
+        let packed = packed.range(self.queue.pool(), 0, bytes)?;
         let arguments = arguments![
-            to,
-            packed.address(),
+            words,
+            packed,
             packing.starts.address(),
             packing.bits.address(),
             packing.row_bytes,
@@ -179,22 +145,25 @@ impl CudaBackend {
             t.limbs(whole),
             t.ring().log_degree(),
         ];
-        self.launch_elements(t, "unpack", (rows, basis.limbs()), &arguments)
+        let extent = (rows, basis.limbs());
+        // SAFETY: `to` has these rows over `basis`, `packed` has them over `whole`, which contains
+        // it.
+        unsafe { self.launch_elements(t, Kernel::Unpack, extent, &arguments) }
     }
 
     /// See [`ckks_math::backend::RingKernels::is_zero`]; four bytes come back.
     pub(crate) fn has_no_other_than_zero(&self, t: &Tables, x: &Block) -> Result<bool> {
+        checked::block("is_zero", t.ring(), x.shape)?;
         let found = self.stage(&[0_u32])?;
         let words = x.shape.words();
-        let grid = Grid::elements("find_nonzero", x.log_n(), 1, 1)?;
+        let grid = Grid::elements(Kernel::FindNonzero, x.log_n(), 1, 1)?;
         let blocks = [words.div_ceil(grid.threads as usize).min(1 << 12), 1, 1];
-        let grid = Grid::new("find_nonzero", blocks, grid.threads)?;
-        let arguments = arguments![found.address(), x.address(), words as u64];
-        self.launch_for(t, "find_nonzero", grid, &arguments)?;
+        let grid = Grid::new(Kernel::FindNonzero, blocks, grid.threads)?;
+        let arguments = arguments![found.address(), x.at(t)?, words as u64];
+        // SAFETY: `x` has this number of words, and `found` is one.
+        unsafe { self.launch(t, Kernel::FindNonzero, grid, &arguments)? };
         let mut flag = [0_u32];
-        self.queue
-            .raw()
-            .download(found.address(), bytes_mut(&mut flag))?;
+        self.queue.receive(&found, 0, bytes_mut(&mut flag))?;
         Ok(flag == [0])
     }
 }

@@ -6,7 +6,7 @@
 //! memory carries an event of each, and the queue that takes it waits for those on the device.
 
 use crate::driver::notes::Work;
-use crate::driver::{Address, Driver, Event, HostMemory};
+use crate::driver::{Address, Driver, Event, Function, HostMemory};
 use crate::open_queue::OpenQueue;
 use ckks_math::backend::MemoryUse;
 use ckks_math::{Error, Result};
@@ -84,18 +84,39 @@ impl Pool {
     }
 
     /// See [`Driver::library`].
+    ///
+    /// # Errors
+    /// As [`Driver::library`].
     pub fn library(&self) -> Result<()> {
         self.0.driver.library()
     }
 
+    /// See [`Driver::function`].
+    ///
+    /// # Errors
+    /// As [`Driver::function`].
+    pub fn function(&self, symbol: &str) -> Result<Function> {
+        self.0.driver.function(symbol)
+    }
+
     /// See [`Driver::pin`].
+    ///
+    /// # Errors
+    /// As [`Driver::pin`].
     pub fn pin(&self, bytes: &[u8]) -> Result<Arc<dyn HostMemory>> {
         self.0.driver.pin(bytes)
     }
 
-    /// A new queue of the device.
+    /// A new queue of the device, which starts after everything that the others were given so far.
+    ///
+    /// # Errors
+    /// As [`Driver::queue`].
     pub fn open_queue(&self) -> Result<Arc<OpenQueue>> {
         let queue = Arc::new(OpenQueue::new(self.0.driver.queue()?, self.clone()));
+        // Memory that was freed before carries no event, and may be in use by work in flight.
+        for other in self.queues() {
+            queue.wait_for(&other)?;
+        }
         self.state().queues.push(Arc::downgrade(&queue));
         Ok(queue)
     }
@@ -111,6 +132,10 @@ impl Pool {
     }
 
     /// A buffer of `bytes` bytes with unspecified content, for work on a queue.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where all that is free was given back and is too little; failures of
+    /// the device.
     pub fn take(&self, queue: &OpenQueue, bytes: usize) -> Result<Buffer> {
         let class = size_class(bytes);
         let recycled = self.state().take(class);
@@ -128,7 +153,8 @@ impl Pool {
             queue.raw().wait(event)?;
         }
         if self.0.poison.load(Ordering::Relaxed) {
-            queue.raw().fill(buffer.address, class, POISON)?;
+            // SAFETY: `class` bytes were allocated there.
+            unsafe { queue.raw().fill(buffer.address, class, POISON)? };
         }
         Ok(buffer)
     }
@@ -163,8 +189,9 @@ impl Pool {
     /// Begins to note what this thread submits to a queue: from now on memory that the thread frees
     /// belongs to the graphs of the queue.
     ///
-    /// Fails where another queue is open, since memory would have to wait for it, and while another
-    /// thread captures.
+    /// # Errors
+    /// [`Error::Unsupported`] where another queue is open, since memory would have to wait for it,
+    /// and while another thread captures.
     pub fn begin_capture(&self, queue: &OpenQueue) -> Result<()> {
         let open = self.queues().len();
         let refuse = |what: String, way_out: &str| Error::Unsupported {
@@ -285,6 +312,13 @@ impl State {
     }
 }
 
+fn failure(message: String) -> Error {
+    Error::Device {
+        backend: "cuda".into(),
+        message,
+    }
+}
+
 /// Rounds up to a multiple of an eighth of the next power of two, so that near sizes meet; large
 /// sizes to 2 MiB.
 fn size_class(bytes: usize) -> usize {
@@ -309,6 +343,37 @@ impl Buffer {
     /// Where it lies.
     pub const fn address(&self) -> Address {
         self.address
+    }
+
+    /// Where `bytes` bytes from byte `at` on lie.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the buffer lacks them, or belongs to another device than the pool.
+    pub fn range(&self, pool: &Pool, at: usize, bytes: usize) -> Result<Address> {
+        self.check_device(pool)?;
+        if at.checked_add(bytes).is_some_and(|end| end <= self.bytes) {
+            return Ok(self.address.offset(at));
+        }
+        let length = self.bytes;
+        Err(failure(format!(
+            "{bytes} bytes from byte {at} on of a buffer of {length}"
+        )))
+    }
+
+    /// Fails unless the buffer comes from this pool, or a clone of it.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn check_device(&self, pool: &Pool) -> Result<()> {
+        if Arc::ptr_eq(&self.pool.0, &pool.0) {
+            return Ok(());
+        }
+        Err(failure("a buffer of another device or pool".into()))
+    }
+
+    /// The pool that it comes from.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Bytes asked for.

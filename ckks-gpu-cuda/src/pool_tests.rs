@@ -1,7 +1,7 @@
 //! The pool against a device that only takes notes: what is recycled, and what waits for what.
 
 use super::*;
-use crate::driver::{ByteProduct, Graph, Queue};
+use crate::driver::{ByteProduct, Function, Graph, Queue};
 use crate::launch::Launch;
 
 /// Notes of a device with a limited memory.
@@ -61,6 +61,10 @@ impl Driver for Notes {
         Ok(())
     }
 
+    fn function(&self, _: &str) -> Result<Function> {
+        Ok(Function(0))
+    }
+
     fn queue(&self) -> Result<Box<dyn Queue>> {
         let mut noted = self.locked();
         noted.queues += 1;
@@ -69,31 +73,31 @@ impl Driver for Notes {
 }
 
 impl Queue for NotedQueue {
-    fn launch(&self, _: &Launch<'_>) -> Result<()> {
+    unsafe fn launch(&self, _: &Launch<'_>) -> Result<()> {
         Ok(())
     }
 
-    fn multiply(&self, _: &ByteProduct) -> Result<()> {
+    unsafe fn multiply(&self, _: &ByteProduct) -> Result<()> {
         Ok(())
     }
 
-    fn upload(&self, _: Address, _: &[u8]) -> Result<()> {
+    unsafe fn upload(&self, _: Address, _: &[u8]) -> Result<()> {
         Ok(())
     }
 
-    fn upload_pinned(&self, _: Address, _: &dyn HostMemory) -> Result<()> {
+    unsafe fn upload_pinned(&self, _: Address, _: &dyn HostMemory) -> Result<()> {
         Ok(())
     }
 
-    fn download(&self, _: Address, _: &mut [u8]) -> Result<()> {
+    unsafe fn download(&self, _: Address, _: &mut [u8]) -> Result<()> {
         Ok(())
     }
 
-    fn copy(&self, _: Address, _: Address, _: usize) -> Result<()> {
+    unsafe fn copy(&self, _: Address, _: Address, _: usize) -> Result<()> {
         Ok(())
     }
 
-    fn fill(&self, _: Address, bytes: usize, value: u8) -> Result<()> {
+    unsafe fn fill(&self, _: Address, bytes: usize, value: u8) -> Result<()> {
         assert_eq!(value, POISON);
         self.1.locked().filled += bytes;
         Ok(())
@@ -117,7 +121,7 @@ impl Queue for NotedQueue {
         Ok(Box::new(()))
     }
 
-    fn replay(&self, _: &Graph) -> Result<()> {
+    unsafe fn replay(&self, _: &Graph) -> Result<()> {
         Ok(())
     }
 }
@@ -154,6 +158,8 @@ fn memory_freed_beside_another_queue_is_waited_for() {
     let (notes, pool, queue) = pool();
     let buffer = pool.take(&queue, 5000).unwrap();
     let side = pool.open_queue().unwrap();
+    let opened = std::mem::take(&mut notes.locked().waits);
+    assert_eq!(opened, [(2, 1)]);
     drop(buffer);
     assert!(notes.locked().waits.is_empty());
     let buffer = pool.take(&queue, 5000).unwrap();
@@ -164,6 +170,20 @@ fn memory_freed_beside_another_queue_is_waited_for() {
     drop(buffer);
     let _buffer = pool.take(&queue, 5000).unwrap();
     assert_eq!(notes.locked().waits.len(), 3);
+}
+
+/// Memory that was freed while there was one queue carries no event, and its last use may be in
+/// flight: a queue that is opened later waits for that queue before it takes the memory.
+#[test]
+fn a_queue_opened_after_a_release_waits() {
+    let (notes, pool, queue) = pool();
+    let buffer = pool.take(&queue, 5000).unwrap();
+    let address = buffer.address();
+    drop(buffer);
+    let side = pool.open_queue().unwrap();
+    let taken = pool.take(&side, 5000).unwrap();
+    assert_eq!(taken.address(), address);
+    assert!(notes.locked().waits.contains(&(2, 1)));
 }
 
 /// Free memory of other sizes is given back before an allocation fails.
@@ -225,13 +245,14 @@ fn graphs_keep_their_memory() {
             assert!(pool.begin_capture(&queue).is_err());
             let buffer = pool.take(&queue, 5000).unwrap();
             assert_ne!(buffer.address(), address);
-            queue.raw().fill(buffer.address(), 512, POISON).unwrap();
+            queue.fill_whole(&buffer, POISON).unwrap();
         });
     });
-    assert_eq!(notes.locked().filled, 512);
-    queue.raw().fill(address, 512, POISON).unwrap();
+    assert_eq!(notes.locked().filled, 5000);
+    // SAFETY: the device takes notes only.
+    unsafe { queue.raw().fill(address, 512, POISON).unwrap() };
     assert_eq!(pool.end_capture(&queue).len(), 1);
-    assert_eq!(notes.locked().filled, 512);
+    assert_eq!(notes.locked().filled, 5000);
     drop(queue);
     let memory = pool.memory();
     assert_eq!((memory.live, memory.pooled), (0, memory.peak));

@@ -1,17 +1,16 @@
 //! Ring kernels over blocks.
 
 use crate::backend::CudaBackend;
-use crate::convert::Lift;
 use crate::device::Block;
 use crate::driver::Address;
+use crate::kernels::Kernel;
 use crate::launch::{Argument, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
-use crate::transform::Skip;
 use ckks_math::Result;
-use ckks_math::backend::{
-    Basis, Neighbour, Pointwise, RingKernels, RingKind, Turned, derived, operands,
-};
+use ckks_math::backend::gpu::bodies;
+use ckks_math::backend::gpu::constants::stored;
+use ckks_math::backend::{Basis, Neighbour, Pointwise, RingKernels, RingKind, Turned, checked};
 use ckks_math::sampling::Seed;
 use std::ops::Range;
 
@@ -29,29 +28,31 @@ impl CudaBackend {
         (out, x, extent): (Address, &Block, (usize, usize)),
         y: &Block,
     ) -> Result<()> {
-        let name = match op {
-            Pointwise::Add => "add",
-            Pointwise::Sub => "subtract",
-            Pointwise::Mul => "multiply",
+        let kernel = match op {
+            Pointwise::Add => Kernel::Add,
+            Pointwise::Sub => Kernel::Subtract,
+            Pointwise::Mul => Kernel::Multiply,
         };
         let arguments = arguments![
             out,
-            x.address(),
-            y.address(),
+            x.at(t)?,
+            y.at(t)?,
             t.primes(),
             x.limbs(t),
             y.limbs(t),
             y.rows(),
             x.log_n(),
         ];
-        self.launch_elements(t, name, extent, &arguments)
+        // SAFETY: the kernel works on the rows and limbs of `out`, which `x` has too; rows and
+        // limbs of `y` serve them: `checked::pointwise`, or `checked::add_rows`.
+        unsafe { self.launch_elements(t, kernel, extent, &arguments) }
     }
 
     /// Where blocks lie and which limbs they have, as kernels read them.
     pub(crate) fn operands(&self, t: &Tables, xs: &[&Block]) -> Result<Buffer> {
         let mut operands = Vec::with_capacity(24 * xs.len());
         for x in xs {
-            operands.extend(x.address().0.to_ne_bytes());
+            operands.extend(x.at(t)?.0.to_ne_bytes());
             operands.extend(x.limbs(t).bytes());
         }
         self.stage(&operands)
@@ -64,12 +65,7 @@ impl CudaBackend {
         basis: Basis,
         constants: impl Iterator<Item = &'c [u64]>,
     ) -> Result<Buffer> {
-        let stored: Vec<u64> = constants
-            .flat_map(|of_limbs| {
-                let pairs = t.ring().moduli(basis).zip(of_limbs);
-                pairs.map(|(m, &c)| t.word().stored(m, c))
-            })
-            .collect();
+        let stored = stored(t.word().radix(), t.ring(), basis, constants);
         self.stage_words(t.word(), &stored)
     }
 }
@@ -80,28 +76,33 @@ const fn extent(x: &Block) -> (usize, usize) {
 
 impl RingKernels for CudaBackend {
     fn ntt(&self, t: &Tables, x: &mut Block) -> Result<()> {
-        self.ntt_but(t, x, Skip::default())
+        checked::block("ntt", t.ring(), x.shape)?;
+        self.ntt_all(t, x)
     }
 
     fn intt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        checked::block("intt", t.ring(), x.shape)?;
         self.intt_all(t, x)
     }
 
     fn pointwise(&self, t: &Tables, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
+        checked::pointwise("pointwise", t.ring(), x.shape, y.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
-        self.binary(t, op, (out.address(), x, extent(x)), y)?;
+        self.binary(t, op, (out.at(t)?, x, extent(x)), y)?;
         Ok(out)
     }
 
     fn pointwise_assign(&self, t: &Tables, op: Pointwise, x: &mut Block, y: &Block) -> Result<()> {
-        self.binary(t, op, (x.address(), x, extent(x)), y)
+        checked::pointwise("pointwise_assign", t.ring(), x.shape, y.shape)?;
+        self.binary(t, op, (x.at(t)?, x, extent(x)), y)
     }
 
     fn multiply_accumulate(&self, t: &Tables, acc: &mut Block, x: &Block, y: &Block) -> Result<()> {
+        checked::multiply_accumulate(t.ring(), acc.shape, x.shape, y.shape)?;
         let arguments = arguments![
-            acc.address(),
-            x.address(),
-            y.address(),
+            acc.at(t)?,
+            x.at(t)?,
+            y.at(t)?,
             t.primes(),
             acc.limbs(t),
             x.limbs(t),
@@ -110,19 +111,23 @@ impl RingKernels for CudaBackend {
             y.rows(),
             acc.log_n(),
         ];
-        self.launch_elements(t, "multiply_accumulate", extent(acc), &arguments)
+        // SAFETY: `checked::multiply_accumulate`: all that the kernel reads and writes lies in the
+        // blocks.
+        unsafe { self.launch_elements(t, Kernel::MultiplyAccumulate, extent(acc), &arguments) }
     }
 
     fn scale_limbs(&self, t: &Tables, x: &mut Block, constants: &[u64]) -> Result<()> {
+        checked::scale_limbs(t.ring(), x.shape, constants)?;
         let constants = self.limb_constants(t, x.shape.basis, [constants].into_iter())?;
         let arguments = arguments![
-            x.address(),
+            x.at(t)?,
             constants.address(),
             t.primes(),
             x.limbs(t),
             x.log_n()
         ];
-        self.launch_elements(t, "scale_limbs", extent(x), &arguments)
+        // SAFETY: the kernel works on the words of `x`, with one constant for each limb.
+        unsafe { self.launch_elements(t, Kernel::ScaleLimbs, extent(x), &arguments) }
     }
 
     fn offset_limbs(
@@ -132,9 +137,10 @@ impl RingKernels for CudaBackend {
         rows: Range<usize>,
         constants: &[u64],
     ) -> Result<()> {
+        checked::offset_limbs(t.ring(), x.shape, &rows, constants)?;
         let constants = self.limb_constants(t, x.shape.basis, [constants].into_iter())?;
         let arguments = arguments![
-            x.address(),
+            x.at(t)?,
             constants.address(),
             t.primes(),
             x.limbs(t),
@@ -142,7 +148,9 @@ impl RingKernels for CudaBackend {
             rows.start as u32,
         ];
         let extent = (rows.len(), x.shape.basis.limbs());
-        self.launch_elements(t, "offset_limbs", extent, &arguments)
+        // SAFETY: `checked::offset_limbs`: the rows are those of `x`, with one constant for each
+        // limb.
+        unsafe { self.launch_elements(t, Kernel::OffsetLimbs, extent, &arguments) }
     }
 
     fn combine(
@@ -152,11 +160,12 @@ impl RingKernels for CudaBackend {
         xs: &[&Block],
         constants: &[Vec<u64>],
     ) -> Result<Block> {
-        let out = self.block(t, xs.first().map_or(0, |x| x.shape.rows), basis)?;
+        let shape = checked::combine(t.ring(), basis, &checked::shapes(self, xs), constants)?;
+        let out = self.block(t, shape.rows, basis)?;
         let operands = self.operands(t, xs)?;
         let constants = self.limb_constants(t, basis, constants.iter().map(Vec::as_slice))?;
         let arguments = arguments![
-            out.address(),
+            out.at(t)?,
             operands.address(),
             constants.address(),
             xs.len() as u32,
@@ -164,58 +173,59 @@ impl RingKernels for CudaBackend {
             out.limbs(t),
             out.log_n(),
         ];
-        self.launch_elements(t, "combine", extent(&out), &arguments)?;
+        // SAFETY: `checked::combine`: each block has the rows and limbs of `out`, with a constant
+        // for each limb.
+        unsafe { self.launch_elements(t, Kernel::Combine, extent(&out), &arguments)? };
         Ok(out)
     }
 
     fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
+        checked::automorphism(t.ring(), x.shape, galois)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
-        let arguments = arguments![out.address(), x.address(), turn(t, galois), x.log_n()];
-        self.launch_elements(t, "automorphism", extent(x), &arguments)?;
+        let arguments = arguments![out.at(t)?, x.at(t)?, turn(t, galois), x.log_n()];
+        // SAFETY: `out` has the shape of `x`, and the kernel permutes the words of a limb.
+        unsafe { self.launch_elements(t, Kernel::Automorphism, extent(x), &arguments)? };
         Ok(out)
     }
 
     fn restrict(&self, t: &Tables, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        checked::restrict(t.ring(), x.shape, &rows, basis)?;
         let out = self.block(t, rows.len(), basis)?;
         let arguments = arguments![
-            out.address(),
-            x.address(),
+            out.at(t)?,
+            x.at(t)?,
             out.limbs(t),
             x.limbs(t),
             rows.start as u32,
             x.log_n(),
         ];
-        self.launch_elements(t, "restrict", extent(&out), &arguments)?;
+        // SAFETY: `checked::restrict`: `x` has the rows and limbs of `out`.
+        unsafe { self.launch_elements(t, Kernel::Restrict, extent(&out), &arguments)? };
         Ok(out)
     }
 
     fn stack(&self, t: &Tables, xs: &[&Block]) -> Result<Block> {
-        let rows = xs.iter().map(|x| x.shape.rows).sum();
-        let basis = xs.first().map_or(Basis::q(0), |x| x.shape.basis);
-        let out = self.block(t, rows, basis)?;
-        let mut to = out.address();
+        let shape = checked::stack(t.ring(), &checked::shapes(self, xs))?;
+        let out = self.block(t, shape.rows, shape.basis)?;
+        let mut at = 0;
         for x in xs {
-            self.copy(x.address(), to, x.words.len())?;
-            to = to.offset(x.words.len());
+            x.at(t)?;
+            self.queue.copy_whole(&x.words, &out.words, at)?;
+            at += x.words.len();
         }
         Ok(out)
     }
 
     fn base_convert(&self, t: &Tables, x: &Block, to: Basis) -> Result<Block> {
-        let lift = Lift {
-            x,
-            own: x,
-            digit_size: x.shape.basis.limbs(),
-        };
-        self.lift(t, &lift, to)
+        bodies::base_convert(self, t, x, to)
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
-        let row_bytes = x.shape.basis.limbs() * x.shape.degree * t.word().bytes();
-        let rows = Argument::from(x.address().offset(first * row_bytes));
+        checked::add_rows(t.ring(), x.shape, first, y.shape)?;
+        let rows = x.at(t)?.offset(first * t.row_bytes(x.shape.basis));
+        let rows = Argument::from(rows);
         let [y_words, primes, limbs, y_limbs, y_rows, log_n] = arguments![
-            y.address(),
+            y.at(t)?,
             t.primes(),
             x.limbs(t),
             y.limbs(t),
@@ -224,31 +234,35 @@ impl RingKernels for CudaBackend {
         ];
         let arguments = [rows, rows, y_words, primes, limbs, y_limbs, y_rows, log_n];
         let extent = (y.shape.rows, x.shape.basis.limbs());
-        self.launch_elements(t, "add", extent, &arguments)
+        // SAFETY: `checked::add_rows`: the rows lie in `x` from `first` on, and `y` has its limbs.
+        unsafe { self.launch_elements(t, Kernel::Add, extent, &arguments) }
     }
 
     fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        checked::block("add_neighbours", t.ring(), x.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
         let arguments = arguments![
-            out.address(),
-            x.address(),
+            out.at(t)?,
+            x.at(t)?,
             t.primes(),
             x.limbs(t),
             x.log_n(),
             u32::from(neighbour == Neighbour::Previous),
         ];
-        self.launch_elements(t, "add_neighbours", extent(x), &arguments)?;
+        // SAFETY: `out` has the shape of `x`, and the kernel reads neighbours in the same limb.
+        unsafe { self.launch_elements(t, Kernel::AddNeighbours, extent(x), &arguments)? };
         *x = out;
         Ok(())
     }
 
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {
+        checked::tensor(t.ring(), x.shape, y.shape)?;
         let pairs = x.shape.rows / 2;
         let out = self.block(t, 3 * pairs, x.shape.basis)?;
         let arguments = arguments![
-            out.address(),
-            x.address(),
-            y.address(),
+            out.at(t)?,
+            x.at(t)?,
+            y.at(t)?,
             t.primes(),
             x.limbs(t),
             y.limbs(t),
@@ -256,15 +270,14 @@ impl RingKernels for CudaBackend {
             x.log_n(),
         ];
         let extent = (pairs, x.shape.basis.limbs());
-        self.launch_elements(t, "tensor", extent, &arguments)?;
+        // SAFETY: `checked::tensor`: `x` and `y` have twice as many rows as there are pairs, `out`
+        // three times.
+        unsafe { self.launch_elements(t, Kernel::Tensor, extent, &arguments)? };
         Ok(out)
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        operands::polynomials("embed", t.ring(), coefficients, m)?;
-        let mut out = self.embed_coefficients(t, basis, coefficients, m)?;
-        self.ntt(t, &mut out)?;
-        Ok(out)
+        bodies::embed(self, t, basis, coefficients, m)
     }
 
     fn embed_compact(
@@ -274,7 +287,7 @@ impl RingKernels for CudaBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        self.embed_side_by_side(t, basis, coefficients, m)
+        bodies::embed_compact(self, t, basis, coefficients, m)
     }
 
     fn sum_products(
@@ -296,27 +309,25 @@ impl RingKernels for CudaBackend {
         y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        operands::rows_fit("add_scaled", x.shape, first, (y.block.shape, &y.rows))?;
-        if y.galois != 1 {
-            let turned = derived::turned(self, t, y)?;
-            let turned = Turned::rows(&turned, 0..y.rows.len());
-            return self.add_scaled(t, x, first, &turned, constants);
-        }
-        let (rows, y) = (y.rows.clone(), y.block);
-        let constants = self.limb_constants(t, y.shape.basis, [constants].into_iter())?;
-        let row_bytes = y.shape.basis.limbs() * y.shape.degree * t.word().bytes();
-        let arguments = arguments![
-            x.address(),
-            y.address().offset(rows.start * row_bytes),
-            constants.address(),
-            t.primes(),
-            x.limbs(t),
-            y.limbs(t),
-            x.log_n(),
-            first as u32,
-        ];
-        let extent = (rows.len(), y.shape.basis.limbs());
-        self.launch_elements(t, "add_scaled", extent, &arguments)
+        bodies::add_scaled(self, t, x, (first, y), constants, |x, y| {
+            let (rows, y) = (y.rows.clone(), y.block);
+            let constants = self.limb_constants(t, y.shape.basis, [constants].into_iter())?;
+            let from = y.at(t)?.offset(rows.start * t.row_bytes(y.shape.basis));
+            let arguments = arguments![
+                x.at(t)?,
+                from,
+                constants.address(),
+                t.primes(),
+                x.limbs(t),
+                y.limbs(t),
+                x.log_n(),
+                first as u32,
+            ];
+            let extent = (rows.len(), y.shape.basis.limbs());
+            // SAFETY: `checked::add_scaled`: the rows lie in `x` and `y`, with one constant for
+            // each limb of `y`.
+            unsafe { self.launch_elements(t, Kernel::AddScaled, extent, &arguments) }
+        })
     }
 
     fn uniform(
@@ -327,18 +338,21 @@ impl RingKernels for CudaBackend {
         rows: usize,
         basis: Basis,
     ) -> Result<Block> {
+        checked::uniform(t.ring(), first, rows, basis)?;
         let out = self.block(t, rows, basis)?;
-        self.fill_uniform(t, out.address(), seed, first..first + rows, basis)?;
+        self.fill_uniform(t, &out.words, seed, first..first + rows, basis)?;
         Ok(out)
     }
 
     fn upload_packed(&self, t: &Tables, rows: usize, basis: Basis, bytes: &[u8]) -> Result<Block> {
+        checked::upload_packed(t.ring(), rows, basis, bytes)?;
         let out = self.block(t, rows, basis)?;
-        self.unpack(t, out.address(), rows, basis, bytes)?;
+        self.unpack(t, &out.words, rows, basis, bytes)?;
         Ok(out)
     }
 
     fn is_zero(&self, t: &Tables, x: &Block) -> Result<bool> {
+        checked::block("is_zero", t.ring(), x.shape)?;
         self.has_no_other_than_zero(t, x)
     }
 }

@@ -1,40 +1,29 @@
 //! Uniform polynomials from seeds, made on the card.
 
 use crate::backend::CudaBackend;
-use crate::driver::Address;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::backend::Basis;
-use ckks_math::sampling::{Seed, UniformStream};
+use ckks_math::backend::gpu::constants::stream_keys;
+use ckks_math::sampling::Seed;
 use std::ops::Range;
 
 /// Threads of a block, each of which makes [`WORDS`] coefficients at a time.
 const THREADS: usize = 128;
 /// Words of one ChaCha20 block; as in `uniform.cu`.
 const WORDS: usize = 8;
-/// A modulus for a stream whose key alone is asked for.
-const ANY_PRIME: u64 = 2;
-
-/// The keys of the streams of uniform polynomials number `rows` of a seed, eight words each.
-pub(crate) fn stream_keys(seed: &Seed, rows: Range<usize>) -> Result<Vec<u32>> {
-    let mut keys = Vec::with_capacity(8 * rows.len());
-    for row in rows {
-        // The key is the same for all primes.
-        let stream = UniformStream::new(seed, row as u64, 0, ANY_PRIME)?;
-        let words = stream.key().chunks_exact(4);
-        keys.extend(words.map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])));
-    }
-    Ok(keys)
-}
+/// Bytes of the key of a stream.
+pub(crate) const KEY_BYTES: usize = 32;
 
 impl CudaBackend {
     /// Writes uniform polynomials number `rows` of a seed over a basis to `to`.
     pub(crate) fn fill_uniform(
         &self,
         t: &Tables,
-        to: Address,
+        to: &Buffer,
         seed: &Seed,
         rows: Range<usize>,
         basis: Basis,
@@ -47,23 +36,27 @@ impl CudaBackend {
     pub(crate) fn fill_streams(
         &self,
         t: &Tables,
-        to: Address,
+        to: &Buffer,
         streams: &Buffer,
         rows: usize,
         basis: Basis,
     ) -> Result<()> {
         let n = t.ring().degree();
+        let words = to.range(self.queue.pool(), 0, rows * t.row_bytes(basis))?;
+        let keys = streams.range(self.queue.pool(), 0, rows * KEY_BYTES)?;
         let packing = t.packing(self, basis)?;
         let blocks = [n.div_ceil(THREADS * WORDS), basis.limbs(), rows];
-        let grid = Grid::new("uniform", blocks, THREADS.min(n) as u32)?;
+        let grid = Grid::new(Kernel::Uniform, blocks, THREADS.min(n) as u32)?;
         let arguments = arguments![
-            to,
-            streams.address(),
+            words,
+            keys,
             packing.lasts.address(),
             t.primes(),
             t.limbs(basis),
             t.ring().log_degree(),
         ];
-        self.launch_for(t, "uniform", grid, &arguments)
+        // SAFETY: the kernel writes these rows, which `to` has, with a key for each and the
+        // constants of the limbs of the basis.
+        unsafe { self.launch(t, Kernel::Uniform, grid, &arguments) }
     }
 }

@@ -2,14 +2,11 @@
 
 use crate::backend::CudaBackend;
 use crate::captured::Sequence;
-use crate::convert::Lift;
 use crate::device::Block;
 use crate::key::SwitchKey;
 use crate::tables::Tables;
-use crate::transform::{Division, Skip};
-use ckks_math::backend::{
-    Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData, operands,
-};
+use ckks_math::backend::gpu::bodies;
+use ckks_math::backend::{Basis, SeededKeyData, SwitchKernels, SwitchKeyData, checked};
 use ckks_math::{Error, Result};
 
 impl SwitchKernels for CudaBackend {
@@ -17,14 +14,14 @@ impl SwitchKernels for CudaBackend {
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
         self.queue.refuse_notes()?;
-        let half = operands::key_half(t.ring(), key)?;
+        let shape = checked::switch_key(t.ring(), key)?;
         let load = |residues: &[u64]| {
-            let words = self.buffer(half * t.word().bytes())?;
-            self.import(t, words.address(), key.digits(), key.basis, residues)?;
+            let words = self.buffer(shape.half_words() * t.word().bytes())?;
+            self.import(t, &words, key.digits(), key.basis, residues)?;
             Ok::<_, Error>(words)
         };
         let (b, a) = (load(key.b)?, load(key.a)?);
-        Ok(SwitchKey::whole(key.basis, key.digit_size, b, a))
+        Ok(SwitchKey::whole(shape, b, a))
     }
 
     /// One half crosses the bus packed; the other is made on the card, now or at each use: see
@@ -34,7 +31,7 @@ impl SwitchKernels for CudaBackend {
     }
 
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {
-        (key.basis, key.digit_size)
+        (key.shape.basis, key.shape.digit_size)
     }
 
     fn dot_key(&self, t: &Tables, digits: &Block, key: &SwitchKey) -> Result<Block> {
@@ -44,41 +41,20 @@ impl SwitchKernels for CudaBackend {
     /// All digits are lifted by one kernel, and limbs of their own primes keep their evaluations:
     /// only the others are transformed.
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
-        let mut coefficients = self.duplicate(t, x)?;
-        self.intt(t, &mut coefficients)?;
-        let lift = Lift {
-            x: &coefficients,
-            own: x,
-            digit_size,
-        };
-        let mut out = self.lift(t, &lift, Basis::qp(x.shape.basis.q_len(), special))?;
-        let skip = Skip {
-            rows: x.shape.rows,
-            digit_size,
-        };
-        self.ntt_but(t, &mut out, skip)?;
-        Ok(out)
+        bodies::decompose(self, t, x, digit_size, special)
     }
 
-    /// The transform of the centred remainder subtracts and scales as it writes.
     fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
-        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
-        self.intt(t, &mut remainder)?;
-        let mut out = self.base_convert(t, &remainder, kept)?;
-        let factors = t.division(self, dropped, kept)?;
-        let division = Division {
-            minuend: x,
-            factors: factors.address(),
-        };
-        self.ntt_divide(t, &mut out, &division)?;
-        Ok(out)
+        bodies::divide_round(self, t, x, dropped, kept)
     }
 
     fn key_product(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+        checked::key_product("key_product", t.ring(), x.shape, key.shape)?;
         self.run_sequence(t, Sequence::Product, x, key)
     }
 
     fn key_switch(&self, t: &Tables, x: &Block, key: &SwitchKey) -> Result<Block> {
+        checked::key_product("key_switch", t.ring(), x.shape, key.shape)?;
         self.run_sequence(t, Sequence::Switch, x, key)
     }
 

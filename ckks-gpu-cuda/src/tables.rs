@@ -1,16 +1,17 @@
 //! The constants of one ring on the device: what depends on a prime, and on a pair of bases.
 
 use crate::backend::CudaBackend;
-use crate::driver::Address;
+use crate::driver::{Address, Function};
+use crate::kernels::{Kernel, Signature};
 use crate::launch::Limbs;
-use crate::pool::Buffer;
+use crate::pool::{Buffer, Pool};
 use ckks_math::Result;
 use ckks_math::arith::Modulus;
+use ckks_math::backend::gpu::Memo;
+use ckks_math::backend::gpu::constants::RowLayout;
 use ckks_math::backend::montgomery::{Radix, inverse_of_product};
-use ckks_math::backend::packed::packed_len;
 use ckks_math::backend::{Basis, Identity, RingSpec};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The words in which the residues of a ring are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,12 +100,14 @@ pub struct Tables {
     identity: Arc<()>,
     ring: RingSpec,
     word: Word,
+    /// In the order of [`Kernel::ALL`].
+    kernels: Vec<(Function, &'static Signature)>,
     primes: Buffer,
     forward: Buffer,
     inverse: Buffer,
-    conversions: Mutex<HashMap<Route, Arc<Conversion>>>,
-    divisions: Mutex<HashMap<(Basis, Basis), Arc<Buffer>>>,
-    packings: Mutex<HashMap<Basis, Arc<Packing>>>,
+    conversions: Memo<Route, Conversion>,
+    divisions: Memo<(Basis, Basis), Buffer>,
+    packings: Memo<Basis, Packing>,
 }
 
 impl Tables {
@@ -118,16 +121,22 @@ impl Tables {
             forward.extend(radix.twiddles(ring, i, false));
             inverse.extend(radix.twiddles(ring, i, true));
         }
+        let kernels = Kernel::ALL.iter().map(|kernel| {
+            let symbol = kernel.symbol(word);
+            let function = backend.queue.pool().function(&symbol)?;
+            Ok((function, Signature::of(&symbol)?))
+        });
         let tables = Self {
+            kernels: kernels.collect::<Result<_>>()?,
             identity: Arc::default(),
             ring: ring.clone(),
             word,
             primes: backend.stage_words(word, &primes)?,
             forward: backend.stage_words(word, &forward)?,
             inverse: backend.stage_words(word, &inverse)?,
-            conversions: Mutex::default(),
-            divisions: Mutex::default(),
-            packings: Mutex::default(),
+            conversions: Memo::default(),
+            divisions: Memo::default(),
+            packings: Memo::default(),
         };
         // Tables serve every queue.
         backend.queue.raw().synchronize()?;
@@ -144,9 +153,32 @@ impl Tables {
         &self.ring
     }
 
+    /// The pool of their device.
+    pub(crate) const fn pool(&self) -> &Pool {
+        self.primes.pool()
+    }
+
     /// Its words.
     pub(crate) const fn word(&self) -> Word {
         self.word
+    }
+
+    /// A kernel for its words, looked up when the tables were made, and what it takes.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the tables are those of another device than the pool.
+    pub(crate) fn kernel(
+        &self,
+        pool: &Pool,
+        kernel: Kernel,
+    ) -> Result<(Function, &'static Signature)> {
+        self.primes.check_device(pool)?;
+        Ok(self.kernels[kernel as usize])
+    }
+
+    /// Bytes of a row over a basis.
+    pub(crate) fn row_bytes(&self, basis: Basis) -> usize {
+        basis.limbs() * self.ring.degree() * self.word.bytes()
     }
 
     /// A basis as kernels read it.
@@ -176,13 +208,16 @@ impl Tables {
         to: Basis,
         digit_size: usize,
     ) -> Result<Arc<Conversion>> {
-        remember(backend, &self.conversions, (from, to, digit_size), || {
+        self.conversions.get((from, to, digit_size), || {
             let radix = self.word.radix();
             let words = radix.conversion(&self.ring, from, to, digit_size);
-            Ok(Conversion {
-                sources: backend.stage_words(self.word, &words.sources)?,
-                weights: backend.stage_words(self.word, &words.weights)?,
-            })
+            arrived(
+                backend,
+                Conversion {
+                    sources: backend.stage_words(self.word, &words.sources)?,
+                    weights: backend.stage_words(self.word, &words.weights)?,
+                },
+            )
         })
     }
 
@@ -193,49 +228,34 @@ impl Tables {
         dropped: Basis,
         kept: Basis,
     ) -> Result<Arc<Buffer>> {
-        remember(backend, &self.divisions, (dropped, kept), || {
+        self.divisions.get((dropped, kept), || {
             let inverses = inverse_of_product(&self.ring, dropped, kept);
             let pairs = self.ring.moduli(kept).zip(inverses);
             let constants = pairs.flat_map(|(m, w)| self.word.radix().constant(m, w));
-            backend.stage_words(self.word, &constants.collect::<Vec<_>>())
+            let words: Vec<_> = constants.collect();
+            arrived(backend, backend.stage_words(self.word, &words)?)
         })
     }
 
     /// How rows over a basis are packed.
     pub(crate) fn packing(&self, backend: &CudaBackend, basis: Basis) -> Result<Arc<Packing>> {
-        remember(backend, &self.packings, basis, || {
-            let (mut starts, mut bits, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
-            let mut row_bytes = 0;
-            for m in self.ring.moduli(basis) {
-                starts.push(row_bytes);
-                bits.push(m.bits());
-                row_bytes += packed_len(self.ring.degree(), m.bits()) as u64;
-                // 2^64 - (2^64 mod m) - 1: the word below the last multiple of m.
-                lasts.push(u64::MAX - m.reduce_u128(1 << 64));
-            }
-            Ok(Packing {
-                starts: backend.stage(&starts)?,
-                bits: backend.stage(&bits)?,
-                lasts: backend.stage(&lasts)?,
-                row_bytes,
-            })
+        self.packings.get(basis, || {
+            let layout = RowLayout::of(&self.ring, basis);
+            arrived(
+                backend,
+                Packing {
+                    starts: backend.stage(&layout.starts)?,
+                    bits: backend.stage(&layout.bits)?,
+                    lasts: backend.stage(&layout.lasts)?,
+                    row_bytes: layout.row_bytes,
+                },
+            )
         })
     }
 }
 
-/// The value of a key, made on first use; its words have arrived when any queue reads them.
-fn remember<K: std::hash::Hash + Eq, V>(
-    backend: &CudaBackend,
-    known: &Mutex<HashMap<K, Arc<V>>>,
-    key: K,
-    make: impl FnOnce() -> Result<V>,
-) -> Result<Arc<V>> {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = known.get(&key) {
-        return Ok(found.clone());
-    }
-    let made = Arc::new(make()?);
+/// Constants whose words have arrived: any queue may read them.
+fn arrived<V>(backend: &CudaBackend, constants: V) -> Result<V> {
     backend.queue.raw().synchronize()?;
-    known.insert(key, made.clone());
-    Ok(made)
+    Ok(constants)
 }

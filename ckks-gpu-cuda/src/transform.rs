@@ -3,6 +3,7 @@
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::driver::Address;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::tables::{Tables, Word};
 use ckks_math::Result;
@@ -30,7 +31,7 @@ pub(crate) struct Skip {
 impl CudaBackend {
     /// Transforms each row, or each of the `2^log_parts` polynomials of a subring side by side in
     /// it.
-    fn transform(
+    pub(crate) fn transform(
         &self,
         t: &Tables,
         x: &mut Block,
@@ -40,13 +41,13 @@ impl CudaBackend {
         division: Option<&Division<'_>>,
     ) -> Result<()> {
         let log_n = x.log_n() - log_parts;
-        let passes: &[&str] = match (log_n, inverse) {
-            (..LOG_HELD, false) => &["ntt_short"],
-            (..LOG_HELD, true) => &["intt_short"],
-            (..=LOG_TILE, false) => &["ntt_whole"],
-            (..=LOG_TILE, true) => &["intt_whole"],
-            (_, false) => &["ntt_columns", "ntt_rows"],
-            (_, true) => &["intt_rows", "intt_columns"],
+        let passes: &[Kernel] = match (log_n, inverse) {
+            (..LOG_HELD, false) => &[Kernel::NttShort],
+            (..LOG_HELD, true) => &[Kernel::InttShort],
+            (..=LOG_TILE, false) => &[Kernel::NttWhole],
+            (..=LOG_TILE, true) => &[Kernel::InttWhole],
+            (_, false) => &[Kernel::NttColumns, Kernel::NttRows],
+            (_, true) => &[Kernel::InttRows, Kernel::InttColumns],
         };
         let log_tile = log_n.min(LOG_TILE);
         let log_height = log_n.saturating_sub(ROW_LEVELS);
@@ -54,16 +55,16 @@ impl CudaBackend {
         let fold = u32::from(t.ring().kind() == RingKind::ConjugateInvariant);
         let tiles = 1 << (log_n - log_tile + log_parts);
         let words = (1_usize << log_tile) + ((1 << log_tile) / bank_words(t.word()));
-        for pass in passes {
+        for &pass in passes {
             let blocks = [x.shape.rows * tiles, x.shape.basis.limbs(), 1];
             let mut grid = Grid::new(pass, blocks, 1 << (log_tile - held))?;
             grid.shared = (words * t.word().bytes()) as u32;
             let (minuend, factors, minuend_limbs) = match division {
-                Some(d) => (d.minuend.address(), d.factors, d.minuend.limbs(t)),
+                Some(d) => (d.minuend.at(t)?, d.factors, d.minuend.limbs(t)),
                 None => (Address(0), Address(0), x.limbs(t)),
             };
             let arguments = arguments![
-                x.address(),
+                x.at(t)?,
                 t.primes(),
                 t.twiddles(inverse),
                 x.limbs(t),
@@ -78,36 +79,22 @@ impl CudaBackend {
                 factors,
                 minuend_limbs,
             ];
-            let name = format!("{pass}_{}", t.word().transform_suffix());
-            self.launch(&name, grid, &arguments)?;
+            // SAFETY: a pass works on the words of `x`, of which `blocks` has a tile for each group
+            // of 16 threads or more; a minuend has the rows of `x` and its limbs, with a factor for
+            // each.
+            unsafe { self.launch(t, pass, grid, &arguments)? };
         }
         Ok(())
     }
 
-    /// The transform of all limbs but the skipped ones.
-    pub(crate) fn ntt_but(&self, t: &Tables, x: &mut Block, skip: Skip) -> Result<()> {
-        self.transform(t, x, false, 0, skip, None)
+    /// The transform of all limbs.
+    pub(crate) fn ntt_all(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        self.transform(t, x, false, 0, Skip::default(), None)
     }
 
-    /// `x <- (minuend - ntt(x)) factor`.
-    pub(crate) fn ntt_divide(
-        &self,
-        t: &Tables,
-        x: &mut Block,
-        division: &Division<'_>,
-    ) -> Result<()> {
-        self.transform(t, x, false, 0, Skip::default(), Some(division))
-    }
-
-    /// The inverse transform.
+    /// The inverse transform of all limbs.
     pub(crate) fn intt_all(&self, t: &Tables, x: &mut Block) -> Result<()> {
         self.transform(t, x, true, 0, Skip::default(), None)
-    }
-
-    /// The transforms of compact polynomials of `2^log_m > 1` coefficients.
-    pub(crate) fn ntt_compact(&self, t: &Tables, x: &mut Block, log_m: u32) -> Result<()> {
-        let log_parts = x.log_n() - log_m;
-        self.transform(t, x, false, log_parts, Skip::default(), None)
     }
 }
 

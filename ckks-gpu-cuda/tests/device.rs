@@ -2,10 +2,13 @@
 //! `CKKS_REQUIRE_DEVICE` names `cuda`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod circuit;
 mod library;
 
+use circuit::{Primes, same_as_cpu};
 use ckks_gpu_cuda::{CudaBackend, KeyForm, MatrixUnits};
 use ckks_math::Error;
+use ckks_math::backend::RingKind;
 use ckks_math::conformance::{DefaultsOnly, Skip, suite, table};
 
 fn open() -> Result<CudaBackend, Skip> {
@@ -34,8 +37,9 @@ fn captured(backend: CudaBackend) -> CudaBackend {
 /// how to do without.
 #[test]
 fn gemm_through_the_library() {
-    let Ok(backend) = open() else {
-        return;
+    let backend = match open() {
+        Ok(backend) => backend,
+        Err(skip) => return skip.announce("products through the library"),
     };
     if let Err(refusal) = backend
         .clone()
@@ -71,5 +75,23 @@ fn a_missing_driver_is_named() {
             words.contains("driver") && words.contains("cpu backend"),
             "{words}"
         );
+    }
+}
+
+/// Transforms of two passes, conversions of digits of twelve primes and divisions by as many, on both
+/// rings: what the laws, on shorter rings, do not reach.
+#[test]
+fn large_rings_give_the_residues_of_the_cpu() {
+    let backend = match open() {
+        Ok(backend) => backend.poisoned(),
+        Err(skip) => return skip.announce("comparison with the CPU at large degrees"),
+    };
+    for kind in [RingKind::Standard, RingKind::ConjugateInvariant] {
+        for log_n in [13, 16] {
+            for bits in [28, 30, 60] {
+                same_as_cpu(&backend, kind, log_n, Primes::few(bits));
+            }
+            same_as_cpu(&backend, kind, log_n, Primes::MANY);
+        }
     }
 }

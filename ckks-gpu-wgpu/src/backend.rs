@@ -15,13 +15,17 @@ pub struct WgpuBackend {
 impl WgpuBackend {
     /// Opens the adapter of an index, in the order of [`WgpuBackend::adapters`].
     ///
-    /// Fails with [`ckks_math::Error::Unsupported`] when there is none, or it lacks what kernels
+    /// # Errors
+    /// [`ckks_math::Error::Unsupported`] where there is no such adapter, or it lacks what kernels
     /// need.
     pub fn open(adapter: usize) -> Result<Self> {
         Self::open_with(adapter, Options::default())
     }
 
     /// Opens an adapter with options.
+    ///
+    /// # Errors
+    /// As [`WgpuBackend::open`].
     pub fn open_with(adapter: usize, options: Options) -> Result<Self> {
         let card = Card::open(adapter, options)?;
         Ok(Self {
@@ -39,7 +43,8 @@ impl WgpuBackend {
 
     /// The adapters of this machine, cards before drivers that run on the CPU.
     ///
-    /// Fails with [`ckks_math::Error::Unsupported`] where there is none.
+    /// # Errors
+    /// [`ckks_math::Error::Unsupported`] where there is none.
     pub fn adapters() -> Result<Vec<Found>> {
         found()
     }

@@ -51,6 +51,10 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Rows with unspecified content.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a row that is larger than any buffer of the adapter;
+    /// [`Error::OutOfMemory`], and failures of the device.
     pub fn new(pool: &Pool, count: usize, limbs: Limbs, degree: usize) -> Result<Self> {
         let words = self::count(limbs) * degree;
         let card = pool.queue().card();

@@ -5,11 +5,9 @@ use crate::block::Block;
 use crate::driver::RINGS;
 use crate::launch::Elements;
 use crate::tables::Tables;
-use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
-use ckks_math::{Error, Result};
-
-/// Words narrowed at a time on their way to the device.
-const BUS_WORDS: usize = 1 << 20;
+use ckks_math::Result;
+use ckks_math::backend::gpu::constants::narrow_pieces;
+use ckks_math::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape, checked};
 
 impl WgpuBackend {
     /// A block with unspecified content.
@@ -35,11 +33,10 @@ impl WgpuBackend {
     pub(crate) fn send(&self, x: &Block, row: usize, residues: &[u64]) -> Result<()> {
         let (buffer, in_buffer) = (row / x.rows.each, row % x.rows.each);
         let to = x.rows.buffers[buffer].raw();
-        let mut at = 4 * (in_buffer * x.rows.words) as u64;
-        for chunk in residues.chunks(BUS_WORDS) {
-            let narrow: Vec<u32> = chunk.iter().map(|&w| w as u32).collect();
-            self.pool.queue().upload(to, at, &narrow)?;
-            at += 4 * narrow.len() as u64;
+        let first = in_buffer * x.rows.words;
+        for (at, piece) in narrow_pieces(residues) {
+            let bytes = 4 * (first + at) as u64;
+            self.pool.queue().upload(to, bytes, &piece)?;
         }
         Ok(())
     }
@@ -74,6 +71,7 @@ impl Device for WgpuBackend {
     }
 
     fn alloc(&self, t: &Tables, rows: usize, basis: Basis) -> Result<Block> {
+        checked::shape("alloc", t.ring(), rows, basis)?;
         let out = self.block(t, rows, basis)?;
         for buffer in &out.rows.buffers {
             self.pool.queue().clear(buffer.raw())?;
@@ -82,14 +80,8 @@ impl Device for WgpuBackend {
     }
 
     fn upload(&self, t: &Tables, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
+        checked::upload(t.ring(), rows, basis, residues)?;
         let out = self.block(t, rows, basis)?;
-        if residues.len() != out.shape.words() {
-            return Err(Error::InvalidParameters(format!(
-                "upload: {} residues for the shape {}",
-                residues.len(),
-                out.shape
-            )));
-        }
         let held = (out.rows.each * out.rows.words).max(1);
         for (buffer, residues) in residues.chunks(held).enumerate() {
             self.send(&out, buffer * out.rows.each, residues)?;
@@ -99,6 +91,7 @@ impl Device for WgpuBackend {
     }
 
     fn download(&self, t: &Tables, x: &Block) -> Result<Vec<u64>> {
+        checked::block("download", t.ring(), x.shape)?;
         let plain = self.block(t, x.shape.rows, x.shape.basis)?;
         let views = [plain.rows.view(), x.rows.view()];
         self.launch(t, &Elements::over("export_plain", x.shape.rows, &views))?;
@@ -113,6 +106,7 @@ impl Device for WgpuBackend {
     }
 
     fn duplicate(&self, t: &Tables, x: &Block) -> Result<Block> {
+        checked::block("duplicate", t.ring(), x.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
         let pairs = x.rows.buffers.iter().zip(&out.rows.buffers);
         for (i, (from, to)) in pairs.enumerate() {

@@ -5,7 +5,8 @@ use crate::block::{Block, Rows, Run, count, lines};
 use crate::launch::Arguments;
 use crate::tables::{RADIX, Tables};
 use ckks_math::Result;
-use ckks_math::backend::{GemmKernels, operands};
+use ckks_math::backend::checked::MatrixShape;
+use ckks_math::backend::{GemmKernels, checked};
 
 /// Bits of an entry in one plane, which has a sign beside them.
 const PLANE_BITS: u32 = 31;
@@ -16,8 +17,7 @@ const OUTPUTS: usize = 4;
 ///
 /// Entries are no residues: one copy serves all primes.
 pub struct PlainMatrix {
-    outputs: usize,
-    inputs: usize,
+    shape: MatrixShape,
     /// Plane `i` holds bits from `31 i` on, with the entry's sign: `[outputs, inputs]`.
     planes: Vec<Rows>,
 }
@@ -84,12 +84,12 @@ impl GemmKernels for WgpuBackend {
 
     fn load_matrix(
         &self,
-        _t: &Tables,
+        t: &Tables,
         outputs: usize,
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        operands::matrix(outputs, inputs, entries)?;
+        checked::matrix(outputs, inputs, entries)?;
         let longest = entries.iter().map(|e| e.unsigned_abs()).max().unwrap_or(0);
         let bits = (u64::BITS - longest.leading_zeros()).max(1);
         let plane = |plane| {
@@ -102,8 +102,7 @@ impl GemmKernels for WgpuBackend {
             Ok(rows)
         };
         Ok(PlainMatrix {
-            outputs,
-            inputs,
+            shape: MatrixShape::new(t.ring(), outputs, inputs),
             planes: (0..bits.div_ceil(PLANE_BITS))
                 .map(plane)
                 .collect::<Result<_>>()?,
@@ -111,8 +110,8 @@ impl GemmKernels for WgpuBackend {
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
-        operands::matrix_inputs(w.inputs, x.shape)?;
-        let out = self.block(t, w.outputs, x.shape.basis)?;
+        let shape = checked::gemm(t.ring(), w.shape, x.shape)?;
+        let out = self.block(t, shape.rows, shape.basis)?;
         let primes = t.ring().q().len() + t.ring().p().len();
         for (plane, matrix) in w.planes.iter().enumerate() {
             // A sum of products with plain words, once reduced, is plain: twice stored makes it

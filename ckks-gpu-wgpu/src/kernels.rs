@@ -146,6 +146,9 @@ impl Kernels {
 
     /// The pipeline of a kernel that is launched with some buffers at `bindings`,
     /// beside its arguments.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a name that no program has, and failures of the device.
     pub fn pipeline(
         &self,
         card: &Card,

@@ -13,19 +13,19 @@
 //! | `pool` | recycled device memory |
 //! | `block` | residues cut into buffers that the adapter can bind, and the runs of rows that a launch can see |
 //! | `device`, `ring`, `switch`, `gemm` | the traits of [`ckks_math::backend`] |
-//! | `transform`, `convert`, `packed`, `seeded` | launches that several of their methods share |
+//! | `launches`, `transform`, `packed`, `seeded` | launches that several of their methods share |
 //!
 //! Inside, residues are in Montgomery form [Montgomery 1985]; `upload` and `download` convert.
 #![forbid(unsafe_code)]
 
 mod backend;
 mod block;
-mod convert;
 mod device;
 mod driver;
 mod gemm;
 pub mod kernels;
 mod launch;
+mod launches;
 mod packed;
 mod pool;
 mod ring;

@@ -7,60 +7,13 @@ use crate::pool::Buffer;
 use crate::ring::{TOGETHER, filled};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Device, derived, operands, packed};
-
-/// Bytes of packed residues that are staged at a time.
-const STAGED: usize = 16 << 20;
+use ckks_math::backend::gpu::constants::{RowLayout, narrow};
+use ckks_math::backend::{Device, checked, derived, packed};
 
 /// Pairs of one sum whose packed polynomials lie in one buffer.
 type Pairs = Vec<(usize, usize)>;
 
 impl WgpuBackend {
-    /// Coefficients in rows of `m` as those of `X^(N/m)`; a last row may be shorter than `m`.
-    pub(crate) fn embed_coefficients(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        coefficients: &[i64],
-        m: usize,
-    ) -> Result<Block> {
-        let out = self.block(t, coefficients.len().div_ceil(m), basis)?;
-        // Two words a coefficient: a row of them always fits, since a line of N words does.
-        let piece = self.pool.piece() as usize;
-        let together = (piece.min(STAGED) / (8 * m)).max(1);
-        for (piece, coefficients) in coefficients.chunks(together * m).enumerate() {
-            let words: &[u32] = bytemuck::cast_slice(coefficients);
-            let staged = self.stage(words)?;
-            let first = piece * together;
-            let rows = coefficients.len().div_ceil(m);
-            let views = [out.rows.from(first)];
-            let work = Elements {
-                extra: &[m.trailing_zeros(), coefficients.len() as u32, first as u32],
-                also: &[(3, staged.raw())],
-                ..Elements::over("embed", rows, &views)
-            };
-            self.launch(t, &work)?;
-        }
-        Ok(out)
-    }
-
-    /// See [`ckks_math::backend::RingKernels::embed_compact`]: a row is a line of transforms of
-    /// `m`.
-    pub(crate) fn embed_side_by_side(
-        &self,
-        t: &Tables,
-        basis: Basis,
-        coefficients: &[i64],
-        m: usize,
-    ) -> Result<Block> {
-        operands::compact_polynomials("embed_compact", t.ring(), coefficients, m)?;
-        let mut out = self.embed_coefficients(t, basis, coefficients, t.ring().degree())?;
-        if m > 1 {
-            self.ntt_compact(t, &mut out, m.trailing_zeros())?;
-        }
-        Ok(out)
-    }
-
     /// See [`ckks_math::backend::RingKernels::sum_products`].
     pub(crate) fn sum_groups(
         &self,
@@ -70,7 +23,8 @@ impl WgpuBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        let shape = operands::first_of("sum_products", xs)?.shape;
+        let shapes = checked::shapes(self, xs);
+        let shape = checked::sum_products(t.ring(), &shapes, ys.shape, m, sums)?;
         let log_run = (shape.degree / m).trailing_zeros();
         let sum = |pairs: &Vec<(usize, usize)>| {
             if pairs.is_empty() {
@@ -136,13 +90,8 @@ impl WgpuBackend {
         let row_bytes = packed::packed_row_len(ring, basis);
         let rows = bytes.len().checked_div(row_bytes).unwrap_or(0);
         derived::check_packed(ring, basis, rows, bytes)?;
-        let (mut starts, mut lengths, mut at) = (Vec::new(), Vec::new(), 0);
-        for m in ring.moduli(basis) {
-            starts.push(at as u32);
-            lengths.push(m.bits());
-            at += packed::packed_len(ring.degree(), m.bits());
-        }
-        let constants = [starts, lengths].concat();
+        let layout = RowLayout::of(ring, basis);
+        let constants = [narrow(&layout.starts), layout.bits].concat();
         for (row, bytes) in bytes.chunks_exact(row_bytes.max(1)).enumerate() {
             // Whole words, and one more that may be read behind the last.
             let mut words = vec![0_u32; bytes.len() / 4 + 2];

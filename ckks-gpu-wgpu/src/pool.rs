@@ -78,6 +78,9 @@ impl Pool {
     }
 
     /// A buffer of at least `words` words with unspecified content.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], and failures of the device.
     pub fn take(&self, words: usize) -> Result<Buffer> {
         let class = size_class(4 * words as u64, self.queue().card().largest);
         self.queue().card().failure.check()?;

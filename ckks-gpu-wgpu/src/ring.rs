@@ -2,12 +2,12 @@
 
 use crate::backend::WgpuBackend;
 use crate::block::{Block, View};
-use crate::convert::Lift;
 use crate::launch::Elements;
 use crate::tables::Tables;
 use ckks_math::Result;
+use ckks_math::backend::gpu::bodies;
 use ckks_math::backend::{
-    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, Turned, derived, operands,
+    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, Turned, checked,
 };
 use ckks_math::sampling::Seed;
 use std::ops::Range;
@@ -51,14 +51,17 @@ impl WgpuBackend {
 
 impl RingKernels for WgpuBackend {
     fn ntt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        checked::block("ntt", t.ring(), x.shape)?;
         self.ntt_all(t, x)
     }
 
     fn intt(&self, t: &Tables, x: &mut Block) -> Result<()> {
+        checked::block("intt", t.ring(), x.shape)?;
         self.intt_all(t, x)
     }
 
     fn pointwise(&self, t: &Tables, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
+        checked::pointwise("pointwise", t.ring(), x.shape, y.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
         let kernel = match op {
             Pointwise::Add => "add",
@@ -71,6 +74,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn pointwise_assign(&self, t: &Tables, op: Pointwise, x: &mut Block, y: &Block) -> Result<()> {
+        checked::pointwise("pointwise_assign", t.ring(), x.shape, y.shape)?;
         let kernel = match op {
             Pointwise::Add => "add_assign",
             Pointwise::Sub => "subtract_assign",
@@ -81,12 +85,14 @@ impl RingKernels for WgpuBackend {
     }
 
     fn multiply_accumulate(&self, t: &Tables, acc: &mut Block, x: &Block, y: &Block) -> Result<()> {
+        checked::multiply_accumulate(t.ring(), acc.shape, x.shape, y.shape)?;
         let views = [acc.rows.view(), x.rows.view(), y.rows.view()];
         let work = Elements::over("multiply_accumulate", acc.shape.rows, &views);
         self.launch(t, &work)
     }
 
     fn scale_limbs(&self, t: &Tables, x: &mut Block, constants: &[u64]) -> Result<()> {
+        checked::scale_limbs(t.ring(), x.shape, constants)?;
         let (basis, rows) = (x.shape.basis, x.shape.rows);
         let stored = t.stored(basis, constants);
         self.with_constants(t, "scale_limbs", (basis, rows), &[x.rows.view()], &stored)
@@ -99,6 +105,7 @@ impl RingKernels for WgpuBackend {
         rows: Range<usize>,
         constants: &[u64],
     ) -> Result<()> {
+        checked::offset_limbs(t.ring(), x.shape, &rows, constants)?;
         let basis = x.shape.basis;
         let stored = t.stored(basis, constants);
         let views = [x.rows.from(rows.start)];
@@ -112,7 +119,8 @@ impl RingKernels for WgpuBackend {
         xs: &[&Block],
         constants: &[Vec<u64>],
     ) -> Result<Block> {
-        let rows = xs.first().map_or(0, |x| x.shape.rows);
+        let shape = checked::combine(t.ring(), basis, &checked::shapes(self, xs), constants)?;
+        let rows = shape.rows;
         let out = self.block(t, rows, basis)?;
         let groups = xs.chunks(TOGETHER).zip(constants.chunks(TOGETHER));
         for (group, (xs, constants)) in groups.enumerate() {
@@ -131,6 +139,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
+        checked::automorphism(t.ring(), x.shape, galois)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
         let views = [out.rows.view(), x.rows.view()];
         let work = Elements {
@@ -143,6 +152,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn restrict(&self, t: &Tables, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        checked::restrict(t.ring(), x.shape, &rows, basis)?;
         let out = self.block(t, rows.len(), basis)?;
         let views = [out.rows.view(), x.rows.from(rows.start)];
         self.launch(t, &Elements::over("copy_limbs", rows.len(), &views))?;
@@ -150,9 +160,8 @@ impl RingKernels for WgpuBackend {
     }
 
     fn stack(&self, t: &Tables, xs: &[&Block]) -> Result<Block> {
-        let rows = xs.iter().map(|x| x.shape.rows).sum();
-        let basis = xs.first().map_or(Basis::q(0), |x| x.shape.basis);
-        let out = self.block(t, rows, basis)?;
+        let shape = checked::stack(t.ring(), &checked::shapes(self, xs))?;
+        let out = self.block(t, shape.rows, shape.basis)?;
         let mut first = 0;
         for x in xs {
             let views = [out.rows.from(first), x.rows.view()];
@@ -163,16 +172,11 @@ impl RingKernels for WgpuBackend {
     }
 
     fn base_convert(&self, t: &Tables, x: &Block, to: Basis) -> Result<Block> {
-        let lift = Lift {
-            x,
-            own: x,
-            digit_size: x.shape.basis.limbs(),
-        };
-        self.lift(t, &lift, to)
+        bodies::base_convert(self, t, x, to)
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        operands::rows_fit("add_rows", x.shape, first, (y.shape, &(0..y.shape.rows)))?;
+        checked::add_rows(t.ring(), x.shape, first, y.shape)?;
         let views = [x.rows.from(first), y.rows.view()];
         self.launch(t, &Elements::over("add_assign", y.shape.rows, &views))
     }
@@ -185,20 +189,17 @@ impl RingKernels for WgpuBackend {
         y: &Turned<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
-        operands::rows_fit("add_scaled", x.shape, first, (y.block.shape, &y.rows))?;
-        if y.galois != 1 {
-            let turned = derived::turned(self, t, y)?;
-            let turned = Turned::rows(&turned, 0..y.rows.len());
-            return self.add_scaled(t, x, first, &turned, constants);
-        }
-        let (rows, y) = (y.rows.clone(), y.block);
-        let basis = y.shape.basis;
-        let stored = t.stored(basis, constants);
-        let views = [x.rows.from(first), y.rows.from(rows.start)];
-        self.with_constants(t, "add_scaled", (basis, rows.len()), &views, &stored)
+        bodies::add_scaled(self, t, x, (first, y), constants, |x, y| {
+            let (rows, y) = (y.rows.clone(), y.block);
+            let basis = y.shape.basis;
+            let stored = t.stored(basis, constants);
+            let views = [x.rows.from(first), y.rows.from(rows.start)];
+            self.with_constants(t, "add_scaled", (basis, rows.len()), &views, &stored)
+        })
     }
 
     fn add_neighbours(&self, t: &Tables, x: &mut Block, neighbour: Neighbour) -> Result<()> {
+        checked::block("add_neighbours", t.ring(), x.shape)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
         let views = [out.rows.view(), x.rows.view()];
         let work = Elements {
@@ -211,6 +212,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn tensor(&self, t: &Tables, x: &Block, y: &Block) -> Result<Block> {
+        checked::tensor(t.ring(), x.shape, y.shape)?;
         let k = x.shape.rows / 2;
         let out = self.block(t, 3 * k, x.shape.basis)?;
         let product = |kernel, to: usize, of_x: usize, of_y: usize| {
@@ -225,10 +227,7 @@ impl RingKernels for WgpuBackend {
     }
 
     fn embed(&self, t: &Tables, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        operands::polynomials("embed", t.ring(), coefficients, m)?;
-        let mut out = self.embed_coefficients(t, basis, coefficients, m)?;
-        self.ntt(t, &mut out)?;
-        Ok(out)
+        bodies::embed(self, t, basis, coefficients, m)
     }
 
     fn embed_compact(
@@ -238,7 +237,7 @@ impl RingKernels for WgpuBackend {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        self.embed_side_by_side(t, basis, coefficients, m)
+        bodies::embed_compact(self, t, basis, coefficients, m)
     }
 
     fn sum_products(
@@ -260,6 +259,7 @@ impl RingKernels for WgpuBackend {
         rows: usize,
         basis: Basis,
     ) -> Result<Block> {
+        checked::uniform(t.ring(), first, rows, basis)?;
         let out = self.block(t, rows, basis)?;
         for row in 0..rows {
             self.fill_uniform(t, &out, row, seed, first + row)?;
@@ -268,12 +268,14 @@ impl RingKernels for WgpuBackend {
     }
 
     fn upload_packed(&self, t: &Tables, rows: usize, basis: Basis, bytes: &[u8]) -> Result<Block> {
+        checked::upload_packed(t.ring(), rows, basis, bytes)?;
         let out = self.block(t, rows, basis)?;
         self.unpack(t, &out, |row| row, bytes)?;
         Ok(out)
     }
 
     fn is_zero(&self, t: &Tables, x: &Block) -> Result<bool> {
+        checked::block("is_zero", t.ring(), x.shape)?;
         let found = self.alloc(t, 1, Basis::q(1))?;
         for (i, buffer) in x.rows.buffers.iter().enumerate() {
             let words = x.rows.held(i) * x.rows.words;

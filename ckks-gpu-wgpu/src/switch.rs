@@ -2,27 +2,28 @@
 
 use crate::backend::WgpuBackend;
 use crate::block::Block;
-use crate::convert::Lift;
 use crate::launch::Elements;
 use crate::ring::real;
 use crate::tables::Tables;
 use ckks_math::Result;
+use ckks_math::backend::checked::KeyShape;
+use ckks_math::backend::gpu::bodies;
 use ckks_math::backend::{
-    Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData, operands,
+    Basis, Device, RingKernels, SeededKeyData, SwitchKernels, SwitchKeyData, checked,
 };
 
 /// A switching key on the device: rows `2 d` and `2 d + 1` are `b_d` and `a_d`.
 pub struct SwitchKey {
-    digit_size: usize,
+    shape: KeyShape,
     rows: Block,
 }
 
 impl WgpuBackend {
     /// `galois` 1: the digits as they are.
     fn dot(&self, t: &Tables, digits: &Block, galois: u64, key: &SwitchKey) -> Result<Block> {
+        let rows = checked::digits("dot_key", t.ring(), digits.shape, galois, key.shape)?;
         let basis = digits.shape.basis;
-        let used = basis.q_len().div_ceil(key.digit_size);
-        let rows = digits.shape.rows / used.max(1);
+        let used = basis.q_len().div_ceil(key.shape.digit_size);
         let blocks = [&digits.rows, &key.rows.rows];
         let out = self.block(t, 2 * rows, basis)?;
         let seen = blocks.iter().all(|rows| rows.whole().is_some()) && out.rows.whole().is_some();
@@ -56,8 +57,8 @@ impl WgpuBackend {
             }
         };
         let basis = digits.shape.basis;
-        let used = basis.q_len().div_ceil(key.digit_size);
-        let rows = digits.shape.rows / used.max(1);
+        let used = basis.q_len().div_ceil(key.shape.digit_size);
+        let rows = digits.shape.rows / used;
         let out = self.alloc(t, 2 * rows, basis)?;
         for d in 0..used {
             for half in 0..2 {
@@ -78,7 +79,7 @@ impl SwitchKernels for WgpuBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        operands::key_half(t.ring(), key)?;
+        let shape = checked::switch_key(t.ring(), key)?;
         let row = key.basis.limbs() * t.ring().degree();
         let rows = self.block(t, 2 * key.digits(), key.basis)?;
         let pairs = key.b.chunks_exact(row).zip(key.a.chunks_exact(row));
@@ -87,28 +88,23 @@ impl SwitchKernels for WgpuBackend {
             self.send(&rows, 2 * d + 1, a)?;
         }
         self.import(t, &rows)?;
-        Ok(SwitchKey {
-            digit_size: key.digit_size,
-            rows,
-        })
+        Ok(SwitchKey { shape, rows })
     }
 
     /// One half crosses the bus packed, the other is made on the device.
     fn load_seeded_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
-        let digits = key.digits();
+        let shape = checked::seeded_key(t.ring(), key)?;
+        let digits = shape.digits();
         let rows = self.block(t, 2 * digits, key.basis)?;
         self.unpack(t, &rows, |d| 2 * d, key.b)?;
         for d in 0..digits {
             self.fill_uniform(t, &rows, 2 * d + 1, key.seed, d)?;
         }
-        Ok(SwitchKey {
-            digit_size: key.digit_size,
-            rows,
-        })
+        Ok(SwitchKey { shape, rows })
     }
 
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {
-        (key.rows.shape.basis, key.digit_size)
+        (key.shape.basis, key.shape.digit_size)
     }
 
     fn dot_key(&self, t: &Tables, digits: &Block, key: &SwitchKey) -> Result<Block> {
@@ -118,37 +114,11 @@ impl SwitchKernels for WgpuBackend {
     /// All digits are lifted together, and limbs of their own primes keep their evaluations: only
     /// the others are transformed.
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
-        let (rows, l) = (x.shape.rows, x.shape.basis.q_len());
-        let mut coefficients = self.duplicate(t, x)?;
-        self.intt(t, &mut coefficients)?;
-        let lift = Lift {
-            x: &coefficients,
-            own: x,
-            digit_size,
-        };
-        let mut out = self.lift(t, &lift, Basis::qp(l, special))?;
-        for (d, lo) in (0..l).step_by(digit_size).enumerate() {
-            let hi = (lo + digit_size).min(l);
-            let above = Basis {
-                lo: hi as u16,
-                hi: l as u16,
-                special: special as u16,
-            };
-            let bases = [Basis::q(lo), above];
-            self.ntt_rows(t, &mut out, d * rows..(d + 1) * rows, &bases)?;
-        }
-        Ok(out)
+        bodies::decompose(self, t, x, digit_size, special)
     }
 
     fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
-        let mut remainder = self.restrict(t, x, 0..x.shape.rows, dropped)?;
-        self.intt(t, &mut remainder)?;
-        let mut out = self.base_convert(t, &remainder, kept)?;
-        self.ntt(t, &mut out)?;
-        let factors = t.division(dropped, kept)?;
-        let views = [out.rows.view(), x.rows.view()];
-        self.with_constants(t, "divide", (kept, x.shape.rows), &views, &factors)?;
-        Ok(out)
+        bodies::divide_round(self, t, x, dropped, kept)
     }
 
     fn dot_key_turned(

@@ -3,12 +3,13 @@
 use crate::backend::WgpuBackend;
 use crate::block::{Limbs, limbs};
 use crate::pool::Buffer;
+use ckks_math::backend::gpu::Memo;
+use ckks_math::backend::gpu::constants::{narrow, stored};
 use ckks_math::backend::montgomery::{Radix, inverse_of_product};
 use ckks_math::backend::{Basis, Device, RingSpec};
 use ckks_math::{Error, Result};
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The words of this backend.
 pub(crate) const RADIX: Radix = Radix::SHORT;
@@ -38,8 +39,8 @@ pub struct Tables {
     ring: RingSpec,
     primes: Buffer,
     twiddles: Vec<Twiddles>,
-    conversions: Mutex<HashMap<Route, Arc<Conversion>>>,
-    divisions: Mutex<HashMap<Division, Arc<Vec<u32>>>>,
+    conversions: Memo<Route, Conversion>,
+    divisions: Memo<Division, Vec<u32>>,
 }
 
 impl Tables {
@@ -78,8 +79,8 @@ impl Tables {
             ring: ring.clone(),
             primes: backend.stage(&primes)?,
             twiddles,
-            conversions: Mutex::default(),
-            divisions: Mutex::default(),
+            conversions: Memo::default(),
+            divisions: Memo::default(),
         })
     }
 
@@ -110,8 +111,7 @@ impl Tables {
 
     /// The stored forms of one constant for each limb of a basis.
     pub(crate) fn stored(&self, basis: Basis, constants: &[u64]) -> Vec<u32> {
-        let pairs = self.ring.moduli(basis).zip(constants);
-        pairs.map(|(m, &c)| RADIX.stored(m, c) as u32).collect()
+        narrow(&stored(RADIX, &self.ring, basis, [constants]))
     }
 
     /// The constants that lift each digit of `digit_size` limbs of `from` to `to`.
@@ -122,7 +122,7 @@ impl Tables {
         to: Basis,
         digit_size: usize,
     ) -> Result<Arc<Conversion>> {
-        remember(&self.conversions, (from, to, digit_size), || {
+        self.conversions.get((from, to, digit_size), || {
             let made = RADIX.conversion(&self.ring, from, to, digit_size);
             let mut words = narrow(&made.sources);
             let weights = words.len() as u32;
@@ -136,29 +136,9 @@ impl Tables {
 
     /// The inverse of the product of `dropped` modulo each prime of `kept`, stored.
     pub(crate) fn division(&self, dropped: Basis, kept: Basis) -> Result<Arc<Vec<u32>>> {
-        remember(&self.divisions, (dropped, kept), || {
+        self.divisions.get((dropped, kept), || {
             let inverses = inverse_of_product(&self.ring, dropped, kept);
             Ok(self.stored(kept, &inverses))
         })
     }
-}
-
-/// Words of the host in the width of the device.
-fn narrow(words: &[u64]) -> Vec<u32> {
-    words.iter().map(|&w| w as u32).collect()
-}
-
-/// The value of a key, made on first use.
-fn remember<K: std::hash::Hash + Eq, V>(
-    known: &Mutex<HashMap<K, Arc<V>>>,
-    key: K,
-    make: impl FnOnce() -> Result<V>,
-) -> Result<Arc<V>> {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = known.get(&key) {
-        return Ok(found.clone());
-    }
-    let made = Arc::new(make()?);
-    known.insert(key, made.clone());
-    Ok(made)
 }

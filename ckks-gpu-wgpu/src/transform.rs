@@ -115,7 +115,7 @@ impl WgpuBackend {
     }
 
     /// The transforms of packed polynomials of `2^log_m > 1` coefficients.
-    pub(crate) fn ntt_compact(&self, t: &Tables, x: &mut Block, log_m: u32) -> Result<()> {
+    pub(crate) fn transform_compact(&self, t: &Tables, x: &mut Block, log_m: u32) -> Result<()> {
         let work = Work {
             view: x.rows.view(),
             rows: x.shape.rows,

@@ -210,19 +210,6 @@ impl<B: Backend> Context<B> {
         Ok((block, n))
     }
 
-    /// What [`Context::lift_compact`] makes of `count` polynomials of `words` coefficients, on a
-    /// device whose blocks hold no residues: the coefficients are zeros that nothing reads.
-    pub(crate) fn lift_counted(
-        &self,
-        count: usize,
-        words: usize,
-        basis: Basis,
-    ) -> Result<B::Block> {
-        let zeros = vec![0; count * words];
-        self.backend()
-            .embed_compact(self.tables(), basis, &zeros, words)
-    }
-
     fn plaintext(
         &self,
         coefficients: &IntegerCoeffs,

@@ -50,11 +50,12 @@ pub fn run() -> Outcome {
             ));
         }
     }
+    // What the scheme asks of a device; what GPU backends share among themselves is no part of it.
     let mut required = 0;
     for file in rust_files("ckks-math/src/backend")? {
         required += trait_methods(&file.text)
             .iter()
-            .filter(|m| m.required)
+            .filter(|m| m.required && (m.of == "Device" || m.of.ends_with("Kernels")))
             .count();
     }
     println!("backend traits: {required} required methods; {long} files beyond {AIM_LINES} lines");

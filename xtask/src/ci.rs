@@ -1,7 +1,9 @@
 //! All that a change must pass, in the order that fails soonest.
 
 use crate::workspace::{cargo, run as execute};
-use crate::{Outcome, Verdict, budget, contracts, cuda_check, dependencies, msrv, neon, package};
+use crate::{
+    Outcome, Verdict, budget, contracts, cuda_check, dependencies, msrv, neon, package, readme,
+};
 use std::process::Command;
 use std::time::Instant;
 
@@ -51,6 +53,7 @@ pub fn run() -> Outcome {
         let check = ["doc", "--release", "--workspace", "--no-deps", "--quiet"];
         execute(cargo(&check).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
+    steps.run("README in a new crate", readme::check)?;
     steps.run("one encrypted token", || {
         let program = ["run", "--quiet", "--release", "--package", "he-llama", "--"];
         execute(cargo(&program).args(["generate", "--tokens", "1", "--quiet"]))

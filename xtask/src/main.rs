@@ -9,6 +9,7 @@
 //! | `dependencies` | licences, sources and known vulnerabilities, by cargo-deny |
 //! | `msrv` | the oldest Rust that is declared compiles the workspace |
 //! | `package` | what would be published is whole |
+//! | `readme` | the library example compiles in a crate of its own |
 //! | `soak` | random tests with many cases, and the fuzz targets |
 //! | `miri` | reference kernels and buffers under Miri |
 //! | `neon-check` | the aarch64 kernels pass the type check, where that target is installed |
@@ -25,6 +26,7 @@ mod miri;
 mod msrv;
 mod neon;
 mod package;
+mod readme;
 mod rust_source;
 mod soak;
 mod tools;
@@ -90,6 +92,8 @@ enum Task {
     Msrv,
     /// Check that what would be published is whole.
     Package,
+    /// Compile the README's library example in a crate of its own.
+    Readme,
     /// Run random tests with many cases, and the fuzz targets.
     Soak {
         /// Cases of each random test.
@@ -137,6 +141,7 @@ fn main() -> ExitCode {
         }
         Task::Msrv => reported(msrv::check()),
         Task::Package => package::check(),
+        Task::Readme => readme::check(),
         Task::Soak {
             cases,
             seconds,

@@ -10,7 +10,13 @@ const TESTS: [(&str, &[&str]); 2] = [
     ("ckks-math", &["arith::"]),
     (
         "ckks-cpu",
-        &["aligned::", "regions::", "pool::", "kernels::permute"],
+        &[
+            "aligned::",
+            "regions::",
+            "pool::",
+            "kernels::permute",
+            "scalar_tests::",
+        ],
     ),
 ];
 

@@ -61,7 +61,7 @@ impl Packer {
 
     /// See [`ckks_math::backend::packed::pack`].
     pub fn pack(self, values: &[u64], bits: u32, out: &mut [u8]) {
-        debug_assert!(self.takes(values.len(), bits));
+        assert!(self.takes(values.len(), bits));
         if let Instructions::Gather = self.0 {
             return packed::pack(values, bits, out);
         }
@@ -77,7 +77,7 @@ impl Packer {
 
     /// See [`ckks_math::backend::packed::unpack`].
     pub fn unpack(self, bytes: &[u8], bits: u32, out: &mut [u64]) {
-        debug_assert!(self.takes(out.len(), bits));
+        assert!(self.takes(out.len(), bits));
         self.unpack_groups(bytes, bits, (1, 1), out);
     }
 
@@ -89,7 +89,7 @@ impl Packer {
         (used, stored): (usize, usize),
         out: &mut [u64],
     ) {
-        debug_assert!(self.takes(out.len(), bits) && used <= stored);
+        assert!(self.takes(out.len(), bits) && used <= stored);
         // SAFETY: as in `pack`; `Gather` is only made by `detect_avx2`.
         unsafe {
             match self.0 {

@@ -2,8 +2,8 @@
 //! ranks.
 
 use super::Transport;
-use crate::driver::Address;
 use crate::open_queue::OpenQueue;
+use crate::pool::Buffer;
 use ckks_math::{Error, Result};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
@@ -55,11 +55,9 @@ impl HostTransport {
     }
 }
 
-fn download(queue: &OpenQueue, from: Address, bytes: usize) -> Result<Vec<u8>> {
+fn download(queue: &OpenQueue, from: &Buffer, bytes: usize) -> Result<Vec<u8>> {
     let mut own = vec![0; bytes];
-    if bytes > 0 {
-        queue.raw().download(from, &mut own)?;
-    }
+    queue.receive(from, 0, &mut own)?;
     Ok(own)
 }
 
@@ -78,17 +76,12 @@ fn bytes_of(all: &[Given], rank: usize, bytes: usize) -> Result<&[u8]> {
 }
 
 impl Transport for HostTransport {
-    fn all_gather(
-        &self,
-        queue: &OpenQueue,
-        from: Address,
-        to: Address,
-        bytes: usize,
-    ) -> Result<()> {
+    fn all_gather(&self, queue: &OpenQueue, from: &Buffer, to: &Buffer) -> Result<()> {
+        let bytes = from.len();
         let all = self.meet(download(queue, from, bytes))?;
         for rank in 0..all.len() {
             let part = bytes_of(&all, rank, bytes)?;
-            queue.raw().upload(to.offset(rank * bytes), part)?;
+            queue.send(to, rank * bytes, part)?;
         }
         Ok(())
     }
@@ -96,8 +89,8 @@ impl Transport for HostTransport {
     fn all_to_all(
         &self,
         queue: &OpenQueue,
-        from: Address,
-        to: Address,
+        from: &Buffer,
+        to: &Buffer,
         bytes: usize,
     ) -> Result<()> {
         let size = (self.table.places.lock())
@@ -107,20 +100,20 @@ impl Transport for HostTransport {
         for rank in 0..size {
             let parts = bytes_of(&all, rank, size * bytes)?;
             let part = &parts[self.rank * bytes..][..bytes];
-            queue.raw().upload(to.offset(rank * bytes), part)?;
+            queue.send(to, rank * bytes, part)?;
         }
         Ok(())
     }
 
-    fn broadcast(&self, queue: &OpenQueue, at: Address, bytes: usize, root: usize) -> Result<()> {
+    fn broadcast(&self, queue: &OpenQueue, x: &Buffer, root: usize) -> Result<()> {
         let own = match self.rank == root {
-            true => download(queue, at, bytes),
+            true => download(queue, x, x.len()),
             false => Ok(Vec::new()),
         };
         let all = self.meet(own)?;
         if self.rank == root {
             return Ok(());
         }
-        queue.raw().upload(at, bytes_of(&all, root, bytes)?)
+        queue.send(x, 0, bytes_of(&all, root, x.len())?)
     }
 }

@@ -10,10 +10,10 @@ mod nccl;
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
-use crate::driver::Address;
 use crate::open_queue::OpenQueue;
+use crate::pool::Buffer;
 use crate::tables::Tables;
-use ckks_math::backend::{Pointwise, RingKernels};
+use ckks_math::backend::{Pointwise, RingKernels, checked};
 use ckks_math::{Error, Result};
 
 /// What carries bytes between ranks.
@@ -27,16 +27,15 @@ pub enum Through {
 
 /// Carries bytes between ranks, in the order of each rank's queue.
 trait Transport: Send {
-    /// Bytes at `from` of all ranks, to `to` in the order of ranks.
-    fn all_gather(&self, queue: &OpenQueue, from: Address, to: Address, bytes: usize)
+    /// The bytes of `from` of all ranks, to `to` in the order of ranks.
+    fn all_gather(&self, queue: &OpenQueue, from: &Buffer, to: &Buffer) -> Result<()>;
+
+    /// Part `r` of `bytes` bytes of `from` goes to rank `r`; part `r` of `to` comes from it.
+    fn all_to_all(&self, queue: &OpenQueue, from: &Buffer, to: &Buffer, bytes: usize)
     -> Result<()>;
 
-    /// Part `r` of `bytes` bytes at `from` goes to rank `r`; part `r` at `to` comes from it.
-    fn all_to_all(&self, queue: &OpenQueue, from: Address, to: Address, bytes: usize)
-    -> Result<()>;
-
-    /// Bytes at `at` of the rank `root`, to the same place of all others.
-    fn broadcast(&self, queue: &OpenQueue, at: Address, bytes: usize, root: usize) -> Result<()>;
+    /// The bytes of `x` of the rank `root`, to that of all others.
+    fn broadcast(&self, queue: &OpenQueue, x: &Buffer, root: usize) -> Result<()>;
 }
 
 /// One rank among `size`.
@@ -53,6 +52,10 @@ impl Communicator {
     ///
     /// One alone needs no transport. With [`Through::Nccl`], fails where the library is missing or
     /// was left out, and says so; backends must then be different cards.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where NCCL is asked for and the library is missing or was left out of
+    /// the build.
     pub fn of(backends: Vec<CudaBackend>, through: Through) -> Result<Vec<Self>> {
         let size = backends.len();
         let transports: Vec<Option<Box<dyn Transport>>> = match through {
@@ -86,13 +89,18 @@ impl Communicator {
     }
 
     /// The rows of all ranks, in the order of ranks.
+    ///
+    /// # Errors
+    /// As [`checked::block`]; [`Error::Device`] where ranks give blocks of different shapes, or a
+    /// device fails.
     pub fn all_gather(&self, t: &Tables, x: &Block) -> Result<Block> {
+        checked::block("all_gather", t.ring(), x.shape)?;
         let rows = x.shape.rows * self.size;
         let out = self.backend.block(t, rows, x.shape.basis)?;
-        let (from, to, bytes) = (x.address(), out.address(), x.words.len());
+        let (queue, from, to) = (&self.backend.queue, &x.words, &out.words);
         match &self.transport {
-            None => self.backend.copy(from, to, bytes)?,
-            Some(transport) => transport.all_gather(&self.backend.queue, from, to, bytes)?,
+            None => queue.copy_whole(from, to, 0)?,
+            Some(transport) => transport.all_gather(queue, from, to)?,
         }
         Ok(out)
     }
@@ -101,7 +109,12 @@ impl Communicator {
     /// * k`.
     ///
     /// Sums are modulo the primes, whatever their number, in the order of ranks.
+    ///
+    /// # Errors
+    /// As [`Communicator::all_gather`]; [`Error::InvalidParameters`] for rows that are no multiple
+    /// of the number of ranks.
     pub fn reduce_scatter(&self, t: &Tables, x: &Block) -> Result<Block> {
+        checked::block("reduce_scatter", t.ring(), x.shape)?;
         let (backend, basis) = (&self.backend, x.shape.basis);
         if !x.shape.rows.is_multiple_of(self.size) {
             return Err(Error::InvalidParameters(format!(
@@ -115,7 +128,7 @@ impl Communicator {
         };
         let received = backend.block(t, x.shape.rows, basis)?;
         let bytes = x.words.len() / self.size;
-        transport.all_to_all(&backend.queue, x.address(), received.address(), bytes)?;
+        transport.all_to_all(&backend.queue, &x.words, &received.words, bytes)?;
         let mut sum = backend.restrict(t, &received, 0..share, basis)?;
         for rank in 1..self.size {
             let rows = rank * share..(rank + 1) * share;
@@ -126,6 +139,10 @@ impl Communicator {
     }
 
     /// Replaces the residues of `x` by those of the rank `root`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameters`] for a rank that is not there; [`Error::Device`] where ranks
+    /// give blocks of different shapes, or a device fails.
     pub fn broadcast(&self, x: &mut Block, root: usize) -> Result<()> {
         if root >= self.size {
             return Err(Error::InvalidParameters(format!(
@@ -135,9 +152,7 @@ impl Communicator {
         }
         match &self.transport {
             None => Ok(()),
-            Some(transport) => {
-                transport.broadcast(&self.backend.queue, x.address(), x.words.len(), root)
-            }
+            Some(transport) => transport.broadcast(&self.backend.queue, &x.words, root),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Transport;
 use crate::backend::CudaBackend;
-use crate::driver::{Address, Native};
+use crate::driver::Native;
 use crate::open_queue::OpenQueue;
+use crate::pool::Buffer;
 use ckks_math::{Error, Result};
 use cudarc::nccl::{result, sys};
 
@@ -32,6 +33,9 @@ fn native(queue: &OpenQueue) -> Result<Native> {
 }
 
 /// One for each backend, all of different cards.
+///
+/// # Errors
+/// [`Error::Unsupported`] without the library or without cards, [`Error::Device`] where NCCL fails.
 pub fn transports(backends: &[CudaBackend]) -> Result<Vec<Box<dyn Transport>>> {
     // SAFETY: looks for the library and loads it, nothing more. cudarc panics where it is missing.
     if !unsafe { sys::is_culib_present() } {
@@ -57,15 +61,11 @@ pub fn transports(backends: &[CudaBackend]) -> Result<Vec<Box<dyn Transport>>> {
 const BYTE: sys::ncclDataType_t = sys::ncclDataType_t::ncclUint8;
 
 impl Transport for NcclTransport {
-    fn all_gather(
-        &self,
-        queue: &OpenQueue,
-        from: Address,
-        to: Address,
-        bytes: usize,
-    ) -> Result<()> {
+    fn all_gather(&self, queue: &OpenQueue, from: &Buffer, to: &Buffer) -> Result<()> {
         let stream = native(queue)?.stream as sys::cudaStream_t;
-        let (from, to) = (from.0 as *const _, to.0 as *mut _);
+        let bytes = from.len();
+        let from = from.range(queue.pool(), 0, bytes)?.0 as *const _;
+        let to = to.range(queue.pool(), 0, self.size * bytes)?.0 as *mut _;
         // SAFETY: both lie in blocks of the queue's card, that long; the stream is alive.
         check("gathering", unsafe {
             result::all_gather(from, to, bytes, BYTE, self.raw, stream)
@@ -75,11 +75,13 @@ impl Transport for NcclTransport {
     fn all_to_all(
         &self,
         queue: &OpenQueue,
-        from: Address,
-        to: Address,
+        from: &Buffer,
+        to: &Buffer,
         bytes: usize,
     ) -> Result<()> {
         let stream = native(queue)?.stream as sys::cudaStream_t;
+        let from = from.range(queue.pool(), 0, self.size * bytes)?;
+        let to = to.range(queue.pool(), 0, self.size * bytes)?;
         check("beginning a group", result::group_start())?;
         let parts = (0..self.size).try_for_each(|rank| {
             let from = from.offset(rank * bytes).0 as *const _;
@@ -98,8 +100,10 @@ impl Transport for NcclTransport {
         parts.and(ended)
     }
 
-    fn broadcast(&self, queue: &OpenQueue, at: Address, bytes: usize, root: usize) -> Result<()> {
+    fn broadcast(&self, queue: &OpenQueue, x: &Buffer, root: usize) -> Result<()> {
         let stream = native(queue)?.stream as sys::cudaStream_t;
+        let bytes = x.len();
+        let at = x.range(queue.pool(), 0, bytes)?;
         let (from, to) = (at.0 as *const _, at.0 as *mut _);
         // SAFETY: as in `all_gather`; NCCL takes one place for both.
         check("broadcasting", unsafe {

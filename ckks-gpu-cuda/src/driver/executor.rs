@@ -7,7 +7,7 @@
 mod product;
 
 use super::notes::Work;
-use super::{Address, ByteProduct, Driver, Event, Graph, HostMemory, Queue};
+use super::{Address, ByteProduct, Driver, Event, Function, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};
 use std::any::Any;
@@ -104,6 +104,8 @@ struct Shared {
     kernels: KernelSet,
     seed: u64,
     launches: AtomicU64,
+    /// Symbols by the numbers of their functions.
+    symbols: Mutex<Vec<CString>>,
     /// Allocations by the address that they were handed out with.
     memory: Mutex<BTreeMap<u64, Allocation>>,
 }
@@ -148,12 +150,23 @@ impl Executor {
             kernels,
             seed,
             launches: AtomicU64::new(0),
+            symbols: Mutex::default(),
             memory: Mutex::default(),
         }))
     }
 
     fn memory(&self) -> MutexGuard<'_, BTreeMap<u64, Allocation>> {
         (self.0.memory.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn symbols(&self) -> MutexGuard<'_, Vec<CString>> {
+        (self.0.symbols.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The symbol of a function.
+    fn symbol(&self, function: Function) -> Result<CString> {
+        let symbol = self.symbols().get(function.0).cloned();
+        symbol.ok_or_else(|| failure(format!("{function:?} is none of this device")))
     }
 
     /// Fails unless `bytes` bytes from an address on lie in one allocation.
@@ -197,6 +210,16 @@ impl Driver for Executor {
         format!("executor on the CPU, seed {}", self.0.seed)
     }
 
+    fn function(&self, symbol: &str) -> Result<Function> {
+        let symbol = CString::new(symbol).map_err(|e| failure(e.to_string()))?;
+        let mut symbols = self.symbols();
+        let known = symbols.iter().position(|known| *known == symbol);
+        Ok(Function(known.unwrap_or_else(|| {
+            symbols.push(symbol);
+            symbols.len() - 1
+        })))
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Address> {
         let mut allocation = Allocation::new(bytes);
         let address = allocation.address();
@@ -224,9 +247,10 @@ impl Driver for Executor {
 
 /// Work is done when it is submitted: there is nothing to wait for.
 impl Queue for Executor {
-    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
-        let name = CString::new(launch.kernel).map_err(|e| failure(e.to_string()))?;
-        let (arguments, sizes): (Vec<_>, Vec<_>) = launch.arguments.iter().map(|a| a.raw()).unzip();
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        let name = self.symbol(launch.function)?;
+        let arguments = launch.arguments.iter().map(|a| (a.raw(), a.bytes()));
+        let (arguments, sizes): (Vec<_>, Vec<_>) = arguments.unzip();
         let turn = self.0.launches.fetch_add(1, Ordering::Relaxed);
         let raw = RawLaunch {
             grid: launch.grid.blocks,
@@ -261,22 +285,23 @@ impl Queue for Executor {
         }
     }
 
-    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+    unsafe fn multiply(&self, product: &ByteProduct) -> Result<()> {
         self.product(product)
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.check(to, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.0 as *mut u8, bytes.len()) };
         Ok(())
     }
 
-    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
-        self.upload(to, from.bytes())
+    unsafe fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
+        // SAFETY: the same is asked for.
+        unsafe { self.upload(to, from.bytes()) }
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.check(from, bytes.len())?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe {
@@ -285,7 +310,7 @@ impl Queue for Executor {
         Ok(())
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
         self.check(from, bytes)?;
         self.check(to, bytes)?;
         // SAFETY: both ranges were checked, and Rust code holds no reference to them.
@@ -293,7 +318,7 @@ impl Queue for Executor {
         Ok(())
     }
 
-    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+    unsafe fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
         self.check(to, bytes)?;
         // SAFETY: the range was checked, and Rust code holds no reference to it.
         unsafe { std::ptr::write_bytes(to.0 as *mut u8, value, bytes) };
@@ -316,9 +341,11 @@ impl Queue for Executor {
         Ok(Box::new(work))
     }
 
-    fn replay(&self, graph: &Graph) -> Result<()> {
+    unsafe fn replay(&self, graph: &Graph) -> Result<()> {
         let work = graph.downcast_ref::<Vec<Work>>();
         let work = work.ok_or_else(|| failure("a graph of another kind of device".into()))?;
-        work.iter().try_for_each(|work| work.submit(self))
+        // SAFETY: the caller sees to what the work needs, and the executor checks it.
+        work.iter()
+            .try_for_each(|work| unsafe { work.submit(self) })
     }
 }

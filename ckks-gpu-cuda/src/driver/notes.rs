@@ -1,6 +1,7 @@
 //! Work that is noted instead of done, to be submitted as one later.
 
-use super::{Address, ByteProduct, Queue};
+use super::{Address, ByteProduct, Function, Queue};
+use crate::kernels::Kernel;
 use crate::launch::{Argument, Grid, Launch};
 use ckks_math::{Error, Result};
 
@@ -8,7 +9,8 @@ use ckks_math::{Error, Result};
 pub enum Work {
     /// A kernel.
     Launch {
-        kernel: String,
+        kernel: Kernel,
+        function: Function,
         grid: Grid,
         arguments: Vec<Argument>,
     },
@@ -24,21 +26,32 @@ pub enum Work {
 
 impl Work {
     /// Submits it to a queue.
-    pub fn submit(&self, queue: &dyn Queue) -> Result<()> {
-        match self {
-            Self::Launch {
-                kernel,
-                grid,
-                arguments,
-            } => queue.launch(&Launch {
-                kernel,
-                grid: *grid,
-                arguments,
-            }),
-            Self::Product(product) => queue.multiply(product),
-            Self::Upload(to, bytes) => queue.upload(*to, bytes),
-            Self::Copy(from, to, bytes) => queue.copy(*from, *to, *bytes),
-            Self::Fill(to, bytes, value) => queue.fill(*to, *bytes, *value),
+    ///
+    /// # Errors
+    /// As the method of [`Queue`].
+    ///
+    /// # Safety
+    /// As for the method of [`Queue`] that it was noted in the place of.
+    pub unsafe fn submit(&self, queue: &dyn Queue) -> Result<()> {
+        // SAFETY: the caller sees to what each method asks for.
+        unsafe {
+            match self {
+                Self::Launch {
+                    kernel,
+                    function,
+                    grid,
+                    arguments,
+                } => queue.launch(&Launch {
+                    kernel: *kernel,
+                    function: *function,
+                    grid: *grid,
+                    arguments,
+                }),
+                Self::Product(product) => queue.multiply(product),
+                Self::Upload(to, bytes) => queue.upload(*to, bytes),
+                Self::Copy(from, to, bytes) => queue.copy(*from, *to, *bytes),
+                Self::Fill(to, bytes, value) => queue.fill(*to, *bytes, *value),
+            }
         }
     }
 }

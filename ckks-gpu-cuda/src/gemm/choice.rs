@@ -5,7 +5,8 @@ use super::double::Cut;
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::tables::{Tables, Word};
-use ckks_math::backend::{Basis, Device, GemmKernels};
+use ckks_math::backend::{Basis, Device, GemmKernels, RingKernels};
+use ckks_math::sampling::Seed;
 use ckks_math::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -55,6 +56,12 @@ const TRIALS: usize = 3;
 /// Smallest matrix for tensor cores where no trial tells: one that fills a tile.
 const SMALLEST: (usize, usize) = (16, 32);
 
+/// Signed bytes without a pattern: the highest byte of a multiplicative hash.
+fn trial_entries(count: usize) -> Vec<i64> {
+    let hashed = (0..count as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    hashed.map(|h| i64::from((h >> 56) as u8 as i8)).collect()
+}
+
 /// What decides a trial: words, outputs, inputs, ways.
 type Kind = (Word, usize, usize, Vec<Way>);
 
@@ -100,15 +107,17 @@ impl CudaBackend {
         Ok(fastest)
     }
 
-    /// The fastest way to multiply a matrix of zeros, which takes as long as any other. Ways that
-    /// this machine lacks are none: the library may not be there.
+    /// The fastest way to multiply a matrix of random entries: zeros draw less power, and some
+    /// cards run them faster. Ways that this machine lacks are left out: the library may not be
+    /// there.
     fn trial(&self, t: &Tables, (outputs, inputs): (usize, usize), ways: &[Way]) -> Result<Way> {
         let entries = Entries {
-            words: self.stage(&vec![0_i64; outputs * inputs])?,
+            words: self.stage(&trial_entries(outputs * inputs))?,
             outputs,
             inputs,
         };
-        let x = self.alloc(t, inputs, Basis::q(1))?;
+        let seed = Seed::from_bytes([0; 32]);
+        let x = self.uniform(t, &seed, 0, inputs, Basis::q(1))?;
         let mut best = (f64::INFINITY, Way::Integer);
         for &way in ways {
             match self.time(t, &entries, way, &x) {

@@ -5,6 +5,7 @@ use super::{Entries, LANES, lane_grid};
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::feed::Stored;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
@@ -114,6 +115,10 @@ pub struct Limbs {
 
 impl Limbs {
     /// Of entries that the device holds, cut as [`cut_for`] says.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn load(backend: &CudaBackend, t: &Tables, entries: &Entries, cut: Cut) -> Result<Self> {
         let (outputs, inputs) = (entries.outputs, entries.inputs);
         let primes = t.ring().q().iter().chain(t.ring().p());
@@ -136,7 +141,9 @@ impl Limbs {
             outputs as u32,
             inputs as u32,
         ];
-        backend.launch("cut_matrix", lane_grid("cut_matrix", lanes)?, &arguments)?;
+        let grid = lane_grid(Kernel::CutMatrix, lanes)?;
+        // SAFETY: the kernel reads `outputs inputs` entries and writes the lanes of all limbs.
+        unsafe { backend.launch(t, Kernel::CutMatrix, grid, &arguments)? };
         Ok(Self {
             cut,
             words: backend.keep(words)?,
@@ -156,6 +163,10 @@ impl Limbs {
 
     /// Writes the product with rows to the rows of `out`: as many columns of a limb at a time as
     /// the workspace holds.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
         let Rows { backend, t, x, .. } = rows;
         let inputs = rows.inputs();
@@ -167,20 +178,22 @@ impl Limbs {
         let workspace = backend.buffer(bytes(columns))?;
         let across = columns.div_ceil(BLOCK.1);
         let blocks = [across, out.shape.rows.div_ceil(BLOCK.0), 1];
-        let grid = Grid::new("double_gemm", blocks, THREADS)?;
-        let cutting = lane_grid("cut_rows", lanes(columns))?;
+        let grid = Grid::new(Kernel::DoubleGemm, blocks, THREADS)?;
+        let cutting = lane_grid(Kernel::CutRows, lanes(columns))?;
         for piece in rows.pieces(columns) {
             let arguments = arguments![
                 workspace.address(),
-                x.address(),
+                x.at(t)?,
                 t.primes(),
                 [x_limbs, width],
                 piece,
                 inputs as u32,
             ];
-            backend.launch_for(t, "cut_rows", cutting, &arguments)?;
+            // SAFETY: the piece lies in a limb of `x`, and the workspace holds the limbs of its
+            // columns.
+            unsafe { backend.launch(t, Kernel::CutRows, cutting, &arguments)? };
             let arguments = arguments![
-                out.address(),
+                out.at(t)?,
                 words.address(),
                 workspace.address(),
                 self.weights.address(),
@@ -191,7 +204,9 @@ impl Limbs {
                 inputs as u32,
                 piece,
             ];
-            backend.launch_for(t, "double_gemm", grid, &arguments)?;
+            // SAFETY: `checked::gemm`: the matrix has the inputs of the workspace and the rows of
+            // `out`, and weights for all primes of this ring.
+            unsafe { backend.launch(t, Kernel::DoubleGemm, grid, &arguments)? };
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::rows::Rows;
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::feed::Stored;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::tables::Tables;
 use ckks_math::Result;
@@ -19,20 +20,25 @@ pub struct Residues(Stored);
 
 impl Residues {
     /// Of entries that the device holds.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn load(backend: &CudaBackend, t: &Tables, entries: &Entries) -> Result<Self> {
         let count = entries.outputs * entries.inputs;
         let primes = t.ring().q().len() + t.ring().p().len();
         let residues = backend.buffer(primes * count * t.word().bytes())?;
         let (threads, most) = LOAD;
         let blocks = [count.div_ceil(threads).min(most), primes, 1];
-        let grid = Grid::new("load_matrix", blocks, threads as u32)?;
+        let grid = Grid::new(Kernel::LoadMatrix, blocks, threads as u32)?;
         let arguments = arguments![
             residues.address(),
             entries.words.address(),
             count as u32,
             t.primes(),
         ];
-        backend.launch_for(t, "load_matrix", grid, &arguments)?;
+        // SAFETY: the kernel reads `count` entries and writes their residues modulo each prime.
+        unsafe { backend.launch(t, Kernel::LoadMatrix, grid, &arguments)? };
         Ok(Self(backend.keep(residues)?))
     }
 
@@ -42,13 +48,17 @@ impl Residues {
     }
 
     /// Writes the product with rows to the rows of `out`.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn multiply(&self, rows: Rows<'_>, out: &mut Block) -> Result<()> {
         let Rows { backend, t, x, .. } = rows;
         let residues = self.0.fetch(backend)?;
         let arguments = arguments![
-            out.address(),
+            out.at(t)?,
             residues.address(),
-            x.address(),
+            x.at(t)?,
             t.primes(),
             x.limbs(t),
             out.rows(),
@@ -56,6 +66,8 @@ impl Residues {
             x.log_n(),
         ];
         let extent = (out.shape.rows.div_ceil(OUTPUTS), x.shape.basis.limbs());
-        backend.launch_elements(t, "gemm", extent, &arguments)
+        // SAFETY: `checked::gemm`: the matrix has a row for each of `out`, an input for each of
+        // `x`, and residues modulo all primes of this ring.
+        unsafe { backend.launch_elements(t, Kernel::Gemm, extent, &arguments) }
     }
 }

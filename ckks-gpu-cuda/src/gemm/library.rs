@@ -5,11 +5,12 @@ use super::rows::Rows;
 use super::split::{DEPTH, Split, WIDTH};
 use crate::device::Block;
 use crate::driver::ByteProduct;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use ckks_math::Result;
 
 /// What brings entries into rows of bytes, and what the outputs are padded to a multiple of.
-pub const BYTES: (&str, usize) = ("byte_matrix", WIDTH);
+pub const BYTES: (Kernel, usize) = (Kernel::ByteMatrix, WIDTH);
 /// Fewest columns that are worth a call.
 const LEAST: usize = 64;
 /// Threads of a block that joins sums, and most blocks on the axis of outputs.
@@ -21,6 +22,9 @@ const SCRATCH: usize = 32 << 20;
 
 /// Writes the product of a matrix in [`BYTES`] with rows to the rows of `out`: as many columns of a
 /// limb at a time as the workspace holds, with their sums of 32 bits.
+///
+/// # Errors
+/// As the other forms, and [`ckks_math::Error::Unsupported`] where the library is missing.
 pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     let Rows { backend, t, .. } = rows;
     let outputs = out.shape.rows.next_multiple_of(WIDTH);
@@ -43,12 +47,13 @@ pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     };
     let down = out.shape.rows.min(MOST_BLOCKS);
     let blocks = [columns.div_ceil(THREADS), down, 1];
-    let grid = Grid::new("join_sums", blocks, THREADS as u32)?;
+    let grid = Grid::new(Kernel::JoinSums, blocks, THREADS as u32)?;
     for piece in rows.pieces(columns) {
-        w.split_rows(rows, "byte_rows", of_x.address(), piece)?;
-        backend.queue.raw().multiply(&product)?;
+        w.split_rows(rows, Kernel::ByteRows, &of_x, piece)?;
+        // SAFETY: the three buffers have the bytes of the product, and the scratch its own.
+        unsafe { backend.queue.raw().multiply(&product)? };
         let arguments = arguments![
-            out.address(),
+            out.at(t)?,
             of_out.address(),
             w.small.address(),
             w.weights.address(),
@@ -57,7 +62,9 @@ pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
             out.rows(),
             piece,
         ];
-        backend.launch_for(t, "join_sums", grid, &arguments)?;
+        // SAFETY: `checked::gemm`: the sums are those of all rows of `out` and of this piece's
+        // columns, and there are weights for all primes of this ring.
+        unsafe { backend.launch(t, Kernel::JoinSums, grid, &arguments)? };
     }
     Ok(())
 }

@@ -17,11 +17,13 @@ pub use choice::MatrixUnits;
 
 use crate::backend::CudaBackend;
 use crate::device::Block;
+use crate::kernels::Kernel;
 use crate::launch::Grid;
 use crate::pool::Buffer;
-use crate::tables::Tables;
+use crate::tables::{Tables, Word};
 use choice::Way;
-use ckks_math::backend::{GemmKernels, operands};
+use ckks_math::backend::checked::MatrixShape;
+use ckks_math::backend::{GemmKernels, checked};
 use ckks_math::{Error, Result};
 use double::Limbs;
 use integer::Residues;
@@ -35,8 +37,9 @@ const TILING: (usize, usize) = (128, 1 << 16);
 
 /// An integer matrix, prepared for the units that multiply it.
 pub struct PlainMatrix {
-    outputs: usize,
-    inputs: usize,
+    shape: MatrixShape,
+    /// Words of the ring that it was loaded for.
+    word: Word,
     form: Form,
 }
 
@@ -112,15 +115,15 @@ impl CudaBackend {
             Way::Double(cut) => Form::Double(Limbs::load(self, t, entries, cut)?),
         };
         Ok(PlainMatrix {
-            outputs: entries.outputs,
-            inputs: entries.inputs,
+            shape: MatrixShape::new(t.ring(), entries.outputs, entries.inputs),
+            word: t.word(),
             form,
         })
     }
 }
 
 /// A grid of one thread for each of `lanes`.
-fn lane_grid(kernel: &str, lanes: usize) -> Result<Grid> {
+fn lane_grid(kernel: Kernel, lanes: usize) -> Result<Grid> {
     let (threads, most) = TILING;
     Grid::new(
         kernel,
@@ -152,7 +155,7 @@ impl GemmKernels for CudaBackend {
         entries: &[i64],
     ) -> Result<PlainMatrix> {
         self.queue.refuse_notes()?;
-        operands::matrix(outputs, inputs, entries)?;
+        checked::matrix(outputs, inputs, entries)?;
         if u32::try_from(entries.len()).is_err() {
             return Err(Error::InvalidParameters(format!(
                 "matrix: {} entries at once, at most 2^32 - 1",
@@ -169,8 +172,15 @@ impl GemmKernels for CudaBackend {
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {
-        operands::matrix_inputs(w.inputs, x.shape)?;
-        let mut out = self.block(t, w.outputs, x.shape.basis)?;
+        let shape = checked::gemm(t.ring(), w.shape, x.shape)?;
+        if w.word.bytes() != t.word().bytes() {
+            return Err(Error::InvalidParameters(format!(
+                "gemm: a matrix for words of {} bytes on a ring with words of {}: load it again",
+                w.word.bytes(),
+                t.word().bytes()
+            )));
+        }
+        let mut out = self.block(t, shape.rows, shape.basis)?;
         let rows = Rows {
             backend: self,
             t,

@@ -5,8 +5,8 @@ use super::moduli::{small_words, weights};
 use super::rows::Rows;
 use super::{Entries, LANES, lane_grid};
 use crate::backend::CudaBackend;
-use crate::driver::Address;
 use crate::feed::Stored;
+use crate::kernels::Kernel;
 use crate::launch::{Columns, arguments};
 use crate::pool::Buffer;
 use crate::tables::Tables;
@@ -33,9 +33,13 @@ pub struct Split {
 impl Split {
     /// Of entries that the device holds, by a kernel whose lanes have equal parts of tiles of
     /// `height` outputs; `count` as [`super::moduli::moduli_for`] says.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn load(
         (backend, t): (&CudaBackend, &Tables),
-        (kernel, height): (&str, usize),
+        (kernel, height): (Kernel, usize),
         entries: &Entries,
         count: usize,
     ) -> Result<Self> {
@@ -53,7 +57,9 @@ impl Split {
             inputs as u32,
         ];
         let lanes = outputs.div_ceil(height) * inputs.div_ceil(DEPTH) * LANES;
-        backend.launch(kernel, lane_grid(kernel, lanes)?, &arguments)?;
+        let grid = lane_grid(kernel, lanes)?;
+        // SAFETY: the kernel reads `outputs inputs` entries and writes the bytes of all moduli.
+        unsafe { backend.launch(t, kernel, grid, &arguments)? };
         Ok(Self {
             count,
             words: backend.keep(words)?,
@@ -68,17 +74,22 @@ impl Split {
     }
 
     /// Columns modulo each number, by a kernel whose lanes have equal parts of tiles.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+    /// device, and failures of the device.
     pub fn split_rows(
         &self,
         rows: Rows<'_>,
-        kernel: &str,
-        to: Address,
+        kernel: Kernel,
+        to: &Buffer,
         columns: Columns,
     ) -> Result<()> {
         let inputs = rows.inputs();
+        let bytes = self.bytes_of(rows, columns.count as usize);
         let arguments = arguments![
-            to,
-            rows.x.address(),
+            to.range(rows.backend.queue.pool(), 0, bytes)?,
+            rows.x.at(rows.t)?,
             rows.t.primes(),
             self.small.address(),
             self.count as u32,
@@ -87,7 +98,8 @@ impl Split {
         ];
         let lanes = (columns.count as usize).div_ceil(WIDTH) * inputs.div_ceil(DEPTH) * LANES;
         let grid = lane_grid(kernel, lanes)?;
-        rows.backend.launch_for(rows.t, kernel, grid, &arguments)
+        // SAFETY: the columns lie in a limb of `x`, and `to` has their bytes modulo each number.
+        unsafe { rows.backend.launch(rows.t, kernel, grid, &arguments) }
     }
 }
 

@@ -4,17 +4,22 @@
 use super::rows::Rows;
 use super::split::Split;
 use crate::device::Block;
+use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use ckks_math::Result;
 
 /// What brings entries into tiles, and outputs of one.
-pub const TILES: (&str, usize) = ("tile_matrix", 16);
+pub const TILES: (Kernel, usize) = (Kernel::TileMatrix, 16);
 /// Outputs of a block of threads.
 const BLOCK: usize = 64;
 const THREADS: u32 = 128;
 
 /// Writes the product of a matrix in [`TILES`] with rows to the rows of `out`: as many columns of a
 /// limb at a time as the workspace holds.
+///
+/// # Errors
+/// [`ckks_math::Error::OutOfMemory`], [`ckks_math::Error::Unsupported`] for grids beyond the
+/// device, and failures of the device.
 pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     let Rows { backend, t, .. } = rows;
     // Columns of a block of threads: long words take twice the registers.
@@ -24,11 +29,11 @@ pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
     let words = w.words.fetch(backend)?;
     let workspace = backend.buffer(bytes(columns))?;
     let blocks = [columns.div_ceil(across), out.shape.rows.div_ceil(BLOCK), 1];
-    let grid = Grid::new("tensor_gemm", blocks, THREADS)?;
+    let grid = Grid::new(Kernel::TensorGemm, blocks, THREADS)?;
     for piece in rows.pieces(columns) {
-        w.split_rows(rows, "tile_rows", workspace.address(), piece)?;
+        w.split_rows(rows, Kernel::TileRows, &workspace, piece)?;
         let arguments = arguments![
-            out.address(),
+            out.at(t)?,
             words.address(),
             workspace.address(),
             w.small.address(),
@@ -39,7 +44,9 @@ pub fn multiply(w: &Split, rows: Rows<'_>, out: &mut Block) -> Result<()> {
             rows.inputs() as u32,
             piece,
         ];
-        backend.launch_for(t, "tensor_gemm", grid, &arguments)?;
+        // SAFETY: `checked::gemm`: the matrix has the inputs of the workspace and the rows of
+        // `out`, and weights for all primes of this ring.
+        unsafe { backend.launch(t, Kernel::TensorGemm, grid, &arguments)? };
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::rows::Rows;
 use super::{Entries, MatrixUnits, PlainMatrix};
 use crate::backend::CudaBackend;
 use crate::driver::executor::{Executor, KernelSet};
-use crate::driver::{Address, Driver, HostMemory, Queue};
+use crate::driver::{Address, Driver, Function, HostMemory, Queue};
 use crate::options::CudaOptions;
 use crate::tables::Tables;
 use ckks_math::arith::ntt_primes;
@@ -27,6 +27,10 @@ impl Driver for Card {
     /// Only cards make trials.
     fn integer_rate(&self) -> Option<f64> {
         Some(1.0)
+    }
+
+    fn function(&self, symbol: &str) -> Result<Function> {
+        self.executor.function(symbol)
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {

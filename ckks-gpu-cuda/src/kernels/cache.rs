@@ -31,6 +31,9 @@ fn path(program: &Source, target: &str) -> Result<PathBuf, String> {
 }
 
 /// The image that was kept, or why there is none.
+///
+/// # Errors
+/// Why there is no image: no folder, no file, or one that cannot be read.
 pub fn load(program: &Source, target: &str) -> Result<Vec<u8>, String> {
     let path = path(program, target)?;
     std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))

@@ -6,7 +6,10 @@
 //! machine.
 
 mod cache;
+mod kernel;
 pub mod nvrtc;
+
+pub(crate) use kernel::{Kernel, Signature};
 
 use std::fmt;
 

@@ -37,6 +37,9 @@ fn present() -> Result<(), String> {
 }
 
 /// Version of the library; fails where there is none.
+///
+/// # Errors
+/// Why NVRTC cannot be asked.
 pub fn version() -> Result<(i32, i32), String> {
     present()?;
     let (mut major, mut minor) = (0, 0);
@@ -47,6 +50,9 @@ pub fn version() -> Result<(i32, i32), String> {
 }
 
 /// Compiles a program for `sm_..` to a cubin or for `compute_..` to PTX; fails in words.
+///
+/// # Errors
+/// Why there is no image: no library, or the messages of the compiler.
 pub fn compile(program: &Source, target: &str) -> Result<Compiled, String> {
     present()?;
     let text = |s: &str| CString::new(s).map_err(|e| e.to_string());

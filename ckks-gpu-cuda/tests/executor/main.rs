@@ -2,6 +2,8 @@
 //! faults that must be found.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../circuit/mod.rs"]
+mod circuit;
 mod compressed;
 mod conformance;
 mod faults;
@@ -11,3 +13,4 @@ mod library;
 mod matrices;
 mod parity;
 mod ranks;
+mod refusals;

@@ -180,6 +180,9 @@ fn refusal(limits: &wgpu::Limits) -> Option<String> {
 }
 
 /// The adapters of this machine, in the order in which they are opened.
+///
+/// # Errors
+/// [`Error::Unsupported`] where there is none.
 pub fn found() -> Result<Vec<Found>> {
     let of = |adapter: &wgpu::Adapter| {
         let limits = adapter.limits();
@@ -204,6 +207,9 @@ fn largest(limits: &wgpu::Limits) -> u64 {
 
 impl Card {
     /// Opens the adapter of an index.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where there is no such adapter, or it lacks what kernels need.
     pub fn open(index: usize, options: Options) -> Result<Self> {
         let mut all = adapters()?;
         if index >= all.len() {

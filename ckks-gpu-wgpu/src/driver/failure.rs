@@ -30,6 +30,9 @@ impl Failure {
     }
 
     /// Fails if something failed before.
+    ///
+    /// # Errors
+    /// [`Error::Device`] or [`Error::OutOfMemory`]: the first failure of the device, which lasts.
     pub fn check(&self) -> Result<()> {
         let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
         match cause.as_ref() {

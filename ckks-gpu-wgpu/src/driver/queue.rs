@@ -55,6 +55,9 @@ struct Batch {
 
 impl Queue {
     /// The queue of an adapter.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn new(card: Card) -> Result<Arc<Self>> {
         let kernels = Kernels::new(&card);
         let batch = Mutex::new(Batch {
@@ -77,6 +80,9 @@ impl Queue {
     }
 
     /// Records a launch.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<()> {
         self.card.failure.check()?;
         if dispatch.groups == 0 {
@@ -121,6 +127,9 @@ impl Queue {
     }
 
     /// Records a copy of bytes.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn copy(
         &self,
         (from, from_byte): (&wgpu::Buffer, u64),
@@ -135,6 +144,9 @@ impl Queue {
     }
 
     /// Records that a buffer becomes zeros.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn clear(&self, buffer: &wgpu::Buffer) -> Result<()> {
         self.card.failure.check()?;
         self.batch()
@@ -144,6 +156,9 @@ impl Queue {
     }
 
     /// Writes words of the host into a buffer, in order.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn upload(&self, buffer: &wgpu::Buffer, byte: u64, words: &[u32]) -> Result<()> {
         self.card.failure.check()?;
         let mut batch = self.batch();
@@ -170,6 +185,9 @@ impl Queue {
     }
 
     /// Reads the first words of a buffer, a piece at a time; waits.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn download(
         &self,
         buffer: &wgpu::Buffer,
@@ -209,11 +227,17 @@ impl Queue {
     }
 
     /// Submits what is recorded.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn flush(&self) -> Result<()> {
         self.submit(&mut self.batch())
     }
 
     /// Waits for everything submitted.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the device has failed.
     pub fn wait(&self) -> Result<()> {
         let waited = self.card.device.poll(wgpu::PollType::wait_indefinitely());
         self.card.failure.check()?;

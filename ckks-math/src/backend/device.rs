@@ -40,6 +40,10 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn memory(&self) -> MemoryUse;
 
     /// Builds the constants of a ring; fails when the ring is outside [`Device::limits`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] for a ring outside of the limits,
+    /// [`crate::Error::OutOfMemory`], and failures of the device.
     fn tables(&self, ring: &RingSpec) -> Result<Self::Tables>;
 
     /// The ring that the tables were built for.
@@ -54,10 +58,16 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// The shape of a block.
     fn shape(&self, x: &Self::Block) -> Shape;
 
-    /// A block of zeros.
+    /// A block `[rows, limbs, N]` of zeros over a basis.
+    ///
+    /// # Errors
+    /// As [`super::checked::shape`]; [`crate::Error::OutOfMemory`], and failures of the device.
     fn alloc(&self, t: &Self::Tables, rows: usize, basis: Basis) -> Result<Self::Block>;
 
     /// Copies residues to the device.
+    ///
+    /// # Errors
+    /// As [`super::checked::upload`]; [`crate::Error::OutOfMemory`], and failures of the device.
     ///
     /// # Contract
     /// in: `rows * limbs * N` residues, row-major then limb-major, each below its modulus ·
@@ -70,19 +80,35 @@ pub trait Device: Clone + Send + Sync + 'static {
         residues: &[u64],
     ) -> Result<Self::Block>;
 
-    /// Copies canonical residues back, in the order of [`Device::upload`]; waits.
+    /// Copies canonical residues `[rows, limbs, N]` back, in the order of [`Device::upload`];
+    /// waits.
+    ///
+    /// # Errors
+    /// As [`super::checked::block`]; [`crate::Error::OutOfMemory`], and failures of the device.
     fn download(&self, t: &Self::Tables, x: &Self::Block) -> Result<Vec<u64>>;
 
-    /// An independent copy.
+    /// An independent copy, of the same rows and basis.
+    ///
+    /// # Errors
+    /// As [`super::checked::block`]; [`crate::Error::OutOfMemory`], and failures of the device.
     fn duplicate(&self, t: &Self::Tables, x: &Self::Block) -> Result<Self::Block>;
 
     /// Waits for everything submitted; a late failure surfaces here.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] for anything submitted before that failed.
     fn synchronize(&self) -> Result<()>;
 
     /// A second queue on the same device that starts after everything submitted so far.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where the device has no further queue, or failed.
     fn fork(&self) -> Result<Self>;
 
     /// Makes later work on `self` wait for everything submitted to `other`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where the device failed.
     fn join(&self, other: &Self) -> Result<()>;
 
     /// Notes what `work` submits with copies of `operands`, and does none of it, to be submitted as
@@ -93,6 +119,10 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// tables and keys are made at their first use. It fails where it waits for the device. The
     /// blocks that it is handed, those that it makes and wants to read after a replay, and what it
     /// reads from elsewhere must be kept as long as the capture is replayed.
+    ///
+    /// # Errors
+    /// Whatever `work` returns; [`crate::Error::Unsupported`] for work that cannot be captured,
+    /// [`crate::Error::OutOfMemory`], and failures of the device.
     ///
     /// # Contract
     /// exact: a replay leaves the residues of a plain run · law: `captured_work_equals_plain_work`
@@ -108,6 +138,10 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Submits captured work with these operands, of the shapes of those that it was captured with.
     /// `false`, and nothing was submitted, where that cannot be: on another queue, or while work is
     /// captured.
+    ///
+    /// # Errors
+    /// [`crate::Error::ShapeMismatch`] or [`crate::Error::InvalidParameters`] for operands other
+    /// than those that were captured, and failures of the device.
     ///
     /// # Contract
     /// out: the blocks that the work made hold what a plain run makes, until the next replay ·

@@ -9,6 +9,9 @@ pub trait GemmKernels: RingKernels {
     type PlainMatrix: Send + Sync + 'static;
 
     /// Prepares an integer matrix, row-major `[outputs, inputs]`.
+    ///
+    /// # Errors
+    /// As [`super::checked::matrix`]; [`crate::Error::OutOfMemory`], and failures of the device.
     fn load_matrix(
         &self,
         t: &Self::Tables,
@@ -19,8 +22,12 @@ pub trait GemmKernels: RingKernels {
 
     /// `out row i = sum_j w[i, j] * x row j`, for each limb.
     ///
+    /// # Errors
+    /// As [`super::checked::gemm`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: `x` with as many rows as the matrix has inputs, any basis, either domain · out: as many rows as outputs · exact · law: `gemm_matches_integers`
+    /// in: `x` with as many rows as the matrix has inputs, any basis, either domain · out: as many
+    /// rows as outputs · exact · law: `gemm_matches_integers`
     fn gemm(&self, t: &Self::Tables, w: &Self::PlainMatrix, x: &Self::Block)
     -> Result<Self::Block>;
 }

@@ -14,19 +14,22 @@
 //! Rules every backend signs:
 //! * **Exact.** A kernel is an exact function of integers; all backends return the same residues.
 //! * **Order.** Effects happen in submission order; only `download` and `synchronize` wait.
-//! * **Checked at the front.** The scheme checks shapes; a backend returns a typed error for what
-//!   it alone can know (memory, limits, device failures) and may `debug_assert!` the rest.
+//! * **Checked at the front.** Each method of a backend begins with the shape rules of [`checked`], the
+//!   same for all, and returns a typed error for what it alone can know (memory, limits, device
+//!   failures). Kernels trust both.
 
 mod captured;
 mod captures;
+pub mod checked;
 pub mod derived;
 mod device;
 pub mod dry_run;
 mod gemm;
+pub mod gpu;
 pub mod montgomery;
-pub mod operands;
 pub mod packed;
 mod ring_kernels;
+mod ring_operands;
 mod ring_spec;
 mod seeded;
 mod shape;
@@ -36,7 +39,8 @@ pub use captured::Captured;
 pub use captures::{Attempt, Captures, Identity};
 pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
-pub use ring_kernels::{Neighbour, Pointwise, RingKernels, Turned};
+pub use ring_kernels::RingKernels;
+pub use ring_operands::{Neighbour, Pointwise, Turned};
 pub use ring_spec::{RingKind, RingSpec};
 pub use seeded::{Masks, SeededKeyData};
 pub use shape::{Basis, Shape};

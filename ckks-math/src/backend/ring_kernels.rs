@@ -1,57 +1,9 @@
 //! Exact kernels on blocks of residues.
 
-use super::{Basis, Device, Masks, derived};
+use super::{Basis, Device, Masks, Neighbour, Pointwise, Turned, derived};
 use crate::error::Result;
 use crate::sampling::Seed;
 use std::ops::Range;
-
-/// A binary operation on residues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pointwise {
-    /// `x + y`.
-    Add,
-    /// `x - y`.
-    Sub,
-    /// `x * y`.
-    Mul,
-}
-
-/// A neighbour of a coefficient, for [`RingKernels::add_neighbours`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Neighbour {
-    /// The coefficient behind; 0 behind the last.
-    Next,
-    /// The coefficient before; the first is its own.
-    Previous,
-}
-
-/// Some rows of a block under an automorphism: `y(X^galois)`.
-#[derive(Clone, Debug)]
-pub struct Turned<'a, Block> {
-    /// Evaluations.
-    pub block: &'a Block,
-    /// The rows meant.
-    pub rows: Range<usize>,
-    /// Odd, below the order of the roots; 1 leaves them as they are.
-    pub galois: u64,
-}
-
-impl<'a, Block> Turned<'a, Block> {
-    /// Rows as they are.
-    pub const fn rows(block: &'a Block, rows: Range<usize>) -> Self {
-        Self {
-            block,
-            rows,
-            galois: 1,
-        }
-    }
-
-    /// The same rows under an automorphism.
-    #[must_use]
-    pub fn by(self, galois: u64) -> Self {
-        Self { galois, ..self }
-    }
-}
 
 /// Transforms, element-wise arithmetic, automorphisms and base conversion.
 ///
@@ -61,11 +13,18 @@ impl<'a, Block> Turned<'a, Block> {
 pub trait RingKernels: Device {
     /// Coefficients to evaluations, each row and limb, in the order of [`super::RingSpec`].
     ///
+    /// # Errors
+    /// As [`super::checked::block`], and failures of the device.
+    ///
     /// # Contract
-    /// in: any rows, any basis, coefficients · out: evaluations · exact · in place · law: `ntt_evaluates_at_the_roots`
+    /// in: any rows, any basis, coefficients · out: evaluations · exact · in place ·
+    /// law: `ntt_evaluates_at_the_roots`
     fn ntt(&self, t: &Self::Tables, x: &mut Self::Block) -> Result<()>;
 
     /// Evaluations to coefficients; the inverse of [`RingKernels::ntt`].
+    ///
+    /// # Errors
+    /// As [`super::checked::block`], and failures of the device.
     ///
     /// # Contract
     /// in: evaluations · out: coefficients · exact · in place · law: `intt_inverts_ntt`
@@ -73,8 +32,12 @@ pub trait RingKernels: Device {
 
     /// `x op y` into a new block.
     ///
+    /// # Errors
+    /// As [`super::checked::pointwise`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: `x` R rows basis B, `y` rows dividing R, basis containing B · out: R rows, B · exact · law: `pointwise_matches_integers`
+    /// in: `x` R rows basis B, `y` rows dividing R, basis containing B · out: R rows, B · exact ·
+    /// law: `pointwise_matches_integers`
     fn pointwise(
         &self,
         t: &Self::Tables,
@@ -84,6 +47,9 @@ pub trait RingKernels: Device {
     ) -> Result<Self::Block>;
 
     /// `x <- x op y`.
+    ///
+    /// # Errors
+    /// As [`super::checked::pointwise`], and failures of the device.
     ///
     /// # Contract
     /// as [`RingKernels::pointwise`] · in place · law: `pointwise_matches_integers`
@@ -97,8 +63,12 @@ pub trait RingKernels: Device {
 
     /// `acc <- acc + x * y`.
     ///
+    /// # Errors
+    /// As [`super::checked::multiply_accumulate`], and failures of the device.
+    ///
     /// # Contract
-    /// `acc` and `x` same shape or `x` of larger basis; `y` as in [`RingKernels::pointwise`] · exact · in place · law: `multiply_accumulate_matches_integers`
+    /// `acc` and `x` same shape or `x` of larger basis; `y` as in [`RingKernels::pointwise`] ·
+    /// exact · in place · law: `multiply_accumulate_matches_integers`
     fn multiply_accumulate(
         &self,
         t: &Self::Tables,
@@ -109,16 +79,26 @@ pub trait RingKernels: Device {
 
     /// Multiplies limb `i` of every row by `constants[i]`.
     ///
+    /// # Errors
+    /// As [`super::checked::scale_limbs`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: one constant below its modulus for each limb · exact · in place · law: `constants_match_integers`
+    /// in: one constant below its modulus for each limb · exact · in place ·
+    /// law: `constants_match_integers`
     fn scale_limbs(&self, t: &Self::Tables, x: &mut Self::Block, constants: &[u64]) -> Result<()>;
 
     /// Adds `constants[i]` to every residue of limb `i` of the given rows.
     ///
     /// In evaluation order this adds a constant polynomial.
     ///
+    /// # Errors
+    /// As [`super::checked::offset_limbs`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: one constant below its modulus for each limb · exact · in place · law: `constants_match_integers`
+    /// in: one constant below its modulus for each limb · exact · in place ·
+    /// law: `constants_match_integers`
     fn offset_limbs(
         &self,
         t: &Self::Tables,
@@ -129,8 +109,12 @@ pub trait RingKernels: Device {
 
     /// `sum_k constants[k] * xs[k]` with one constant for each limb, in one pass.
     ///
+    /// # Errors
+    /// As [`super::checked::combine`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: blocks with the same rows; basis of the result is `basis`, contained in each · `constants[k]` has one residue a limb of `basis` · exact · law: `constants_match_integers`
+    /// in: blocks with the same rows; basis of the result is `basis`, contained in each ·
+    /// `constants[k]` has one residue a limb of `basis` · exact · law: `constants_match_integers`
     fn combine(
         &self,
         t: &Self::Tables,
@@ -141,14 +125,23 @@ pub trait RingKernels: Device {
 
     /// `x(X^galois)` in evaluation order, a gather.
     ///
+    /// # Errors
+    /// As [`super::checked::automorphism`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: evaluations; odd `galois` below the order of the roots · out: same shape · exact · law: `automorphism_substitutes`
+    /// in: evaluations; odd `galois` below the order of the roots · out: same shape · exact ·
+    /// law: `automorphism_substitutes`
     fn automorphism(&self, t: &Self::Tables, x: &Self::Block, galois: u64) -> Result<Self::Block>;
 
     /// Copies some rows and some limbs.
     ///
+    /// # Errors
+    /// As [`super::checked::restrict`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: rows inside `x`, basis contained in that of `x` · out: those · exact · law: `restrict_and_stack_move_rows`
+    /// in: rows inside `x`, basis contained in that of `x` · out: those · exact ·
+    /// law: `restrict_and_stack_move_rows`
     fn restrict(
         &self,
         t: &Self::Tables,
@@ -159,8 +152,12 @@ pub trait RingKernels: Device {
 
     /// Rows of all blocks, one after the other.
     ///
+    /// # Errors
+    /// As [`super::checked::stack`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: at least one block; same basis · out: sum of rows · exact · law: `restrict_and_stack_move_rows`
+    /// in: at least one block; same basis · out: sum of rows · exact ·
+    /// law: `restrict_and_stack_move_rows`
     fn stack(&self, t: &Self::Tables, xs: &[&Self::Block]) -> Result<Self::Block>;
 
     /// The centred integer of each coefficient, modulo the primes of another basis.
@@ -177,14 +174,23 @@ pub trait RingKernels: Device {
     /// so the result is congruent to `x` and lies in `[-D/2 - e, D/2 + e]`, `e = D k 2^-27` for
     /// `k` source primes. Limbs of the target that the source has too are copied.
     ///
+    /// # Errors
+    /// As [`super::checked::base_convert`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: coefficients, any rows, basis S · out: same rows, basis `to`, coefficients · exact by the formula above · law: `base_conversion_follows_its_formula`
+    /// in: coefficients, any rows, basis S · out: same rows, basis `to`, coefficients · exact by
+    /// the formula above · law: `base_conversion_follows_its_formula`
     fn base_convert(&self, t: &Self::Tables, x: &Self::Block, to: Basis) -> Result<Self::Block>;
 
     /// `x[first + i] <- x[first + i] + y[i]` for the rows of `y`.
     ///
+    /// # Errors
+    /// As [`super::checked::add_rows`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: `y` fits into `x` from row `first`, basis of `y` contains that of `x` · exact · in place · law: `rows_add_and_tensor`
+    /// in: `y` fits into `x` from row `first`, basis of `y` contains that of `x` · exact · in place
+    /// · law: `rows_add_and_tensor`
     fn add_rows(
         &self,
         t: &Self::Tables,
@@ -199,8 +205,14 @@ pub trait RingKernels: Device {
     /// limbs of its block only: with constants that hold the product of the special primes, a sum
     /// over `QP` takes in rows over `Q`. One pass, without a copy of the rows.
     ///
+    /// # Errors
+    /// As [`super::checked::add_scaled`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: rows inside the block of `y` that fit into `x` from row `first`, basis of `x` contains that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in place · law: `scaled_rows_add_on_their_limbs`
+    /// in: rows inside the block of `y` that fit into `x` from row `first`, basis of `x` contains
+    /// that of `y`, evaluations; one constant below its modulus for each limb of `y` · exact · in
+    /// place · law: `scaled_rows_add_on_their_limbs`
     fn add_scaled(
         &self,
         t: &Self::Tables,
@@ -218,6 +230,9 @@ pub trait RingKernels: Device {
     /// On the conjugate-invariant ring, in the basis `Z^m + Z^-m` with `Y = Z^2`, these are the
     /// products with `Z + Z^-1`, from even to odd `m` and from odd to even.
     ///
+    /// # Errors
+    /// As [`super::checked::block`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
     /// in: any rows, any basis, coefficients · exact · in place · law: `neighbours_are_added`
     fn add_neighbours(
@@ -231,8 +246,12 @@ pub trait RingKernels: Device {
 
     /// Products of linear polynomials in the secret: rows `x0 y0`, `x0 y1 + x1 y0`, `x1 y1`.
     ///
+    /// # Errors
+    /// As [`super::checked::tensor`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: `x` and `y` of `2R` rows (first the `R` constant terms), same basis, evaluations · out: `3R` rows, component-major · exact · law: `rows_add_and_tensor`
+    /// in: `x` and `y` of `2R` rows (first the `R` constant terms), same basis, evaluations · out:
+    /// `3R` rows, component-major · exact · law: `rows_add_and_tensor`
     fn tensor(&self, t: &Self::Tables, x: &Self::Block, y: &Self::Block) -> Result<Self::Block> {
         derived::tensor(self, t, x, y)
     }
@@ -241,8 +260,12 @@ pub trait RingKernels: Device {
     /// order: coefficient `i` of a row is that of `X^(i N / m)` (on the conjugate-invariant ring of
     /// the basis element with that exponent).
     ///
+    /// # Errors
+    /// As [`super::checked::embed`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: `coefficients` of `rows * m` integers, `m` a power of two at most `N` · out: evaluations over `basis` · exact · law: `embedding_equals_upload_and_ntt`
+    /// in: `coefficients` of `rows * m` integers, `m` a power of two at most `N` · out: evaluations
+    /// over `basis` · exact · law: `embedding_equals_upload_and_ntt`
     fn embed(
         &self,
         t: &Self::Tables,
@@ -259,6 +282,9 @@ pub trait RingKernels: Device {
     /// is coefficient `i` of stream `(p, l)` of the seed, which [`crate::sampling::uniform`]
     /// defines to the byte: residues depend on no other, nor on the basis.
     ///
+    /// # Errors
+    /// As [`super::checked::uniform`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
     /// out: `rows` rows over `basis` · exact · law: `seeded_polynomials_follow_their_definition`
     fn uniform(
@@ -274,8 +300,12 @@ pub trait RingKernels: Device {
 
     /// `e_r - a_r s + m_r`: encryptions of zero or of messages, without their uniform halves.
     ///
+    /// # Errors
+    /// As [`super::checked::masked`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
-    /// in: see [`Masks`] · out: a row over `basis` for each `N` errors, evaluations · exact · law: `seeded_polynomials_follow_their_definition`
+    /// in: see [`Masks`] · out: a row over `basis` for each `N` errors, evaluations · exact ·
+    /// law: `seeded_polynomials_follow_their_definition`
     fn masked(
         &self,
         t: &Self::Tables,
@@ -287,8 +317,13 @@ pub trait RingKernels: Device {
 
     /// [`Device::upload`] of packed rows, see [`super::packed`].
     ///
+    /// # Errors
+    /// As [`super::checked::upload_packed`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: `rows` packed rows over `basis`, each residue below its modulus · out: those residues · exact · law: `packed_rows_come_back`
+    /// in: `rows` packed rows over `basis`, each residue below its modulus · out: those residues ·
+    /// exact · law: `packed_rows_come_back`
     fn upload_packed(
         &self,
         t: &Self::Tables,
@@ -301,6 +336,9 @@ pub trait RingKernels: Device {
 
     /// [`Device::download`] in packed rows; waits.
     ///
+    /// # Errors
+    /// As [`super::checked::block`]; [`crate::Error::OutOfMemory`], and failures of the device.
+    ///
     /// # Contract
     /// in: any rows, any basis · out: their residues, packed · exact · law: `packed_rows_come_back`
     fn download_packed(&self, t: &Self::Tables, x: &Self::Block) -> Result<Vec<u8>> {
@@ -308,6 +346,9 @@ pub trait RingKernels: Device {
     }
 
     /// Whether all residues are zero; waits.
+    ///
+    /// # Errors
+    /// As [`super::checked::block`]; [`crate::Error::OutOfMemory`], and failures of the device.
     ///
     /// # Contract
     /// in: any rows, any basis · out: whether each residue is 0 · law: `zeros_are_told_from_others`
@@ -321,8 +362,14 @@ pub trait RingKernels: Device {
     /// With `c = N / m` polynomials to a row, polynomial `k` holds the words
     /// `(k mod c) m .. (k mod c + 1) m` of row `k / c`; words past the last polynomial are zero.
     ///
+    /// # Errors
+    /// As [`super::checked::embed_compact`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: `coefficients` of `k m` integers, `k > 0`, `m` a power of two at most `N` · out: `ceil(k m / N)` rows, compact evaluations over `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    /// in: `coefficients` of `k m` integers, `k > 0`, `m` a power of two at most `N` · out: `ceil(k
+    /// m / N)` rows, compact evaluations over `basis` · exact ·
+    /// law: `compact_polynomials_multiply_as_embedded_ones`
     fn embed_compact(
         &self,
         t: &Self::Tables,
@@ -333,14 +380,40 @@ pub trait RingKernels: Device {
         derived::embed_compact(self, t, basis, coefficients, m)
     }
 
+    /// `count` compact polynomials that are all zero, as [`RingKernels::embed_compact`] makes them
+    /// of zeros. A device whose blocks hold no residues needs no coefficients for it.
+    ///
+    /// # Contract
+    /// in: `count > 0`, `m` a power of two at most `N` · out: `ceil(count m / N)` rows of zeros over
+    /// `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    ///
+    /// # Errors
+    /// As [`RingKernels::embed_compact`].
+    fn embed_compact_zeros(
+        &self,
+        t: &Self::Tables,
+        basis: Basis,
+        count: usize,
+        m: usize,
+    ) -> Result<Self::Block> {
+        super::checked::embed_compact_zeros(self.ring(t), basis, count, m)?;
+        self.embed_compact(t, basis, &vec![0; count * m], m)
+    }
+
     /// For each list of `sums` the sum of products `xs[i] * y_j` over its pairs `(i, j)`, where
     /// `y_j` is polynomial `j` of `ys`, compact in runs of `N / m`
     /// ([`RingKernels::embed_compact`]).
     ///
     /// One pass: each of `xs` is read once for all sums.
     ///
+    /// # Errors
+    /// As [`super::checked::sum_products`]; [`crate::Error::OutOfMemory`], and failures of the
+    /// device.
+    ///
     /// # Contract
-    /// in: `xs` at least one, all R rows and basis B; `ys` compact, one row for each polynomial if `m` is `N`, basis containing B; pairs inside both · out: for each list R rows, B, zeros for an empty one · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    /// in: `xs` at least one, all R rows and basis B; `ys` compact, one row for each polynomial if
+    /// `m` is `N`, basis containing B; pairs inside both · out: for each list R rows, B, zeros for
+    /// an empty one · exact · law: `compact_polynomials_multiply_as_embedded_ones`
     fn sum_products(
         &self,
         t: &Self::Tables,

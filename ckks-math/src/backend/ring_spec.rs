@@ -30,7 +30,9 @@ pub struct RingSpec {
 impl RingSpec {
     /// Checks and builds a ring of degree `2^log_n` with moduli `q` and special moduli `p`.
     ///
-    /// All primes must be distinct, below `2^61` and 1 modulo the order of the roots.
+    /// # Errors
+    /// [`Error::InvalidParameters`] unless `log_n` is 1 to 17, there is a modulus `q`, and all
+    /// moduli are distinct primes of at most 61 bits that are 1 modulo the order of the roots.
     pub fn new(kind: RingKind, log_n: u32, q: &[u64], p: &[u64]) -> Result<Self> {
         if !(1..=17).contains(&log_n) || q.is_empty() {
             return Err(Error::InvalidParameters(format!(

@@ -21,6 +21,9 @@ pub struct Masks<'a, Block> {
 
 impl<Block> Masks<'_, Block> {
     /// Number of rows at degree `n`; fails when errors and messages disagree about it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameters`] with both numbers.
     pub fn check(&self, n: usize) -> Result<usize> {
         let rows = self.errors.len() / n;
         let messages = self.messages.len();

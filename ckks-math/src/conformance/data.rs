@@ -99,6 +99,9 @@ pub(super) fn families(limits: Limits) -> Vec<Family> {
 
 impl Family {
     /// The ring of this family.
+    ///
+    /// # Errors
+    /// A violation where the primes make no ring of this degree.
     pub fn ring(&self, kind: RingKind, log_n: u32) -> Result<RingSpec> {
         let order = match kind {
             RingKind::Standard => 2_u64 << log_n,

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     SubReversed,
     /// Product stored instead of accumulated.
     AccumulateForgets,
+    /// Rows are not checked before constants are added to them.
+    RowsUnchecked,
     /// Constants are added to all rows.
     OffsetAllRows,
     /// `combine` leaves out its last term.

@@ -1,11 +1,13 @@
 //! A slow backend without tricks, with faults that can be planted to see the suite catch them.
 
+mod convert;
 mod ring;
 mod switching;
 
 pub(super) use super::fault::Fault;
 use crate::arith::Modulus;
-use crate::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
+use crate::backend::checked::KeyShape;
+use crate::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape, checked};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,8 +44,7 @@ pub(super) struct Block {
 }
 
 pub(super) struct Key {
-    basis: Basis,
-    digit_size: usize,
+    shape: KeyShape,
     b: Vec<u64>,
     a: Vec<u64>,
     _held: Held,
@@ -190,10 +191,12 @@ impl Device for Naive {
     }
 
     fn alloc(&self, t: &RingSpec, rows: usize, basis: Basis) -> Result<Block> {
+        checked::shape("alloc", t, rows, basis)?;
         Ok(self.fill(t, rows, basis, |_, _, _, _| 0))
     }
 
     fn upload(&self, t: &RingSpec, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
+        checked::upload(t, rows, basis, residues)?;
         let per_row = basis.limbs() * t.degree();
         Ok(self.fill(t, rows, basis, |row, limb, _, j| {
             let row = if self.has(Fault::UploadRepeatsFirstRow) {
@@ -205,11 +208,13 @@ impl Device for Naive {
         }))
     }
 
-    fn download(&self, _: &RingSpec, x: &Block) -> Result<Vec<u64>> {
+    fn download(&self, t: &RingSpec, x: &Block) -> Result<Vec<u64>> {
+        checked::block("download", t, x.shape)?;
         Ok(x.data.clone())
     }
 
     fn duplicate(&self, t: &RingSpec, x: &Block) -> Result<Block> {
+        checked::block("duplicate", t, x.shape)?;
         let lost = self.has(Fault::DuplicateLost);
         Ok(
             self.fill(t, x.shape.rows, x.shape.basis, |row, limb, _, j| {

@@ -137,6 +137,7 @@ macro_rules! __conformance_laws {
             kernels::zeros_are_told_from_others
             kernels::seeded_keys_are_those_of_both_halves
             kernels::compact_polynomials_multiply_as_embedded_ones
+            kernels::misshapen_operands_are_refused
             derived::decompose_equals_its_default_body
             derived::mod_down_equals_its_default_body
             derived::rescale_equals_its_default_body

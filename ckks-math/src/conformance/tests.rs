@@ -36,6 +36,7 @@ fn planted_faults_are_caught() {
             "multiply_accumulate_matches_integers",
         ),
         (Fault::OffsetAllRows, "constants_match_integers"),
+        (Fault::RowsUnchecked, "misshapen_operands_are_refused"),
         (Fault::CombineSkipsLast, "constants_match_integers"),
         (Fault::InverseGalois, "automorphism_substitutes"),
         (Fault::RestrictFromFirstRow, "restrict_and_stack_move_rows"),

@@ -115,13 +115,51 @@ impl Encoder {
                 self.encode_standard(values.to_vec(), im, scale, modulus_bits)
             }
             SlotRing::ConjugateInvariant => {
-                check_length(values.len(), self.max_slots())?;
-                check_finite(values)?;
-                let mut coeffs = values.to_vec();
-                self.fft.inverse_real(&mut coeffs)?;
-                self.quantize(&coeffs, scale, modulus_bits)
+                let coeffs = self.real_coefficients(values)?;
+                self.quantize(&coeffs, scale, modulus_bits, self.degree)
             }
         }
+    }
+
+    /// As [`Encoder::encode_real`], only the coefficients of the subring that the slots lie in:
+    /// those at the multiples of the gap, `2n` on the standard ring and `n` on the
+    /// conjugate-invariant one.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode_real`].
+    pub fn encode_real_compact(
+        &self,
+        values: &[f64],
+        scale: f64,
+        modulus_bits: u32,
+    ) -> Result<IntegerCoeffs, EncodingError> {
+        let coeffs = match self.ring {
+            SlotRing::Standard => {
+                self.standard_coefficients(values.to_vec(), vec![0.0; values.len()])?
+            }
+            SlotRing::ConjugateInvariant => self.real_coefficients(values)?,
+        };
+        self.quantize(&coeffs, scale, modulus_bits, coeffs.len())
+    }
+
+    /// As [`Encoder::encode_complex`], only the coefficients of the subring that the slots lie in
+    /// ([`Encoder::encode_real_compact`]).
+    ///
+    /// # Errors
+    /// As [`Encoder::encode_complex`].
+    pub fn encode_complex_compact(
+        &self,
+        values: &[Complex64],
+        scale: f64,
+        modulus_bits: u32,
+    ) -> Result<IntegerCoeffs, EncodingError> {
+        if self.ring == SlotRing::ConjugateInvariant {
+            return Err(EncodingError::RealSlotsOnly);
+        }
+        let re = values.iter().map(|z| z.re).collect();
+        let im = values.iter().map(|z| z.im).collect();
+        let coeffs = self.standard_coefficients(re, im)?;
+        self.quantize(&coeffs, scale, modulus_bits, coeffs.len())
     }
 
     /// Values times `scale`, rounded, straight to the coefficients.
@@ -140,7 +178,7 @@ impl Encoder {
     ) -> Result<IntegerCoeffs, EncodingError> {
         check_length(values.len(), self.degree)?;
         check_finite(values)?;
-        self.quantize(values, scale, modulus_bits)
+        self.quantize(values, scale, modulus_bits, self.degree)
     }
 
     /// The `slots` complex values of a polynomial with `N` centred coefficients, divided by `scale`.
@@ -216,25 +254,46 @@ impl Encoder {
 
     fn encode_standard(
         &self,
-        mut re: Vec<f64>,
-        mut im: Vec<f64>,
+        re: Vec<f64>,
+        im: Vec<f64>,
         scale: f64,
         modulus_bits: u32,
     ) -> Result<IntegerCoeffs, EncodingError> {
+        let coeffs = self.standard_coefficients(re, im)?;
+        self.quantize(&coeffs, scale, modulus_bits, self.degree)
+    }
+
+    /// The `2n` coefficients of the subring of complex slots, before scaling.
+    fn standard_coefficients(
+        &self,
+        mut re: Vec<f64>,
+        mut im: Vec<f64>,
+    ) -> Result<Vec<f64>, EncodingError> {
         check_length(re.len(), self.max_slots())?;
         check_finite(&re)?;
         check_finite(&im)?;
         self.fft.inverse(&mut re, &mut im)?;
         re.append(&mut im);
-        self.quantize(&re, scale, modulus_bits)
+        Ok(re)
     }
 
-    /// Scales, rounds and spreads subring coefficients over the `N` coefficients.
+    /// The `n` coefficients of the subring of real slots of the conjugate-invariant ring, before
+    /// scaling.
+    fn real_coefficients(&self, values: &[f64]) -> Result<Vec<f64>, EncodingError> {
+        check_length(values.len(), self.max_slots())?;
+        check_finite(values)?;
+        let mut coeffs = values.to_vec();
+        self.fft.inverse_real(&mut coeffs)?;
+        Ok(coeffs)
+    }
+
+    /// Scales and rounds subring coefficients, and spreads them over `length` coefficients.
     fn quantize(
         &self,
         coeffs: &[f64],
         scale: f64,
         modulus_bits: u32,
+        length: usize,
     ) -> Result<IntegerCoeffs, EncodingError> {
         check_scale(scale)?;
         let gap = self.degree / coeffs.len();
@@ -256,29 +315,18 @@ impl Encoder {
             // Adding 1.5 * 2^52 rounds to an integer that then sits in the low mantissa bits.
             const MAGIC: f64 = (3_u64 << 51) as f64;
             let offset = MAGIC.to_bits() as i64;
-            IntegerCoeffs::Small(self.spread(coeffs, |x| {
+            IntegerCoeffs::Small(spread(coeffs, length, |x| {
                 ((x * scale + MAGIC).to_bits() as i64).wrapping_sub(offset)
             }))
         } else if largest < 2_f64.powi(62) {
-            IntegerCoeffs::Small(self.spread(coeffs, |x| (x * scale).round_ties_even() as i64))
+            IntegerCoeffs::Small(spread(coeffs, length, |x| {
+                (x * scale).round_ties_even() as i64
+            }))
         } else {
-            IntegerCoeffs::Wide(self.spread(coeffs, |x| (x * scale).round_ties_even() as i128))
+            IntegerCoeffs::Wide(spread(coeffs, length, |x| {
+                (x * scale).round_ties_even() as i128
+            }))
         })
-    }
-
-    fn spread<T: Copy + Default>(&self, coeffs: &[f64], round: impl Fn(f64) -> T) -> Vec<T> {
-        if coeffs.len() == self.degree {
-            return coeffs.iter().map(|&x| round(x)).collect();
-        }
-        let mut out = vec![T::default(); self.degree];
-        for (slot, &x) in out
-            .iter_mut()
-            .step_by(self.degree / coeffs.len())
-            .zip(coeffs)
-        {
-            *slot = round(x);
-        }
-        out
     }
 
     /// Every `N / count`-th coefficient over the scale.
@@ -299,6 +347,19 @@ impl Encoder {
             .map(|x| x / scale)
             .collect())
     }
+}
+
+/// Rounded coefficients at the multiples of `length / coeffs.len()` of `length` ones.
+fn spread<T: Copy + Default>(coeffs: &[f64], length: usize, round: impl Fn(f64) -> T) -> Vec<T> {
+    if coeffs.len() == length {
+        return coeffs.iter().map(|&x| round(x)).collect();
+    }
+    let mut out = vec![T::default(); length];
+    let places = out.iter_mut().step_by(length / coeffs.len());
+    for (place, &x) in places.zip(coeffs) {
+        *place = round(x);
+    }
+    out
 }
 
 fn check_length(given: usize, max: usize) -> Result<(), EncodingError> {

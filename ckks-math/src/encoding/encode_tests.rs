@@ -221,3 +221,29 @@ fn refusals_name_the_culprit() {
         EncodingError::Degree { degree: 24 }
     );
 }
+
+#[test]
+fn compact_coefficients_are_those_at_the_multiples_of_the_gap() {
+    for ring in [SlotRing::Standard, SlotRing::ConjugateInvariant] {
+        let encoder = Encoder::new(ring, 64).unwrap();
+        for slots in [1, 4, encoder.max_slots()] {
+            let values: Vec<f64> = (0..slots).map(|i| (i as f64 * 0.7).sin()).collect();
+            for scale in [2_f64.powi(40), 2_f64.powi(80)] {
+                let whole = encoder.encode_real(&values, scale, 100).unwrap();
+                let compact = encoder.encode_real_compact(&values, scale, 100).unwrap();
+                let each = if ring == SlotRing::Standard { 2 } else { 1 };
+                assert_eq!(compact.len(), each * slots);
+                let gap = 64 / compact.len();
+                let kept: Vec<_> = (0..compact.len()).map(|i| whole.get(i * gap)).collect();
+                let got: Vec<_> = (0..compact.len()).map(|i| compact.get(i)).collect();
+                assert_eq!(got, kept);
+            }
+        }
+    }
+    let encoder = Encoder::new(SlotRing::Standard, 64).unwrap();
+    let values: Vec<Complex64> = (0..8).map(|i| Complex64::new(i as f64, -0.5)).collect();
+    let whole = encoder.encode_complex(&values, 1e9, 60).unwrap();
+    let compact = encoder.encode_complex_compact(&values, 1e9, 60).unwrap();
+    let kept: Vec<_> = (0..16).map(|i| whole.get(4 * i)).collect();
+    assert_eq!((0..16).map(|i| compact.get(i)).collect::<Vec<_>>(), kept);
+}

@@ -36,6 +36,8 @@ mod clear;
 mod coefficients;
 mod encode;
 mod product;
+#[cfg(test)]
+mod random;
 mod store;
 mod structure;
 #[cfg(test)]
@@ -52,8 +54,8 @@ use structure::{Diagonals, Form};
 /// With input `[m]` in `i` ciphertexts and outputs `[n_1], [n_2], ...`, matrix `j` is `n_j x m`
 /// between the entries of two [`Layout`]s.
 pub struct Matrix {
-    /// Different for every matrix of the process.
-    id: u64,
+    /// Different for every matrix of the process; stores forget what they hold of dropped ones.
+    id: Arc<u64>,
     form: Arc<Form>,
     sources: Vec<Arc<dyn Coefficients>>,
 }
@@ -96,7 +98,7 @@ impl Matrix {
     fn of(form: Arc<Form>, sources: Vec<Arc<dyn Coefficients>>) -> Matrix {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Matrix {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: Arc::new(NEXT.fetch_add(1, Ordering::Relaxed)),
             form,
             sources,
         }

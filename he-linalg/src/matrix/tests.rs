@@ -102,7 +102,7 @@ fn shapes() -> Vec<(Layout, Layout)> {
     ]
 }
 
-fn linear_map(source: &dyn Coefficients, input: &Layout, output: &Layout) -> LinearMap {
+pub(super) fn linear_map(source: &dyn Coefficients, input: &Layout, output: &Layout) -> LinearMap {
     LinearMap::build_folded(input, output, |index, terms| {
         source.row(index, terms).expect("the source never fails");
     })
@@ -241,7 +241,7 @@ fn relayouts_and_empty_outputs() {
 }
 
 /// An evaluator of the dry run, which records the keys that it is asked for.
-fn dry() -> (DryRun, Evaluator<DryRun>) {
+pub(super) fn dry() -> (DryRun, Evaluator<DryRun>) {
     let backend = DryRun::default();
     let params = literal(2)
         .check_insecure_for_tests(backend.limits())

@@ -1,18 +1,19 @@
 //! The primary context of a card and the kernels loaded into it.
 
 use super::library::Library;
+use crate::driver::Function;
 use crate::kernels::{self, PROGRAMS};
 use ckks_math::{Error, Result};
 use cudarc::driver::{result, sys};
-use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 /// Oldest compute capability that the kernels are compiled for.
 const OLDEST: (i32, i32) = (8, 0);
 
-/// 32-bit integer operations of a multiprocessor in one clock.
-const INTEGER_LANES: f64 = 64.0;
+/// 32-bit integer operations of a multiprocessor in one clock, of capabilities before and from 12.0
+/// on.
+const INTEGER_LANES: [f64; 2] = [64.0, 128.0];
 
 /// Products of bytes, dense, of a multiprocessor in one clock: operations a second of the data
 /// sheets over two, multiprocessors and clock.
@@ -32,24 +33,19 @@ pub struct Context {
     name: String,
     capability: (i32, i32),
     modules: Vec<sys::CUmodule>,
-    functions: RwLock<HashMap<String, Function>>,
     /// Opened by the first that asks for it.
     library: OnceLock<Library>,
 }
 
-#[derive(Clone, Copy)]
-struct Function(sys::CUfunction);
-
 // SAFETY: the driver's handles may be used from any thread; `bind` makes the context current first.
-unsafe impl Send for Function {}
-// SAFETY: as above.
-unsafe impl Sync for Function {}
-// SAFETY: as above; what changes is behind a lock.
 unsafe impl Send for Context {}
-// SAFETY: as above.
+// SAFETY: as above; the library is opened once, behind its own lock.
 unsafe impl Sync for Context {}
 
 /// The driver's verdict in our words.
+///
+/// # Errors
+/// [`Error::Device`] with what was being done.
 pub fn check<T>(doing: &str, outcome: Result<T, result::DriverError>) -> Result<T> {
     outcome.map_err(|e| Error::Device {
         backend: "cuda".into(),
@@ -72,6 +68,9 @@ fn capability(device: sys::CUdevice) -> Result<(i32, i32)> {
 }
 
 /// A card in a listing: its name, its memory, what the driver says it can.
+///
+/// # Errors
+/// [`Error::Device`] where the driver fails.
 pub fn describe(ordinal: i32) -> Result<String> {
     let device = check("finding a card", result::device::get(ordinal))?;
     let name = check("naming a card", result::device::get_name(device))?;
@@ -92,6 +91,11 @@ pub fn describe(ordinal: i32) -> Result<String> {
 }
 
 impl Context {
+    /// The primary context of a card, with the kernels loaded.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a card that is not there or too old; [`Error::Device`] where the
+    /// driver takes no image of a program, or fails.
     pub fn open(index: usize) -> Result<Self> {
         let count = check("counting cards", result::device::get_count())?;
         let ordinal = i32::try_from(index).ok().filter(|&i| i < count);
@@ -126,7 +130,6 @@ impl Context {
             name,
             capability,
             modules: Vec::new(),
-            functions: RwLock::default(),
             library: OnceLock::new(),
         };
         context.bind()?;
@@ -165,6 +168,9 @@ impl Context {
     }
 
     /// Makes the context that of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver fails.
     pub fn bind(&self) -> Result<()> {
         // SAFETY: the context lives as long as `self`.
         check("entering the context", unsafe {
@@ -173,6 +179,9 @@ impl Context {
     }
 
     /// The library of matrix products; makes the context current.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
     pub fn library(&self) -> Result<&Library> {
         self.bind()?;
         if let Some(library) = self.library.get() {
@@ -196,7 +205,7 @@ impl Context {
 
     /// Multiprocessors times their clock times the lanes that do integer arithmetic.
     pub fn integer_rate(&self) -> Option<f64> {
-        self.rate(INTEGER_LANES)
+        self.rate(INTEGER_LANES[usize::from(self.capability >= (12, 0))])
     }
 
     /// The same for products of bytes on tensor cores.
@@ -219,31 +228,22 @@ impl Context {
         Some(f64::from(count) * f64::from(kilohertz) * 1e3 * each)
     }
 
-    /// A kernel by its name.
-    pub fn function(&self, name: &str) -> Result<sys::CUfunction> {
-        let known = self
-            .functions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known.get(name) {
-            return Ok(found.0);
-        }
-        drop(known);
+    /// The kernel of a symbol.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where no module has it.
+    pub fn function(&self, symbol: &str) -> Result<Function> {
+        self.bind()?;
         let found = self.modules.iter().find_map(|&module| {
-            let name = CString::new(name).ok()?;
+            let symbol = CString::new(symbol).ok()?;
             // SAFETY: the module is loaded until `drop`.
-            unsafe { result::module::get_function(module, name) }.ok()
+            unsafe { result::module::get_function(module, symbol) }.ok()
         });
         let found = found.ok_or_else(|| Error::Device {
             backend: "cuda".into(),
-            message: format!("no kernel is named {name}"),
+            message: format!("no kernel is named {symbol}"),
         })?;
-        let mut known = self
-            .functions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.insert(name.to_owned(), Function(found));
-        Ok(found)
+        Ok(Function(found as usize))
     }
 }
 

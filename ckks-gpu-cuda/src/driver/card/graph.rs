@@ -20,6 +20,9 @@ unsafe impl Sync for CardGraph {}
 
 impl CardGraph {
     /// Begins to capture what a stream is given; the context is current.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
     pub fn begin(stream: sys::CUstream) -> Result<()> {
         // Memory may be allocated meanwhile, which the other modes refuse.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -30,6 +33,9 @@ impl CardGraph {
     }
 
     /// Ends the capture and makes it executable; the context is current.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
     pub fn end(stream: sys::CUstream, uploads: Pinned, context: &Arc<Context>) -> Result<Self> {
         // SAFETY: the stream is alive.
         let graph = check("ending a capture", unsafe {
@@ -49,8 +55,14 @@ impl CardGraph {
     }
 
     /// Submits the graph; the context is current.
-    pub fn launch(&self, stream: sys::CUstream) -> Result<()> {
-        // SAFETY: both handles are alive.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
+    ///
+    /// # Safety
+    /// The stream is alive, and so is the memory that the work of the graph names.
+    pub unsafe fn launch(&self, stream: sys::CUstream) -> Result<()> {
+        // SAFETY: the graph is alive; the caller sees to the rest.
         check("launching a graph", unsafe {
             result::graph::launch(self.raw, stream)
         })

@@ -49,6 +49,10 @@ fn check(doing: &str, outcome: std::result::Result<(), result::CublasError>) -> 
 
 impl Library {
     /// A handle of the current context.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] that names the library and the way out where it is missing, too old,
+    /// or does not start.
     pub fn open() -> Result<Self> {
         // SAFETY: looks for the library and loads it, nothing more. cudarc panics where it is
         // missing.
@@ -82,7 +86,14 @@ impl Library {
 
     /// Submits a product to a stream of the context, which is current. A capture of the stream
     /// takes it in: no memory is the library's own.
-    pub fn multiply(&self, product: &ByteProduct, stream: CUstream) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for extents beyond the library, or products that it does not make on
+    /// this card; [`Error::Device`] where it fails.
+    ///
+    /// # Safety
+    /// The stream is alive, and the ranges of the product lie in allocations of its device.
+    pub unsafe fn multiply(&self, product: &ByteProduct, stream: CUstream) -> Result<()> {
         let &ByteProduct {
             rows,
             columns,
@@ -98,7 +109,7 @@ impl Library {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = held.0;
         let bytes_of = sys::cudaDataType::CUDA_R_8I;
-        // SAFETY: the handle and the stream are alive, and the memory is of the pool.
+        // SAFETY: the handle is alive; the caller sees to the stream and the ranges.
         unsafe {
             check(
                 "setting the stream",

@@ -10,7 +10,7 @@ mod pinned;
 mod stage;
 mod stream;
 
-use super::{Address, Driver, HostMemory, Queue};
+use super::{Address, Driver, Function, HostMemory, Queue};
 use ckks_math::{Error, Result};
 use context::{Context, check, describe};
 use cudarc::driver::{result, sys};
@@ -39,6 +39,9 @@ fn start() -> Result<()> {
 }
 
 /// The cards that the driver sees, in words.
+///
+/// # Errors
+/// [`Error::Unsupported`] without a driver.
 pub fn list() -> Result<Vec<String>> {
     start()?;
     let count = check("counting cards", result::device::get_count())?;
@@ -47,6 +50,9 @@ pub fn list() -> Result<Vec<String>> {
 
 impl Card {
     /// Opens a card and loads the kernels.
+    ///
+    /// # Errors
+    /// As [`Context::open`], and without a driver.
     pub fn open(index: usize) -> Result<Self> {
         start()?;
         let context = Arc::new(Context::open(index)?);
@@ -87,6 +93,10 @@ impl Driver for Card {
             // that waits reports it. SAFETY: the pool releases each allocation once.
             let _ = unsafe { result::free_sync(address.0) };
         }
+    }
+
+    fn function(&self, symbol: &str) -> Result<Function> {
+        self.context.function(symbol)
     }
 
     fn library(&self) -> Result<()> {

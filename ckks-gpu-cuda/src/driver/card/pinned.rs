@@ -24,6 +24,9 @@ unsafe impl Sync for Pinned {}
 
 impl Pinned {
     /// A copy of `bytes`.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
     pub fn of(context: &Arc<Context>, bytes: &[u8]) -> Result<Self> {
         context.bind()?;
         // SAFETY: the memory is written before it is read. The driver gives none of length 0.
@@ -44,6 +47,9 @@ impl Pinned {
     }
 
     /// Notes a copy out of the memory that a stream was just given; the context is current.
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
     pub fn copied_by(&self, stream: sys::CUstream) -> Result<()> {
         let event = CardEvent::record(&self.context, stream)?;
         let mut last = self

@@ -50,7 +50,13 @@ impl Stage {
     }
 
     /// Submits the copy of `bytes`, which may change when this returns; the context is current.
-    pub fn upload(
+    ///
+    /// # Errors
+    /// [`ckks_math::Error::Device`] where the driver fails.
+    ///
+    /// # Safety
+    /// The stream is alive, and as many bytes at `to` lie in one allocation.
+    pub unsafe fn upload(
         &mut self,
         context: &Arc<Context>,
         stream: sys::CUstream,
@@ -74,8 +80,8 @@ impl Stage {
                 start.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
                 std::slice::from_raw_parts(start, piece.len())
             };
-            // SAFETY: the device's memory is of the pool; the pinned bytes stay until the event
-            // behind this half.
+            // SAFETY: the caller sees to the range; the pinned bytes stay until the event behind
+            // this half.
             check("uploading", unsafe {
                 result::memcpy_htod_async(to.0, pinned, stream)
             })?;

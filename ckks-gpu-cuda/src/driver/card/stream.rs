@@ -35,6 +35,10 @@ unsafe impl Send for CardEvent {}
 unsafe impl Sync for CardEvent {}
 
 impl Stream {
+    /// A new stream of a context.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver fails.
     pub fn open(context: Arc<Context>) -> Result<Self> {
         context.bind()?;
         let kind = result::stream::StreamKind::NonBlocking;
@@ -47,9 +51,13 @@ impl Stream {
 }
 
 impl Stream {
-    /// Submits a copy of pinned bytes, which stay until it is over.
-    fn copy_pinned(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        // SAFETY: the device's memory is of the pool; the caller sees to the bytes.
+    /// Submits a copy of pinned bytes.
+    ///
+    /// # Safety
+    /// As many bytes at `to` lie in one allocation, and the pinned ones stay until the copy is
+    /// over.
+    unsafe fn copy_pinned(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller sees to both.
         check("uploading", unsafe {
             result::memcpy_htod_async(to.0, bytes, self.raw)
         })
@@ -58,6 +66,9 @@ impl Stream {
 
 impl CardEvent {
     /// A new event behind what a stream was given so far; the context is current.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver fails.
     pub fn record(context: &Arc<Context>, stream: sys::CUstream) -> Result<Self> {
         let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
         let raw = check("making an event", result::event::create(flags))?;
@@ -73,6 +84,9 @@ impl CardEvent {
     }
 
     /// Waits for the event on the host.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver fails.
     pub fn wait(&self) -> Result<()> {
         // SAFETY: the event is alive.
         check("waiting for an event", unsafe {
@@ -99,18 +113,14 @@ fn foreign(what: &str) -> Error {
 }
 
 impl Queue for Stream {
-    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         self.context.bind()?;
-        let function = self.context.function(launch.kernel)?;
-        let mut arguments: Vec<_> = launch
-            .arguments
-            .iter()
-            .map(|a| a.raw().0.cast_mut())
-            .collect();
+        let function = launch.function.0 as sys::CUfunction;
+        let arguments = launch.arguments.iter().map(|a| a.raw().cast_mut());
+        let mut arguments: Vec<_> = arguments.collect();
         let [x, y, z] = launch.grid.blocks;
-        // SAFETY: the executor has checked the number and the sizes of the arguments of every
-        // launch that the suite makes; addresses come from the pool, which keeps memory until it
-        // was used.
+        // SAFETY: the function is one of this device and takes these arguments, whose memory is
+        // there, as the caller sees to; the driver copies the arguments before this returns.
         let outcome = unsafe {
             result::launch_kernel(
                 function,
@@ -121,29 +131,35 @@ impl Queue for Stream {
                 &mut arguments,
             )
         };
-        check(launch.kernel, outcome)
+        outcome.map_err(|error| Error::Device {
+            backend: "cuda".into(),
+            message: format!("{}: {error}", launch.kernel),
+        })
     }
 
-    fn multiply(&self, product: &ByteProduct) -> Result<()> {
+    unsafe fn multiply(&self, product: &ByteProduct) -> Result<()> {
         let library = self.context.library()?;
-        library.multiply(product, self.raw)
+        // SAFETY: the caller sees to the ranges; the stream is alive.
+        unsafe { library.multiply(product, self.raw) }
     }
 
-    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.context.bind()?;
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        stage.upload(&self.context, self.raw, to, bytes)
+        // SAFETY: the caller sees to the range; the stream is alive.
+        unsafe { stage.upload(&self.context, self.raw, to, bytes) }
     }
 
-    fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
+    unsafe fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
         let pinned = from.as_any().downcast_ref::<Pinned>();
         let pinned = pinned.ok_or_else(|| foreign("memory"))?;
         self.context.bind()?;
-        self.copy_pinned(to, pinned.bytes())?;
+        // SAFETY: the caller sees to the range; the event keeps the bytes until the copy is over.
+        unsafe { self.copy_pinned(to, pinned.bytes())? };
         pinned.copied_by(self.raw)
     }
 
-    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.context.bind()?;
         // SAFETY: the memory behind `from` is of the pool, and `bytes` is borrowed until the wait
         // is over.
@@ -153,17 +169,17 @@ impl Queue for Stream {
         self.synchronize()
     }
 
-    fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
         self.context.bind()?;
-        // SAFETY: both ranges are of the pool.
+        // SAFETY: the caller sees to both ranges.
         check("copying", unsafe {
             result::memcpy_dtod_async(to.0, from.0, bytes, self.raw)
         })
     }
 
-    fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
+    unsafe fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
         self.context.bind()?;
-        // SAFETY: the range is of the pool.
+        // SAFETY: the caller sees to the range.
         check("filling", unsafe {
             result::memset_d8_async(to.0, value, bytes, self.raw)
         })
@@ -211,9 +227,12 @@ impl Queue for Stream {
             Work::Upload(to, bytes) => {
                 let (own, rest) = next.split_at(bytes.len().next_multiple_of(ALIGNMENT));
                 next = rest;
-                side.copy_pinned(*to, &own[..bytes.len()])
+                // SAFETY: captured, not run: `replay` asks for the range, and the graph keeps the
+                // bytes.
+                unsafe { side.copy_pinned(*to, &own[..bytes.len()]) }
             }
-            other => other.submit(&side),
+            // SAFETY: captured, not run: `replay` asks for what this work needs.
+            other => unsafe { other.submit(&side) },
         });
         // Ended in any case, or the stream could not be waited for when it goes.
         let graph = CardGraph::end(side.raw, uploads, &self.context);
@@ -221,10 +240,12 @@ impl Queue for Stream {
         Ok(Box::new(graph?))
     }
 
-    fn replay(&self, graph: &Graph) -> Result<()> {
+    unsafe fn replay(&self, graph: &Graph) -> Result<()> {
         let graph = graph.downcast_ref::<CardGraph>();
         self.context.bind()?;
-        graph.ok_or_else(|| foreign("a graph"))?.launch(self.raw)
+        let graph = graph.ok_or_else(|| foreign("a graph"))?;
+        // SAFETY: the stream is alive; the caller sees to the memory that the work names.
+        unsafe { graph.launch(self.raw) }
     }
 
     #[cfg(feature = "nccl")]

@@ -118,11 +118,13 @@ mod tests {
         let [a, b] = [1, 2].map(|seed| (0..1024).map(|i| byte(seed, i)).collect::<Vec<i8>>());
         for (to, bytes) in [(product.a, &a), (product.b, &b)] {
             let bytes: Vec<u8> = bytes.iter().map(|&b| b.cast_unsigned()).collect();
-            executor.upload(to, &bytes[..512]).unwrap();
+            // SAFETY: both lie in the allocation, as the executor checks.
+            unsafe { executor.upload(to, &bytes[..512]).unwrap() };
         }
-        executor.multiply(&product).unwrap();
+        executor.product(&product).unwrap();
         let mut found = vec![0; 4096];
-        executor.download(start, &mut found).unwrap();
+        // SAFETY: the whole allocation.
+        unsafe { executor.download(start, &mut found).unwrap() };
         let sums: Vec<i32> = (found[2048..3072].chunks_exact(4))
             .map(|c| i32::from_ne_bytes([c[0], c[1], c[2], c[3]]))
             .collect();
@@ -150,7 +152,7 @@ mod tests {
         let refusal = |change: fn(&mut ByteProduct)| {
             let mut product = small(start);
             change(&mut product);
-            executor.multiply(&product).unwrap_err().to_string()
+            executor.product(&product).unwrap_err().to_string()
         };
         for (change, words) in [
             ((|p| p.a = p.a.offset(4)) as fn(&mut ByteProduct), "aligned"),
@@ -169,7 +171,8 @@ mod tests {
         }
         let most = 1 << 18;
         let start = executor.allocate(17 * most + 1024).unwrap();
-        executor.fill(start, 17 * most, 0x80).unwrap();
+        // SAFETY: a part of the allocation.
+        unsafe { executor.fill(start, 17 * most, 0x80).unwrap() };
         let wide = ByteProduct {
             a: start,
             b: start.offset(8 * most),
@@ -180,7 +183,7 @@ mod tests {
             batch: 1,
             scratch: (start.offset(17 * most), 1024),
         };
-        let found = executor.multiply(&wide).unwrap_err().to_string();
+        let found = executor.product(&wide).unwrap_err().to_string();
         assert!(found.contains("fit 32 bits"), "{found}");
     }
 }

@@ -1,9 +1,12 @@
 //! Compact polynomials from required kernels: see [`RingKernels::embed_compact`].
 
-use crate::backend::{Basis, Pointwise, RingKernels, operands};
+use crate::backend::{Basis, Pointwise, RingKernels, checked};
 use crate::error::Result;
 
-/// See [`RingKernels::embed_compact`].
+/// See [`RingKernels::embed_compact`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::embed_compact`], and as the kernels that it is made of.
 pub fn embed_compact<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -13,7 +16,8 @@ pub fn embed_compact<B: RingKernels>(
 ) -> Result<B::Block> {
     let ring = backend.ring(t);
     let n = ring.degree();
-    let count = operands::compact_polynomials("embed_compact", ring, coefficients, m)?;
+    checked::embed_compact(ring, basis, coefficients, m)?;
+    let count = coefficients.len() / m;
     let whole = backend.embed(t, basis, coefficients, m)?;
     if m == n {
         return Ok(whole);
@@ -34,7 +38,10 @@ pub fn embed_compact<B: RingKernels>(
     backend.upload(t, rows, basis, &compact)
 }
 
-/// See [`RingKernels::sum_products`].
+/// See [`RingKernels::sum_products`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::sum_products`], and as the kernels that it is made of.
 pub fn sum_products<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -43,8 +50,9 @@ pub fn sum_products<B: RingKernels>(
     m: usize,
     sums: &[Vec<(usize, usize)>],
 ) -> Result<Vec<B::Block>> {
-    let first = operands::first_of("sum_products", xs)?;
-    let (shape, compact) = (backend.shape(first), backend.shape(ys));
+    let compact = backend.shape(ys);
+    let shapes = checked::shapes(backend, xs);
+    let shape = checked::sum_products(backend.ring(t), &shapes, compact, m, sums)?;
     let residues = backend.download(t, ys)?;
     let spread = |k: usize| {
         let n = shape.degree;

@@ -1,10 +1,13 @@
 //! Hybrid key switching from required kernels [Han-Ki 2020, Sec. 3].
 
 use crate::backend::montgomery::inverse_of_product;
-use crate::backend::{Basis, Pointwise, RingKernels, SwitchKernels};
+use crate::backend::{Basis, Pointwise, RingKernels, SwitchKernels, checked};
 use crate::error::Result;
 
-/// See [`SwitchKernels::decompose`].
+/// See [`SwitchKernels::decompose`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::decompose`], and as the kernels that it is made of.
 pub fn decompose<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -13,6 +16,7 @@ pub fn decompose<B: RingKernels>(
     special: usize,
 ) -> Result<B::Block> {
     let shape = backend.shape(x);
+    checked::decompose(backend.ring(t), shape, digit_size, special)?;
     let l = shape.basis.q_len();
     let mut coefficients = backend.duplicate(t, x)?;
     backend.intt(t, &mut coefficients)?;
@@ -29,32 +33,44 @@ pub fn decompose<B: RingKernels>(
     backend.stack(t, &digits.iter().collect::<Vec<_>>())
 }
 
-/// See [`SwitchKernels::mod_down`].
+/// See [`SwitchKernels::mod_down`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::mod_down`], and as the kernels that it is made of.
 pub fn mod_down<B: SwitchKernels>(backend: &B, t: &B::Tables, x: &B::Block) -> Result<B::Block> {
+    checked::mod_down(backend.ring(t), backend.shape(x))?;
     let basis = backend.shape(x).basis;
     let dropped = Basis::p(usize::from(basis.special));
     backend.divide_round(t, x, dropped, Basis::q(basis.q_len()))
 }
 
-/// See [`SwitchKernels::rescale`].
+/// See [`SwitchKernels::rescale`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::rescale`], and as the kernels that it is made of.
 pub fn rescale<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     x: &B::Block,
     primes: usize,
 ) -> Result<B::Block> {
+    checked::rescale(backend.ring(t), backend.shape(x), primes)?;
     let l = backend.shape(x).basis.q_len();
     let (dropped, kept) = (Basis::digit(l - primes, l), Basis::q(l - primes));
     backend.divide_round(t, x, dropped, kept)
 }
 
-/// See [`SwitchKernels::mod_down_and_rescale`].
+/// See [`SwitchKernels::mod_down_and_rescale`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::mod_down_and_rescale`], and as the kernels that it is made of.
 pub fn mod_down_and_rescale<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     x: &B::Block,
     primes: usize,
 ) -> Result<B::Block> {
+    checked::mod_down_and_rescale(backend.ring(t), backend.shape(x), primes)?;
     let basis = backend.shape(x).basis;
     let kept = Basis::q(basis.q_len() - primes);
     let dropped = Basis {
@@ -64,7 +80,10 @@ pub fn mod_down_and_rescale<B: SwitchKernels>(
     backend.divide_round(t, x, dropped, kept)
 }
 
-/// See [`SwitchKernels::divide_round`].
+/// See [`SwitchKernels::divide_round`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::divide_round`], and as the kernels that it is made of.
 pub fn divide_round<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -72,6 +91,7 @@ pub fn divide_round<B: RingKernels>(
     dropped: Basis,
     kept: Basis,
 ) -> Result<B::Block> {
+    checked::divide_round(backend.ring(t), backend.shape(x), dropped, kept)?;
     let rows = backend.shape(x).rows;
     let mut remainder = backend.restrict(t, x, 0..rows, dropped)?;
     backend.intt(t, &mut remainder)?;
@@ -84,7 +104,10 @@ pub fn divide_round<B: RingKernels>(
     Ok(out)
 }
 
-/// See [`SwitchKernels::key_switch`].
+/// See [`SwitchKernels::key_switch`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::key_product`], and as the kernels that it is made of.
 pub fn key_switch<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
@@ -95,7 +118,10 @@ pub fn key_switch<B: SwitchKernels>(
     backend.mod_down(t, &product)
 }
 
-/// See [`SwitchKernels::key_product`].
+/// See [`SwitchKernels::key_product`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::key_product`], and as the kernels that it is made of.
 pub fn key_product<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
@@ -107,7 +133,10 @@ pub fn key_product<B: SwitchKernels>(
     backend.dot_key(t, &digits, key)
 }
 
-/// See [`SwitchKernels::dot_key_turned`].
+/// See [`SwitchKernels::dot_key_turned`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::digits`], and as the kernels that it is made of.
 pub fn dot_key_turned<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,

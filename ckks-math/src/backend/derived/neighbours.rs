@@ -1,9 +1,12 @@
 //! Sums of neighbouring coefficients: see [`RingKernels::add_neighbours`].
 
-use crate::backend::{Neighbour, RingKernels};
+use crate::backend::{Neighbour, RingKernels, checked};
 use crate::error::Result;
 
-/// See [`RingKernels::add_neighbours`].
+/// See [`RingKernels::add_neighbours`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::block`], and as the kernels that it is made of.
 pub fn add_neighbours<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -11,6 +14,7 @@ pub fn add_neighbours<B: RingKernels>(
     neighbour: Neighbour,
 ) -> Result<()> {
     let shape = backend.shape(x);
+    checked::block("add_neighbours", backend.ring(t), shape)?;
     let mut residues = backend.download(t, x)?;
     let moduli: Vec<_> = backend.ring(t).moduli(shape.basis).collect();
     let limbs = residues.chunks_exact_mut(shape.degree);

@@ -1,9 +1,12 @@
 //! Row-wise operations from required kernels.
 
-use crate::backend::{Basis, Pointwise, RingKernels, Turned, operands};
+use crate::backend::{Basis, Pointwise, RingKernels, Turned, checked};
 use crate::error::Result;
 
-/// See [`RingKernels::add_rows`].
+/// See [`RingKernels::add_rows`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::add_rows`], and as the kernels that it is made of.
 pub fn add_rows<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -13,7 +16,7 @@ pub fn add_rows<B: RingKernels>(
 ) -> Result<()> {
     let shape = backend.shape(x);
     let added = backend.shape(y);
-    operands::rows_fit("add_rows", shape, first, (added, &(0..added.rows)))?;
+    checked::add_rows(backend.ring(t), shape, first, added)?;
     let (end, basis) = (first + added.rows, shape.basis);
     let mut sum = backend.restrict(t, x, first..end, basis)?;
     backend.pointwise_assign(t, Pointwise::Add, &mut sum, y)?;
@@ -29,7 +32,10 @@ pub fn add_rows<B: RingKernels>(
     Ok(())
 }
 
-/// See [`RingKernels::add_scaled`].
+/// See [`RingKernels::add_scaled`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::add_scaled`], and as the kernels that it is made of.
 pub fn add_scaled<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -39,7 +45,8 @@ pub fn add_scaled<B: RingKernels>(
     constants: &[u64],
 ) -> Result<()> {
     let (shape, held) = (backend.shape(x), backend.shape(y.block));
-    operands::rows_fit("add_scaled", shape, first, (held, &y.rows))?;
+    let rows = (held, &y.rows, y.galois);
+    checked::add_scaled(backend.ring(t), shape, first, rows, constants)?;
     let (to, from) = (shape.basis, held.basis);
     let mut lifted = turned(backend, t, y)?;
     // The conversion copies the limbs of `y`; what it makes of the others is multiplied by zero.
@@ -59,6 +66,9 @@ pub fn add_scaled<B: RingKernels>(
 }
 
 /// The rows meant, on their own.
+///
+/// # Errors
+/// As [`crate::backend::checked::restrict`], and as the kernels that it is made of.
 pub fn turned<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -72,7 +82,10 @@ pub fn turned<B: RingKernels>(
     backend.automorphism(t, &rows, y.galois)
 }
 
-/// See [`RingKernels::tensor`].
+/// See [`RingKernels::tensor`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::tensor`], and as the kernels that it is made of.
 pub fn tensor<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -80,6 +93,7 @@ pub fn tensor<B: RingKernels>(
     y: &B::Block,
 ) -> Result<B::Block> {
     let shape = backend.shape(x);
+    checked::tensor(backend.ring(t), shape, backend.shape(y))?;
     let (k, basis) = (shape.rows / 2, shape.basis);
     let y0 = backend.restrict(t, y, 0..k, basis)?;
     let y1 = backend.restrict(t, y, k..2 * k, basis)?;
@@ -93,7 +107,10 @@ pub fn tensor<B: RingKernels>(
     backend.stack(t, &[&constant, &middle, &quadratic])
 }
 
-/// See [`RingKernels::embed`].
+/// See [`RingKernels::embed`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::embed`], and as the kernels that it is made of.
 pub fn embed<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -102,7 +119,7 @@ pub fn embed<B: RingKernels>(
     m: usize,
 ) -> Result<B::Block> {
     let ring = backend.ring(t);
-    let rows = operands::polynomials("embed", ring, coefficients, m)?;
+    let rows = checked::embed(ring, basis, coefficients, m)?.rows;
     let (n, gap) = (ring.degree(), ring.degree() / m);
     let mut residues = vec![0; rows * basis.limbs() * n];
     let mut polynomials = residues.chunks_exact_mut(n);

@@ -3,12 +3,15 @@
 use crate::backend::packed::{packed_row_len, unpack};
 use crate::backend::{
     Basis, Masks, Pointwise, RingKernels, RingSpec, SeededKeyData, SwitchKernels, SwitchKeyData,
-    Turned,
+    Turned, checked,
 };
 use crate::error::{Error, Result};
 use crate::sampling::{Seed, UniformStream};
 
-/// See [`RingKernels::uniform`].
+/// See [`RingKernels::uniform`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::uniform`], and as the kernels that it is made of.
 pub fn uniform<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -17,7 +20,9 @@ pub fn uniform<B: RingKernels>(
     rows: usize,
     basis: Basis,
 ) -> Result<B::Block> {
-    let residues = uniform_residues(backend.ring(t), seed, first, rows, basis)?;
+    let ring = backend.ring(t);
+    checked::uniform(ring, first, rows, basis)?;
+    let residues = uniform_residues(ring, seed, first, rows, basis)?;
     backend.upload(t, rows, basis, &residues)
 }
 
@@ -39,7 +44,10 @@ fn uniform_residues(
     Ok(residues)
 }
 
-/// See [`RingKernels::masked`].
+/// See [`RingKernels::masked`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::masked`], and as the kernels that it is made of.
 pub fn masked<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -47,7 +55,7 @@ pub fn masked<B: RingKernels>(
     masks: &Masks<'_, B::Block>,
 ) -> Result<B::Block> {
     let n = backend.ring(t).degree();
-    let rows = masks.check(n)?;
+    let rows = checked::masked(backend.ring(t), basis, masks, |x| backend.shape(x))?.rows;
     let mut out = backend.embed(t, basis, masks.errors, n)?;
     let mut product = backend.uniform(t, masks.seed, 0, rows, basis)?;
     backend.pointwise_assign(t, Pointwise::Mul, &mut product, masks.secret)?;
@@ -59,14 +67,17 @@ pub fn masked<B: RingKernels>(
     Ok(out)
 }
 
-/// See [`SwitchKernels::load_seeded_key`].
+/// See [`SwitchKernels::load_seeded_key`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::seeded_key`], and as the kernels that it is made of.
 pub fn load_seeded_key<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     key: &SeededKeyData<'_>,
 ) -> Result<B::SwitchKey> {
     let ring = backend.ring(t);
-    check_packed(ring, key.basis, key.digits(), key.b)?;
+    checked::seeded_key(ring, key)?;
     let b = unpack_rows(ring, key.basis, key.b);
     let a = uniform_residues(ring, key.seed, 0, key.digits(), key.basis)?;
     let data = SwitchKeyData {
@@ -79,13 +90,16 @@ pub fn load_seeded_key<B: SwitchKernels>(
 }
 
 /// Fails unless there are the bytes of `rows` packed rows.
+///
+/// # Errors
+/// [`Error::InvalidParameters`] with both numbers of bytes.
 pub fn check_packed(ring: &RingSpec, basis: Basis, rows: usize, bytes: &[u8]) -> Result<()> {
-    let needed = rows * packed_row_len(ring, basis);
-    if bytes.len() == needed {
+    let row = packed_row_len(ring, basis);
+    if rows.checked_mul(row) == Some(bytes.len()) {
         return Ok(());
     }
     Err(Error::InvalidParameters(format!(
-        "{} bytes for {rows} packed rows over {basis}, which take {needed}",
+        "{} bytes for {rows} packed rows over {basis} of {row} bytes each",
         bytes.len()
     )))
 }

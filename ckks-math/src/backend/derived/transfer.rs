@@ -1,11 +1,14 @@
 //! Packed transfers, and a look at whole blocks.
 
-use super::seeded::{check_packed, unpack_rows};
+use super::seeded::unpack_rows;
 use crate::backend::packed::{pack, packed_len, packed_row_len};
-use crate::backend::{Basis, RingKernels};
+use crate::backend::{Basis, RingKernels, checked};
 use crate::error::Result;
 
-/// See [`RingKernels::upload_packed`].
+/// See [`RingKernels::upload_packed`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::upload_packed`], and as the kernels that it is made of.
 pub fn upload_packed<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -14,11 +17,14 @@ pub fn upload_packed<B: RingKernels>(
     bytes: &[u8],
 ) -> Result<B::Block> {
     let ring = backend.ring(t);
-    check_packed(ring, basis, rows, bytes)?;
+    checked::upload_packed(ring, rows, basis, bytes)?;
     backend.upload(t, rows, basis, &unpack_rows(ring, basis, bytes))
 }
 
-/// See [`RingKernels::download_packed`].
+/// See [`RingKernels::download_packed`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::block`], and as the kernels that it is made of.
 pub fn download_packed<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
@@ -37,7 +43,10 @@ pub fn download_packed<B: RingKernels>(
     Ok(bytes)
 }
 
-/// See [`RingKernels::is_zero`].
+/// See [`RingKernels::is_zero`] for the rows and bases of its blocks.
+///
+/// # Errors
+/// As [`crate::backend::checked::block`], and as the kernels that it is made of.
 pub fn is_zero<B: RingKernels>(backend: &B, t: &B::Tables, x: &B::Block) -> Result<bool> {
     Ok(backend.download(t, x)?.iter().all(|&word| word == 0))
 }

@@ -3,7 +3,7 @@
 use super::check;
 use super::counts::{Counts, Kernel, Operation, Tally};
 use super::recorder::{Held, Holder, LiveBytes, PhaseCounts, PhaseGuard, Recorder};
-use crate::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape};
+use crate::backend::{Basis, Device, Limits, MemoryUse, RingSpec, Shape, checked};
 use crate::error::{Error, Result};
 use std::fmt;
 
@@ -111,9 +111,13 @@ impl DryRun {
         self.recorder.peak()
     }
 
-    /// A block as if uploaded, without residues to copy: for plans larger than the host.
+    /// A block `[rows, limbs, N]` as if uploaded, without residues to copy: for plans larger than
+    /// the host.
+    ///
+    /// # Errors
+    /// As [`checked::shape`]; [`Error::OutOfMemory`] beyond the capacity.
     pub fn upload_shape(&self, t: &RingSpec, rows: usize, basis: Basis) -> Result<Block> {
-        check::basis_of_ring("upload", t, basis)?;
+        checked::shape("upload", t, rows, basis)?;
         let block = self.block(t, rows, basis, Domain::Either)?;
         self.record_limbs(Kernel::Upload, block.shape, 1, 0, 1);
         Ok(block)
@@ -239,31 +243,26 @@ impl Device for DryRun {
     }
 
     fn alloc(&self, t: &RingSpec, rows: usize, basis: Basis) -> Result<Block> {
-        check::basis_of_ring("alloc", t, basis)?;
+        checked::shape("alloc", t, rows, basis)?;
         let block = self.block(t, rows, basis, Domain::Either)?;
         self.record_limbs(Kernel::Alloc, block.shape, 1, 0, 1);
         Ok(block)
     }
 
     fn upload(&self, t: &RingSpec, rows: usize, basis: Basis, residues: &[u64]) -> Result<Block> {
-        check::basis_of_ring("upload", t, basis)?;
-        let shape = Shape {
-            rows,
-            basis,
-            degree: t.degree(),
-        };
+        let shape = checked::upload(t, rows, basis, residues)?;
         check::residues("upload", t, shape, residues)?;
         self.upload_shape(t, rows, basis)
     }
 
     fn download(&self, t: &RingSpec, x: &Block) -> Result<Vec<u64>> {
-        check::block_of_ring("download", t, x)?;
+        checked::block("download", t, x.shape)?;
         self.record_limbs(Kernel::Download, x.shape, 1, 1, 0);
         Ok(vec![0; x.shape.words()])
     }
 
     fn duplicate(&self, t: &RingSpec, x: &Block) -> Result<Block> {
-        check::block_of_ring("duplicate", t, x)?;
+        checked::block("duplicate", t, x.shape)?;
         let copy = self.block(t, x.shape.rows, x.shape.basis, x.domain)?;
         self.record_limbs(Kernel::Duplicate, x.shape, 1, 1, 1);
         Ok(copy)

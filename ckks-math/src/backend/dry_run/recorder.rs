@@ -96,6 +96,9 @@ impl Recorder {
     }
 
     /// Counts bytes as live; fails with the bytes free when they do not fit in `capacity`.
+    ///
+    /// # Errors
+    /// The bytes that are free, where they are too few.
     pub fn hold(&self, holder: Holder, bytes: u64, capacity: Option<u64>) -> Result<Held, u64> {
         let state = &mut *self.state();
         let free = capacity.map(|c| c.saturating_sub(state.live.total()));

@@ -4,9 +4,9 @@ use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
 use crate::backend::{
-    Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, derived, operands,
+    Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, checked, derived,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::ops::Range;
 
 impl DryRun {
@@ -53,7 +53,7 @@ const fn kernel_of(op: Pointwise) -> Kernel {
 
 impl RingKernels for DryRun {
     fn ntt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
-        check::block_of_ring("ntt", t, x)?;
+        checked::block("ntt", t, x.shape)?;
         check::domain("ntt", x, Domain::Coefficients)?;
         x.domain = Domain::Evaluations;
         self.transform(Kernel::Ntt, t, x.shape);
@@ -61,7 +61,7 @@ impl RingKernels for DryRun {
     }
 
     fn intt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
-        check::block_of_ring("intt", t, x)?;
+        checked::block("intt", t, x.shape)?;
         check::domain("intt", x, Domain::Evaluations)?;
         x.domain = Domain::Coefficients;
         self.transform(Kernel::Intt, t, x.shape);
@@ -69,8 +69,8 @@ impl RingKernels for DryRun {
     }
 
     fn pointwise(&self, t: &RingSpec, op: Pointwise, x: &Block, y: &Block) -> Result<Block> {
-        check::block_of_ring("pointwise", t, x)?;
-        let domain = check::operands("pointwise", x, y)?;
+        checked::pointwise("pointwise", t, x.shape, y.shape)?;
+        let domain = check::common_domain("pointwise", x.domain, y.domain)?;
         let out = self.block(t, x.shape.rows, x.shape.basis, domain)?;
         self.record_binary(kernel_of(op), x.shape, y.shape.rows, 1);
         Ok(out)
@@ -83,8 +83,8 @@ impl RingKernels for DryRun {
         x: &mut Block,
         y: &Block,
     ) -> Result<()> {
-        check::block_of_ring("pointwise_assign", t, x)?;
-        x.domain = check::operands("pointwise_assign", x, y)?;
+        checked::pointwise("pointwise_assign", t, x.shape, y.shape)?;
+        x.domain = check::common_domain("pointwise_assign", x.domain, y.domain)?;
         self.record_binary(kernel_of(op), x.shape, y.shape.rows, 1);
         Ok(())
     }
@@ -97,24 +97,15 @@ impl RingKernels for DryRun {
         y: &Block,
     ) -> Result<()> {
         let op = "multiply_accumulate";
-        check::block_of_ring(op, t, acc)?;
-        if x.shape.rows != acc.shape.rows {
-            return Err(Error::ShapeMismatch {
-                op,
-                left: acc.shape,
-                right: x.shape,
-            });
-        }
-        let product = check::operands(op, acc, x)?;
-        let other = check::operands(op, acc, y)?;
-        acc.domain = check::common_domain(op, product, other)?;
+        checked::multiply_accumulate(t, acc.shape, x.shape, y.shape)?;
+        let product = check::common_domain(op, acc.domain, x.domain)?;
+        acc.domain = check::common_domain(op, product, y.domain)?;
         self.record_binary(Kernel::MultiplyAccumulate, acc.shape, y.shape.rows, 2);
         Ok(())
     }
 
     fn scale_limbs(&self, t: &RingSpec, x: &mut Block, constants: &[u64]) -> Result<()> {
-        check::block_of_ring("scale_limbs", t, x)?;
-        check::constants("scale_limbs", t, x.shape.basis, constants)?;
+        checked::scale_limbs(t, x.shape, constants)?;
         self.record_limbs(Kernel::ScaleLimbs, x.shape, 1, 1, 1);
         Ok(())
     }
@@ -126,9 +117,7 @@ impl RingKernels for DryRun {
         rows: Range<usize>,
         constants: &[u64],
     ) -> Result<()> {
-        check::block_of_ring("offset_limbs", t, x)?;
-        check::rows("offset_limbs", x.shape, &rows)?;
-        check::constants("offset_limbs", t, x.shape.basis, constants)?;
+        checked::offset_limbs(t, x.shape, &rows, constants)?;
         let touched = Shape {
             rows: rows.len(),
             ..x.shape
@@ -145,30 +134,12 @@ impl RingKernels for DryRun {
         constants: &[Vec<u64>],
     ) -> Result<Block> {
         let op = "combine";
-        check::basis_of_ring(op, t, basis)?;
-        let first = operands::first_of(op, xs)?;
-        if constants.len() != xs.len() {
-            let (found, blocks) = (constants.len(), xs.len());
-            return check::invalid(
-                op,
-                format!("{found} lists of constants for {blocks} blocks"),
-            );
-        }
+        let shape = checked::combine(t, basis, &checked::shapes(self, xs), constants)?;
         let mut domain = Domain::Either;
-        for (x, c) in xs.iter().zip(constants) {
-            check::block_of_ring(op, t, x)?;
-            check::contains(op, x.shape.basis, basis)?;
-            check::constants(op, t, basis, c)?;
+        for x in xs {
             domain = check::common_domain(op, domain, x.domain)?;
-            if x.shape.rows != first.shape.rows {
-                return Err(Error::ShapeMismatch {
-                    op,
-                    left: first.shape,
-                    right: x.shape,
-                });
-            }
         }
-        let out = self.block(t, first.shape.rows, basis, domain)?;
+        let out = self.block(t, shape.rows, basis, domain)?;
         let terms = xs.len() as u64;
         let bytes = self.bytes(out.shape.words());
         self.record(
@@ -186,41 +157,33 @@ impl RingKernels for DryRun {
     }
 
     fn automorphism(&self, t: &RingSpec, x: &Block, galois: u64) -> Result<Block> {
-        check::block_of_ring("automorphism", t, x)?;
+        checked::automorphism(t, x.shape, galois)?;
         check::domain("automorphism", x, Domain::Evaluations)?;
-        check::galois("automorphism", t, galois)?;
         let out = self.block(t, x.shape.rows, x.shape.basis, Domain::Evaluations)?;
         self.record_limbs(Kernel::Automorphism, x.shape, 1, 1, 1);
         Ok(out)
     }
 
     fn restrict(&self, t: &RingSpec, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
-        check::block_of_ring("restrict", t, x)?;
-        check::basis_of_ring("restrict", t, basis)?;
-        check::rows("restrict", x.shape, &rows)?;
-        check::contains("restrict", x.shape.basis, basis)?;
+        checked::restrict(t, x.shape, &rows, basis)?;
         let out = self.block(t, rows.len(), basis, x.domain)?;
         self.record_limbs(Kernel::Restrict, out.shape, 1, 1, 1);
         Ok(out)
     }
 
     fn stack(&self, t: &RingSpec, xs: &[&Block]) -> Result<Block> {
-        let first = operands::first_of("stack", xs)?;
-        let (mut rows, mut domain) = (0, Domain::Either);
+        let shape = checked::stack(t, &checked::shapes(self, xs))?;
+        let mut domain = Domain::Either;
         for x in xs {
-            check::block_of_ring("stack", t, x)?;
-            check::same_basis("stack", x.shape.basis, first.shape.basis)?;
             domain = check::common_domain("stack", domain, x.domain)?;
-            rows += x.shape.rows;
         }
-        let out = self.block(t, rows, first.shape.basis, domain)?;
+        let out = self.block(t, shape.rows, shape.basis, domain)?;
         self.record_limbs(Kernel::Stack, out.shape, 1, 1, 1);
         Ok(out)
     }
 
     fn base_convert(&self, t: &RingSpec, x: &Block, to: Basis) -> Result<Block> {
-        check::block_of_ring("base_convert", t, x)?;
-        check::basis_of_ring("base_convert", t, to)?;
+        checked::base_convert(t, x.shape, to)?;
         check::domain("base_convert", x, Domain::Coefficients)?;
         let out = self.block(t, x.shape.rows, to, Domain::Coefficients)?;
         let total = t.q().len();
@@ -245,9 +208,7 @@ impl RingKernels for DryRun {
     }
 
     fn add_rows(&self, t: &RingSpec, x: &mut Block, first: usize, y: &Block) -> Result<()> {
-        check::block_of_ring("add_rows", t, x)?;
-        check::contains("add_rows", y.shape.basis, x.shape.basis)?;
-        check::rows("add_rows", x.shape, &(first..first + y.shape.rows))?;
+        checked::add_rows(t, x.shape, first, y.shape)?;
         self.record_operation(Operation::AddRows, y.shape.rows);
         derived::add_rows(self, t, x, first, y)
     }
@@ -262,13 +223,8 @@ impl RingKernels for DryRun {
         constants: &[u64],
     ) -> Result<()> {
         let (op, from) = ("add_scaled", y.block);
-        check::block_of_ring(op, t, x)?;
-        check::block_of_ring(op, t, from)?;
-        check::contains(op, x.shape.basis, from.shape.basis)?;
-        check::rows(op, from.shape, &y.rows)?;
-        check::rows(op, x.shape, &(first..first + y.rows.len()))?;
-        check::constants(op, t, from.shape.basis, constants)?;
-        check::galois(op, t, y.galois)?;
+        let added = (from.shape, &y.rows, y.galois);
+        checked::add_scaled(t, x.shape, first, added, constants)?;
         if y.galois != 1 {
             check::domain(op, from, Domain::Evaluations)?;
         }
@@ -281,37 +237,29 @@ impl RingKernels for DryRun {
 
     /// Counts an addition: the default body would count its transfers.
     fn add_neighbours(&self, t: &RingSpec, x: &mut Block, _: Neighbour) -> Result<()> {
-        check::block_of_ring("add_neighbours", t, x)?;
+        checked::block("add_neighbours", t, x.shape)?;
         check::domain("add_neighbours", x, Domain::Coefficients)?;
         self.record_limbs(Kernel::Add, x.shape, 1, 1, 1);
         Ok(())
     }
 
     fn tensor(&self, t: &RingSpec, x: &Block, y: &Block) -> Result<Block> {
-        check::block_of_ring("tensor", t, x)?;
+        checked::tensor(t, x.shape, y.shape)?;
         check::domain("tensor", x, Domain::Evaluations)?;
         check::domain("tensor", y, Domain::Evaluations)?;
-        if x.shape != y.shape || x.shape.rows % 2 == 1 {
-            return Err(Error::ShapeMismatch {
-                op: "tensor",
-                left: x.shape,
-                right: y.shape,
-            });
-        }
         self.record_operation(Operation::Tensor, x.shape.rows);
         derived::tensor(self, t, x, y)
     }
 
     /// Counts what the default body does without making the residues.
     fn embed(&self, t: &RingSpec, basis: Basis, coefficients: &[i64], m: usize) -> Result<Block> {
-        let rows = operands::polynomials("embed", t, coefficients, m)?;
+        let rows = checked::embed(t, basis, coefficients, m)?.rows;
         self.record_operation(Operation::Embed, rows);
         let mut block = self.upload_shape(t, rows, basis)?;
         self.ntt(t, &mut block)?;
         Ok(block)
     }
 
-    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
     fn embed_compact(
         &self,
         t: &RingSpec,
@@ -319,13 +267,25 @@ impl RingKernels for DryRun {
         coefficients: &[i64],
         m: usize,
     ) -> Result<Block> {
-        let count = operands::compact_polynomials("embed_compact", t, coefficients, m)?;
-        let rows = coefficients.len().div_ceil(t.degree());
+        checked::embed_compact(t, basis, coefficients, m)?;
+        self.embed_compact_zeros(t, basis, coefficients.len() / m, m)
+    }
+
+    /// Counts short transforms: as many words as the compact rows, fewer butterflies for each.
+    fn embed_compact_zeros(
+        &self,
+        t: &RingSpec,
+        basis: Basis,
+        count: usize,
+        m: usize,
+    ) -> Result<Block> {
+        let rows = checked::embed_compact_zeros(t, basis, count, m)?.rows;
+        let given = count * m;
         self.record_operation(Operation::Embed, count);
         let mut block = self.upload_shape(t, rows, basis)?;
         block.domain = Domain::Evaluations;
         let bytes = self.bytes(block.shape.words());
-        let words = (coefficients.len() * basis.limbs()) as u64;
+        let words = (given * basis.limbs()) as u64;
         self.record(
             Kernel::Ntt,
             Tally {
@@ -349,33 +309,9 @@ impl RingKernels for DryRun {
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
         let op = "sum_products";
-        let shape = operands::first_of(op, xs)?.shape;
-        for x in xs {
-            check::block_of_ring(op, t, x)?;
+        let shape = checked::sum_products(t, &checked::shapes(self, xs), ys.shape, m, sums)?;
+        for x in xs.iter().copied().chain([ys]) {
             check::domain(op, x, Domain::Evaluations)?;
-            if x.shape != shape {
-                return Err(Error::ShapeMismatch {
-                    op,
-                    left: shape,
-                    right: x.shape,
-                });
-            }
-        }
-        check::domain(op, ys, Domain::Evaluations)?;
-        check::contains(op, ys.shape.basis, shape.basis)?;
-        if !m.is_power_of_two() || m > t.degree() {
-            return check::invalid(op, format!("polynomials of {m} words"));
-        }
-        let polynomials = ys.shape.rows * (t.degree() / m);
-        let mut pairs = sums.iter().flatten();
-        if let Some(&(i, j)) = pairs.find(|&&(i, j)| i >= xs.len() || j >= polynomials) {
-            return check::invalid(
-                op,
-                format!(
-                    "product ({i}, {j}) of {} blocks and {polynomials} polynomials",
-                    xs.len()
-                ),
-            );
         }
         let products = sums.iter().map(Vec::len).sum::<usize>() * shape.rows;
         let factors = shape.basis.limbs() * m * sums.iter().map(Vec::len).sum::<usize>();

@@ -4,17 +4,16 @@ use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
 use super::recorder::{Held, Holder};
+use crate::backend::checked::{KeyShape, MatrixShape};
 use crate::backend::{
-    Basis, GemmKernels, RingSpec, Shape, SwitchKernels, SwitchKeyData, derived, operands,
+    Basis, GemmKernels, RingSpec, Shape, SwitchKernels, SwitchKeyData, checked, derived,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The layout of a switching key.
 #[derive(Debug)]
 pub struct SwitchKey {
-    basis: Basis,
-    digit_size: usize,
-    degree: usize,
+    shape: KeyShape,
     _held: Held,
 }
 
@@ -26,33 +25,20 @@ pub struct PlainMatrix {
     _held: Held,
 }
 
-/// The basis is `q[0..l] p[0..k]` with `l` and `k` at least 1, a digit at least one modulus.
-fn check_key_layout(t: &RingSpec, basis: Basis, digit_size: usize) -> Result<()> {
-    let op = "load_switch_key";
-    check::basis_of_ring(op, t, basis)?;
-    let expected = Basis::qp(
-        usize::from(basis.hi).max(1),
-        usize::from(basis.special).max(1),
-    );
-    check::same_basis(op, basis, expected)?;
-    if digit_size == 0 {
-        return check::invalid(op, "digits of 0 moduli: give at least 1");
-    }
-    Ok(())
-}
-
 impl DryRun {
     /// A key as if loaded, without residues: for plans larger than the host.
+    ///
+    /// # Errors
+    /// As [`KeyShape::new`]; [`crate::Error::OutOfMemory`] beyond the capacity.
     pub fn switch_key_shape(
         &self,
         t: &RingSpec,
         basis: Basis,
         digit_size: usize,
     ) -> Result<SwitchKey> {
-        check_key_layout(t, basis, digit_size)?;
-        let digits = basis.q_len().div_ceil(digit_size);
+        let shape = KeyShape::new(t, basis, digit_size)?;
+        let (digits, words) = (shape.digits(), 2 * shape.half_words());
         let limbs = 2 * digits * basis.limbs();
-        let words = limbs * t.degree();
         let held = self.hold(Holder::Key, self.bytes(words))?;
         self.record(
             Kernel::LoadSwitchKey,
@@ -65,15 +51,14 @@ impl DryRun {
                 bytes_written: self.bytes(words),
             },
         );
-        Ok(SwitchKey {
-            basis,
-            digit_size,
-            degree: t.degree(),
-            _held: held,
-        })
+        Ok(SwitchKey { shape, _held: held })
     }
 
     /// A matrix as if loaded, without entries: for plans larger than the host.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidParameters`] for an empty matrix; [`crate::Error::OutOfMemory`]
+    /// beyond the capacity.
     pub fn matrix_shape(&self, outputs: usize, inputs: usize) -> Result<PlainMatrix> {
         if outputs == 0 || inputs == 0 {
             return check::invalid(
@@ -101,62 +86,13 @@ impl DryRun {
             _held: held,
         })
     }
-
-    /// Checks digits against a key; the number of polynomials they make up.
-    fn digit_rows(
-        &self,
-        op: &'static str,
-        t: &RingSpec,
-        digits: &Block,
-        key: &SwitchKey,
-    ) -> Result<usize> {
-        check::block_of_ring(op, t, digits)?;
-        check::domain(op, digits, Domain::Evaluations)?;
-        let basis = digits.shape.basis;
-        let level = usize::from(basis.hi);
-        check::same_basis(op, basis, Basis::qp(level, usize::from(key.basis.special)))?;
-        self.key_covers(op, key, t, level)?;
-        let count = level.div_ceil(key.digit_size);
-        if !digits.shape.rows.is_multiple_of(count) {
-            let rows = digits.shape.rows;
-            return check::invalid(
-                op,
-                format!("{rows} rows do not make whole sets of {count} digits"),
-            );
-        }
-        Ok(digits.shape.rows / count)
-    }
-
-    /// The key is of this ring and holds the moduli of a level, at least one.
-    fn key_covers(
-        &self,
-        op: &'static str,
-        key: &SwitchKey,
-        t: &RingSpec,
-        level: usize,
-    ) -> Result<()> {
-        if key.degree != t.degree() {
-            return check::invalid(
-                op,
-                format!(
-                    "a key of degree {} on a ring of degree {}",
-                    key.degree,
-                    t.degree()
-                ),
-            );
-        }
-        if level == 0 {
-            return check::invalid(op, "no moduli left");
-        }
-        check::contains(op, key.basis, Basis::q(level))
-    }
 }
 
 impl SwitchKernels for DryRun {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &RingSpec, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        check_key_layout(t, key.basis, key.digit_size)?;
+        checked::switch_key(t, key)?;
         let shape = Shape {
             rows: key.digits(),
             basis: key.basis,
@@ -168,11 +104,12 @@ impl SwitchKernels for DryRun {
     }
 
     fn switch_key_layout(&self, key: &SwitchKey) -> (Basis, usize) {
-        (key.basis, key.digit_size)
+        (key.shape.basis, key.shape.digit_size)
     }
 
     fn dot_key(&self, t: &RingSpec, digits: &Block, key: &SwitchKey) -> Result<Block> {
-        let rows = self.digit_rows("dot_key", t, digits, key)?;
+        let rows = checked::digits("dot_key", t, digits.shape, 1, key.shape)?;
+        check::domain("dot_key", digits, Domain::Evaluations)?;
         let basis = digits.shape.basis;
         let out = self.block(t, 2 * rows, basis, Domain::Evaluations)?;
         let products = 2 * digits.shape.rows * basis.limbs();
@@ -199,71 +136,41 @@ impl SwitchKernels for DryRun {
         digit_size: usize,
         special: usize,
     ) -> Result<Block> {
-        check::block_of_ring("decompose", t, x)?;
-        check::ciphertext_basis("decompose", x.shape.basis)?;
+        checked::decompose(t, x.shape, digit_size, special)?;
         check::domain("decompose", x, Domain::Evaluations)?;
-        if digit_size == 0 {
-            return check::invalid("decompose", "digits of 0 moduli: give at least 1");
-        }
         self.record_operation(Operation::Decompose, x.shape.rows);
         derived::decompose(self, t, x, digit_size, special)
     }
 
     fn mod_down(&self, t: &RingSpec, x: &Block) -> Result<Block> {
-        check::block_of_ring("mod_down", t, x)?;
+        checked::mod_down(t, x.shape)?;
         check::domain("mod_down", x, Domain::Evaluations)?;
-        let basis = x.shape.basis;
-        let (level, special) = (usize::from(basis.hi), usize::from(basis.special));
-        check::same_basis("mod_down", basis, Basis::qp(level.max(1), special.max(1)))?;
         self.record_operation(Operation::ModDown, x.shape.rows);
         derived::mod_down(self, t, x)
     }
 
     fn rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
-        check::block_of_ring("rescale", t, x)?;
-        check::ciphertext_basis("rescale", x.shape.basis)?;
+        checked::rescale(t, x.shape, primes)?;
         check::domain("rescale", x, Domain::Evaluations)?;
-        let have = x.shape.basis.q_len();
-        if primes == 0 {
-            return check::invalid("rescale", "0 primes to drop: give at least 1");
-        }
-        if primes >= have {
-            return Err(Error::LevelExhausted {
-                op: "rescale",
-                need: primes,
-                have: have - 1,
-            });
-        }
         self.record_operation(Operation::Rescale, x.shape.rows);
         derived::rescale(self, t, x, primes)
     }
 
     fn mod_down_and_rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
-        let op = "mod_down_and_rescale";
-        check::block_of_ring(op, t, x)?;
-        check::domain(op, x, Domain::Evaluations)?;
-        let basis = x.shape.basis;
-        let (level, special) = (usize::from(basis.hi), usize::from(basis.special));
-        check::same_basis(op, basis, Basis::qp(level.max(1), special.max(1)))?;
-        if primes == 0 || primes >= level {
-            return check::invalid(op, format!("{primes} primes to drop of {level}"));
-        }
+        checked::mod_down_and_rescale(t, x.shape, primes)?;
+        check::domain("mod_down_and_rescale", x, Domain::Evaluations)?;
         self.record_operation(Operation::ModDown, x.shape.rows);
         self.record_operation(Operation::Rescale, x.shape.rows);
         derived::mod_down_and_rescale(self, t, x, primes)
     }
 
     fn key_product(&self, t: &RingSpec, x: &Block, key: &SwitchKey) -> Result<Block> {
-        check::block_of_ring("key_product", t, x)?;
-        check::ciphertext_basis("key_product", x.shape.basis)?;
-        self.key_covers("key_product", key, t, x.shape.basis.q_len())?;
+        checked::key_product("key_product", t, x.shape, key.shape)?;
         derived::key_product(self, t, x, key)
     }
 
     fn key_switch(&self, t: &RingSpec, x: &Block, key: &SwitchKey) -> Result<Block> {
-        check::block_of_ring("key_switch", t, x)?;
-        check::ciphertext_basis("key_switch", x.shape.basis)?;
-        self.key_covers("key_switch", key, t, x.shape.basis.q_len())?;
+        checked::key_product("key_switch", t, x.shape, key.shape)?;
         self.record_operation(Operation::KeySwitch, x.shape.rows);
         derived::key_switch(self, t, x, key)
     }
@@ -275,8 +182,8 @@ impl SwitchKernels for DryRun {
         galois: u64,
         key: &SwitchKey,
     ) -> Result<Block> {
-        let rows = self.digit_rows("dot_key_turned", t, digits, key)?;
-        check::galois("dot_key_turned", t, galois)?;
+        let rows = checked::digits("dot_key_turned", t, digits.shape, galois, key.shape)?;
+        check::domain("dot_key_turned", digits, Domain::Evaluations)?;
         self.record_operation(Operation::DotKeyTurned, rows);
         derived::dot_key_turned(self, t, digits, galois, key)
     }
@@ -292,13 +199,12 @@ impl GemmKernels for DryRun {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        operands::matrix(outputs, inputs, entries)?;
+        checked::matrix(outputs, inputs, entries)?;
         self.matrix_shape(outputs, inputs)
     }
 
     fn gemm(&self, t: &RingSpec, w: &PlainMatrix, x: &Block) -> Result<Block> {
-        check::block_of_ring("gemm", t, x)?;
-        operands::matrix_inputs(w.inputs, x.shape)?;
+        checked::gemm(t, MatrixShape::new(t, w.outputs, w.inputs), x.shape)?;
         let out = self.block(t, w.outputs, x.shape.basis, x.domain)?;
         let products = w.outputs * w.inputs * x.shape.basis.limbs();
         self.record(

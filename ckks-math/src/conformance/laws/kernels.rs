@@ -3,6 +3,7 @@
 mod arithmetic;
 mod compact;
 mod neighbours;
+mod refusals;
 mod rows;
 mod seeded;
 mod switching;
@@ -14,6 +15,7 @@ pub use arithmetic::{
 };
 pub use compact::compact_polynomials_multiply_as_embedded_ones;
 pub use neighbours::neighbours_are_added;
+pub use refusals::misshapen_operands_are_refused;
 pub use rows::{restrict_and_stack_move_rows, rows_add_and_tensor, scaled_rows_add_on_their_limbs};
 pub use seeded::{
     packed_rows_come_back, seeded_keys_are_those_of_both_halves,

@@ -3,7 +3,7 @@
 use super::{Block, Fault, Naive};
 use crate::arith::Modulus;
 use crate::backend::{
-    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, Turned, derived,
+    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, Turned, checked, derived,
 };
 use crate::error::Result;
 use std::ops::Range;
@@ -53,6 +53,7 @@ fn unfold(m: Modulus, x: &[u64]) -> Vec<u64> {
 
 impl RingKernels for Naive {
     fn ntt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
+        checked::block("ntt", t, x.shape)?;
         let n = t.degree();
         Self::each_limb(t, x, |limb, prime| {
             let (m, psi) = (t.prime(prime), t.root(prime));
@@ -76,6 +77,7 @@ impl RingKernels for Naive {
     }
 
     fn intt(&self, t: &RingSpec, x: &mut Block) -> Result<()> {
+        checked::block("intt", t, x.shape)?;
         let n = t.degree();
         let order = t.root_order();
         Self::each_limb(t, x, |limb, prime| {
@@ -125,6 +127,7 @@ impl RingKernels for Naive {
         x: &mut Block,
         y: &Block,
     ) -> Result<()> {
+        checked::pointwise("pointwise_assign", t, x.shape, y.shape)?;
         let mut at = Self::positions(t, x.shape.basis, y.shape.basis);
         if self.has(Fault::LimbsByPosition) {
             at = (0..at.len()).collect();
@@ -153,6 +156,7 @@ impl RingKernels for Naive {
         x: &Block,
         y: &Block,
     ) -> Result<()> {
+        checked::multiply_accumulate(t, acc.shape, x.shape, y.shape)?;
         let rows = 0..x.shape.rows;
         let product = self.restrict(t, x, rows, acc.shape.basis)?;
         let product = self.pointwise(t, Pointwise::Mul, &product, y)?;
@@ -164,6 +168,7 @@ impl RingKernels for Naive {
     }
 
     fn scale_limbs(&self, t: &RingSpec, x: &mut Block, constants: &[u64]) -> Result<()> {
+        checked::scale_limbs(t, x.shape, constants)?;
         *x = self.fill(t, x.shape.rows, x.shape.basis, |row, limb, m, j| {
             m.mul(x.at(row, limb, j), constants[limb])
         });
@@ -177,6 +182,9 @@ impl RingKernels for Naive {
         rows: Range<usize>,
         constants: &[u64],
     ) -> Result<()> {
+        let unchecked = self.has(Fault::RowsUnchecked);
+        let checked_rows = if unchecked { &(0..0) } else { &rows };
+        checked::offset_limbs(t, x.shape, checked_rows, constants)?;
         let all = self.has(Fault::OffsetAllRows);
         *x = self.fill(t, x.shape.rows, x.shape.basis, |row, limb, m, j| {
             let offset = if all || rows.contains(&row) {
@@ -196,6 +204,7 @@ impl RingKernels for Naive {
         xs: &[&Block],
         constants: &[Vec<u64>],
     ) -> Result<Block> {
+        checked::combine(t, basis, &checked::shapes(self, xs), constants)?;
         let at: Vec<Vec<usize>> = xs
             .iter()
             .map(|x| Self::positions(t, basis, x.shape.basis))
@@ -210,6 +219,7 @@ impl RingKernels for Naive {
     }
 
     fn automorphism(&self, t: &RingSpec, x: &Block, galois: u64) -> Result<Block> {
+        checked::automorphism(t, x.shape, galois)?;
         let order = t.root_order();
         let galois = if self.has(Fault::InverseGalois) {
             (1..order)
@@ -228,6 +238,7 @@ impl RingKernels for Naive {
     }
 
     fn restrict(&self, t: &RingSpec, x: &Block, rows: Range<usize>, basis: Basis) -> Result<Block> {
+        checked::restrict(t, x.shape, &rows, basis)?;
         let at = Self::positions(t, basis, x.shape.basis);
         let start = if self.has(Fault::RestrictFromFirstRow) {
             0
@@ -240,6 +251,7 @@ impl RingKernels for Naive {
     }
 
     fn stack(&self, t: &RingSpec, xs: &[&Block]) -> Result<Block> {
+        checked::stack(t, &checked::shapes(self, xs))?;
         let data: Vec<u64> = xs.iter().flat_map(|x| x.data.iter().copied()).collect();
         let rows = xs.iter().map(|x| x.shape.rows).sum();
         let mut out = self.fresh(t, rows, xs[0].shape.basis);
@@ -248,72 +260,8 @@ impl RingKernels for Naive {
     }
 
     fn base_convert(&self, t: &RingSpec, x: &Block, to: Basis) -> Result<Block> {
-        let source: Vec<Modulus> = t.moduli(x.shape.basis).collect();
-        let cofactor = |i: usize, m: Modulus| {
-            let others = source.iter().enumerate().filter(|(k, _)| *k != i);
-            others.fold(1, |c, (_, d)| m.mul(c, m.reduce(d.value())))
-        };
-        let inverses: Vec<u64> = (0..source.len())
-            .map(|i| source[i].inv(cofactor(i, source[i])))
-            .collect();
-        let digits = self.fill(t, x.shape.rows, x.shape.basis, |row, limb, m, j| {
-            m.mul(x.at(row, limb, j), inverses[limb])
-        });
-        let quotient = |row: usize, j: usize| -> u64 {
-            if self.has(Fault::QuotientInFloat) {
-                let terms = source.iter().enumerate();
-                let sum: f64 = terms
-                    .map(|(i, d)| digits.at(row, i, j) as f64 / d.value() as f64)
-                    .sum();
-                return sum.round() as u64;
-            }
-            let sum: u64 = source
-                .iter()
-                .enumerate()
-                .map(|(i, d)| {
-                    let (y, bits) = (digits.at(row, i, j), d.bits());
-                    let z = if bits > 30 {
-                        y >> (bits - 30)
-                    } else {
-                        y << (30 - bits)
-                    };
-                    (z * ((1_u128 << (30 + bits)) / u128::from(d.value())) as u64) >> 32
-                })
-                .sum();
-            let half = if self.has(Fault::QuotientFloors) {
-                0
-            } else {
-                1 << 27
-            };
-            (sum + half) >> 28
-        };
-        let held: Vec<usize> = x.shape.basis.prime_indices(t.q().len()).collect();
-        let targets: Vec<usize> = to.prime_indices(t.q().len()).collect();
-        let quotients: Vec<u64> = (0..x.shape.rows * t.degree())
-            .map(|i| quotient(i / t.degree(), i % t.degree()))
-            .collect();
-        // For each target the D/d_i, then D.
-        let weights: Vec<Vec<u64>> = t
-            .moduli(to)
-            .map(|m| {
-                let product = source.iter().fold(1, |c, d| m.mul(c, m.reduce(d.value())));
-                let cofactors = (0..source.len()).map(|i| cofactor(i, m));
-                cofactors.chain([product]).collect()
-            })
-            .collect();
-        Ok(self.fill(t, x.shape.rows, to, |row, limb, m, j| {
-            if let Some(own) = held.iter().position(|&p| p == targets[limb]) {
-                let zero = self.has(Fault::CommonLimbsZeroed);
-                return if zero { 0 } else { x.at(row, own, j) };
-            }
-            let weights = &weights[limb];
-            let sum = (0..source.len()).fold(0, |sum, i| {
-                let y = m.reduce(digits.at(row, i, j));
-                m.add(sum, m.mul(y, weights[i]))
-            });
-            let quotient = m.reduce(quotients[row * t.degree() + j]);
-            m.sub(sum, m.mul(quotient, weights[source.len()]))
-        }))
+        checked::base_convert(t, x.shape, to)?;
+        Ok(self.converted(t, x, to))
     }
 
     fn add_rows(&self, t: &RingSpec, x: &mut Block, first: usize, y: &Block) -> Result<()> {

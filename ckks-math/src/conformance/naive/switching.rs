@@ -1,18 +1,20 @@
 //! Key switching and matrix products of the naive backend.
 
 use super::{Block, Fault, Key, Matrix, Naive};
+use crate::backend::checked::MatrixShape;
 use crate::backend::{
-    Basis, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, derived,
+    Basis, GemmKernels, Pointwise, RingKernels, RingSpec, SwitchKernels, SwitchKeyData, checked,
+    derived,
 };
 use crate::error::Result;
 
 impl SwitchKernels for Naive {
     type SwitchKey = Key;
 
-    fn load_switch_key(&self, _: &RingSpec, key: &SwitchKeyData<'_>) -> Result<Key> {
+    fn load_switch_key(&self, t: &RingSpec, key: &SwitchKeyData<'_>) -> Result<Key> {
+        let shape = checked::switch_key(t, key)?;
         Ok(Key {
-            basis: key.basis,
-            digit_size: key.digit_size,
+            shape,
             b: key.b.to_vec(),
             a: key.a.to_vec(),
             _held: self.hold(2 * key.b.len()),
@@ -20,15 +22,15 @@ impl SwitchKernels for Naive {
     }
 
     fn switch_key_layout(&self, key: &Key) -> (Basis, usize) {
-        (key.basis, key.digit_size)
+        (key.shape.basis, key.shape.digit_size)
     }
 
     fn dot_key(&self, t: &RingSpec, digits: &Block, key: &Key) -> Result<Block> {
+        let rows = checked::digits("dot_key", t, digits.shape, 1, key.shape)?;
         let basis = digits.shape.basis;
-        let count = basis.q_len().div_ceil(key.digit_size);
-        let rows = digits.shape.rows / count;
+        let count = basis.q_len().div_ceil(key.shape.digit_size);
         let n = t.degree();
-        let mut at = Self::positions(t, basis, key.basis);
+        let mut at = Self::positions(t, basis, key.shape.basis);
         if self.has(Fault::KeyLimbsByPosition) {
             at = (0..at.len()).collect();
         }
@@ -48,7 +50,7 @@ impl SwitchKernels for Naive {
                 0
             };
             (0..used).fold(start, |sum, d| {
-                let k = half[(d * key.basis.limbs() + at[limb]) * n + j];
+                let k = half[(d * key.shape.basis.limbs() + at[limb]) * n + j];
                 m.add(sum, m.mul(digits.at(d * rows + row % rows, limb, j), k))
             })
         }))
@@ -77,6 +79,7 @@ impl SwitchKernels for Naive {
     }
 
     fn rescale(&self, t: &RingSpec, x: &Block, primes: usize) -> Result<Block> {
+        checked::rescale(t, x.shape, primes)?;
         if self.has(Fault::RescaleOverride) {
             let kept = Basis::q(x.shape.basis.q_len() - primes);
             return self.restrict(t, x, 0..x.shape.rows, kept);
@@ -134,6 +137,7 @@ impl GemmKernels for Naive {
         inputs: usize,
         entries: &[i64],
     ) -> Result<Matrix> {
+        checked::matrix(outputs, inputs, entries)?;
         Ok(Matrix {
             outputs,
             inputs,
@@ -143,6 +147,8 @@ impl GemmKernels for Naive {
     }
 
     fn gemm(&self, t: &RingSpec, w: &Matrix, x: &Block) -> Result<Block> {
+        let shape = MatrixShape::new(t, w.outputs, w.inputs);
+        checked::gemm(t, shape, x.shape)?;
         Ok(self.fill(t, w.outputs, x.shape.basis, |row, limb, m, j| {
             (0..w.inputs).fold(0, |sum, i| {
                 let entry = if self.has(Fault::GemmTransposed) {

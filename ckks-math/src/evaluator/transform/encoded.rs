@@ -99,8 +99,7 @@ impl<B: Backend> TransformEncoder<B> {
     pub fn encode(&self, values: &[f64]) -> Result<IntegerCoeffs> {
         self.check_length(values.len())?;
         let encoder = self.context.encoder();
-        let whole = encoder.encode_real(values, self.scale, self.modulus_bits)?;
-        Ok(self.compact(whole))
+        Ok(encoder.encode_real_compact(values, self.scale, self.modulus_bits)?)
     }
 
     /// The coefficients of a complex diagonal, as [`TransformEncoder::encode`]; on the
@@ -115,8 +114,7 @@ impl<B: Backend> TransformEncoder<B> {
             return self.encode(&real);
         }
         let encoder = self.context.encoder();
-        let whole = encoder.encode_complex(values, self.scale, self.modulus_bits)?;
-        Ok(self.compact(whole))
+        Ok(encoder.encode_complex_compact(values, self.scale, self.modulus_bits)?)
     }
 
     /// The transform with all its diagonals, in the order of the giant steps and of their babies.
@@ -141,7 +139,11 @@ impl<B: Backend> TransformEncoder<B> {
         let basis = switching_basis(params, level);
         let diagonals = if !context.backend().holds_residues() {
             match resident && count > 0 {
-                true => Diagonals::Device(context.lift_counted(count, words, basis)?, words),
+                true => {
+                    let (backend, t) = (context.backend(), context.tables());
+                    let block = backend.embed_compact_zeros(t, basis, count, words)?;
+                    Diagonals::Device(block, words)
+                }
                 false => Diagonals::Counted(words),
             }
         } else {
@@ -198,17 +200,6 @@ impl<B: Backend> TransformEncoder<B> {
         match polynomials.iter().find(|p| p.len() != words) {
             Some(short) => mismatch(short.len(), words),
             None => Ok(()),
-        }
-    }
-
-    /// The coefficients in the subring of the period, of those of the ring.
-    fn compact(&self, whole: IntegerCoeffs) -> IntegerCoeffs {
-        let params = self.context.params();
-        let gap = params.degree() / (self.steps.period * coefficients_of_a_slot(params));
-        match whole {
-            whole if gap == 1 => whole,
-            IntegerCoeffs::Small(c) => IntegerCoeffs::Small(c.into_iter().step_by(gap).collect()),
-            IntegerCoeffs::Wide(c) => IntegerCoeffs::Wide(c.into_iter().step_by(gap).collect()),
         }
     }
 }

@@ -124,7 +124,8 @@ impl<'a, B: Backend> InnerSums<'a, B> {
                 context.lift_compact(&some, basis)
             }
             Diagonals::Device(_, words) | Diagonals::Counted(words) => {
-                let block = context.lift_counted(count, *words, basis)?;
+                let (backend, t) = (self.ev.backend(), self.ev.tables());
+                let block = backend.embed_compact_zeros(t, basis, count, *words)?;
                 Ok((block, *words))
             }
         }

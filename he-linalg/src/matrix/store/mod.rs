@@ -2,7 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `state` | which forms there are, announced orders, what goes when room is needed |
+//! | `order` | announced orders of products |
+//! | `state` | which forms there are, what goes when room is needed |
 //! | `worker` | the thread that encodes ahead |
 //!
 //! A form is made by the first thread that needs it, others wait for it. It cannot be dropped
@@ -19,12 +20,14 @@ use super::Matrix;
 use super::encode::{EncodedDiagonals, Encoding, Operand};
 use crate::error::{Error, Result};
 
+mod order;
 mod state;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-use state::{Claim, Found, Key, State};
+use order::Key;
+use state::{Claim, Found, State};
 
 /// What a [`MatrixStore`] keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +238,7 @@ impl<B: Backend> Shared<B> {
     ) -> Result<Option<Arc<EncodedDiagonals<B>>>> {
         let mut encoding = Encoding::new(matrix.diagonals(), &self.context, operand)?;
         let bytes = encoding.bytes(self.options.resident);
-        let Some(claim) = Claim::at_need(self, key, bytes) else {
+        let Some(claim) = Claim::at_need(self, key, matrix, bytes) else {
             return Ok(None);
         };
         if self.context.backend().holds_residues() {

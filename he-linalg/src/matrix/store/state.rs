@@ -1,34 +1,15 @@
-//! Which forms a store holds, announced orders, and what goes when room is needed.
+//! Which forms a store holds, and what goes when room is needed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ckks_math::backend::Backend;
 
+use super::order::{Key, Orders, Step};
 use super::{Planned, Shared};
 use crate::error::Error;
 use crate::matrix::Matrix;
-use crate::matrix::encode::{EncodedDiagonals, Encoding, Operand};
-
-/// A matrix encoded for an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    matrix: u64,
-    level: usize,
-    scale: u64,
-    factor: u64,
-}
-
-impl Key {
-    pub fn of(matrix: &Matrix, operand: Operand) -> Key {
-        Key {
-            matrix: matrix.id,
-            level: operand.level,
-            scale: operand.scale.to_bits(),
-            factor: operand.factor.to_bits(),
-        }
-    }
-}
+use crate::matrix::encode::{EncodedDiagonals, Encoding};
 
 /// What there is of a form.
 enum Form<B: Backend> {
@@ -42,6 +23,8 @@ enum Form<B: Backend> {
 }
 
 struct Entry<B: Backend> {
+    /// Dead when the matrix is dropped.
+    matrix: Weak<u64>,
     form: Form<B>,
     /// Bytes held, or reserved while it is made.
     bytes: u64,
@@ -49,27 +32,6 @@ struct Entry<B: Backend> {
     users: usize,
     /// When it was last asked for.
     last: u64,
-}
-
-/// An announced order of products.
-struct Order {
-    number: u64,
-    products: Vec<(Key, Planned, u64)>,
-    positions: HashMap<Key, Vec<usize>>,
-    /// The product after the one asked for last.
-    next: usize,
-}
-
-impl Order {
-    /// How many products come before the next one with a key, in this pass or in those to come.
-    fn distance(&self, key: &Key) -> Option<usize> {
-        let positions = self.positions.get(key)?;
-        let ahead = positions.iter().find(|&&at| at >= self.next);
-        match ahead {
-            Some(at) => Some(at - self.next),
-            None => Some(self.products.len() - self.next + positions.first()?),
-        }
-    }
 }
 
 /// What a product finds of its form.
@@ -84,18 +46,11 @@ pub(super) enum Found<B: Backend> {
     Absent,
 }
 
-/// A product to be encoded ahead, its bytes reserved.
-pub(super) struct Ahead {
-    pub key: Key,
-    pub planned: Planned,
-    pub bytes: u64,
-}
-
 /// The forms of a store.
 pub(super) struct State<B: Backend> {
     budget: Option<u64>,
     entries: HashMap<Key, Entry<B>>,
-    orders: Vec<Order>,
+    orders: Orders,
     bytes: u64,
     peak: u64,
     encoded: u64,
@@ -108,7 +63,7 @@ impl<B: Backend> State<B> {
         State {
             budget,
             entries: HashMap::new(),
-            orders: Vec::new(),
+            orders: Orders::default(),
             bytes: 0,
             peak: 0,
             encoded: 0,
@@ -143,27 +98,15 @@ impl<B: Backend> State<B> {
     }
 
     /// Adds an order of products with their bytes; its number.
-    pub fn announce(&mut self, order: Vec<(Planned, u64)>) -> u64 {
+    pub fn announce(&mut self, products: Vec<(Planned, u64)>) -> u64 {
         let number = self.tick();
-        let mut positions: HashMap<Key, Vec<usize>> = HashMap::new();
-        let mut products = Vec::with_capacity(order.len());
-        for (at, (planned, bytes)) in order.into_iter().enumerate() {
-            let key = Key::of(&planned.matrix, planned.operand());
-            positions.entry(key).or_default().push(at);
-            products.push((key, planned, bytes));
-        }
-        self.orders.push(Order {
-            number,
-            products,
-            positions,
-            next: 0,
-        });
+        self.orders.announce(number, products);
         number
     }
 
     /// Removes an order, with the failures that nobody will ask for.
     pub fn forget(&mut self, number: u64) {
-        self.orders.retain(|order| order.number != number);
+        self.orders.forget(number);
         let failed = |entry: &Entry<B>| matches!(entry.form, Form::Failed(_));
         self.entries.retain(|_, entry| !failed(entry));
         self.shrink();
@@ -171,25 +114,7 @@ impl<B: Backend> State<B> {
 
     /// Moves on the order in which a product comes soonest.
     pub fn advance(&mut self, key: &Key) {
-        let ahead = |order: &Order| {
-            let at = *order
-                .positions
-                .get(key)?
-                .iter()
-                .find(|&&at| at >= order.next)?;
-            Some((at - order.next, at))
-        };
-        let orders = self.orders.iter_mut();
-        let reached = orders.filter_map(|order| Some((ahead(order)?, order)));
-        if let Some(((_, at), order)) = reached.min_by_key(|((distance, _), _)| *distance) {
-            order.next = at + 1;
-        }
-    }
-
-    /// How many products come before the next use of a form; `None` if it is not announced.
-    fn distance(&self, key: &Key) -> Option<usize> {
-        let distances = self.orders.iter().filter_map(|order| order.distance(key));
-        distances.min()
+        self.orders.advance(key);
     }
 
     /// What there is of a form, for a product that needs it.
@@ -230,7 +155,7 @@ impl<B: Backend> State<B> {
             }
             None => {
                 let kept = |key: &Key, entry: &Entry<B>| {
-                    let next = self.distance(key) == Some(0);
+                    let next = self.orders.distance(key) == Some(0);
                     entry.users > 0 || next || matches!(entry.form, Form::Busy)
                 };
                 let entries = self.entries.iter();
@@ -248,6 +173,7 @@ impl<B: Backend> State<B> {
     /// With `before` it gives up only forms that are needed after that many products, and none at
     /// all if that is not enough.
     fn make_room(&mut self, need: u64, before: Option<usize>) -> bool {
+        self.drop_dead();
         let Some(budget) = self.budget else {
             return true;
         };
@@ -259,7 +185,7 @@ impl<B: Backend> State<B> {
         let free = |entry: &Entry<B>| entry.users == 0 && !matches!(entry.form, Form::Busy);
         let candidates = self.entries.iter().filter(|(_, entry)| free(entry));
         let needed = candidates.map(|(key, entry)| {
-            let distance = self.distance(key).unwrap_or(usize::MAX);
+            let distance = self.orders.distance(key).unwrap_or(usize::MAX);
             (distance, std::cmp::Reverse(entry.last), *key, entry.bytes)
         });
         let late = needed.filter(|(distance, ..)| before.is_none_or(|before| *distance > before));
@@ -280,15 +206,25 @@ impl<B: Backend> State<B> {
         missing == 0
     }
 
+    /// Drops the forms of matrices that are dropped.
+    fn drop_dead(&mut self) {
+        let dead = |entry: &Entry<B>| entry.matrix.strong_count() == 0 && entry.users == 0;
+        let entries = self.entries.iter();
+        let dead = entries.filter(|(_, entry)| dead(entry) && !matches!(entry.form, Form::Busy));
+        let dead: Vec<Key> = dead.map(|(key, _)| *key).collect();
+        dead.iter().for_each(|key| self.remove(key));
+    }
+
     fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
             self.bytes -= entry.bytes;
         }
     }
 
-    fn reserve(&mut self, key: Key, bytes: u64) {
+    fn reserve(&mut self, key: Key, matrix: &Matrix, bytes: u64) {
         let last = self.tick();
         let entry = Entry {
+            matrix: Arc::downgrade(&matrix.id),
             form: Form::Busy,
             bytes: 0,
             users: 0,
@@ -307,37 +243,26 @@ impl<B: Backend> State<B> {
         }
     }
 
-    /// The next announced product that is not there and for which there is room, reserved.
-    pub fn take_ahead(&mut self) -> Option<Ahead> {
-        let longest = self
-            .orders
-            .iter()
-            .map(|o| o.products.len() - o.next)
-            .max()?;
+    /// The next announced product that is not there and for which there is room, its bytes
+    /// reserved.
+    pub fn take_ahead(&mut self) -> Option<Step> {
+        let longest = self.orders.longest();
         // Without a budget only the next product is made.
         let depth = self.budget.map_or(1, |_| longest).min(longest);
         for distance in 0..depth {
-            for order in 0..self.orders.len() {
-                let order = &self.orders[order];
-                let Some((key, planned, bytes)) = order.products.get(order.next + distance) else {
-                    continue;
-                };
-                let never = self.budget.is_some_and(|budget| *bytes > budget);
-                if never || self.entries.contains_key(key) {
-                    continue;
-                }
-                let (key, planned, bytes) = (*key, planned.clone(), *bytes);
-                if !self.make_room(bytes, Some(distance)) {
-                    // What comes later has less right to the room.
-                    return None;
-                }
-                self.reserve(key, bytes);
-                return Some(Ahead {
-                    key,
-                    planned,
-                    bytes,
-                });
+            let absent = |step: &&Step| {
+                let never = self.budget.is_some_and(|budget| step.bytes > budget);
+                !never && !self.entries.contains_key(&step.key)
+            };
+            let Some(step) = self.orders.at(distance).find(absent).cloned() else {
+                continue;
+            };
+            if !self.make_room(step.bytes, Some(distance)) {
+                // What comes later has less right to the room.
+                return None;
             }
+            self.reserve(step.key, &step.planned.matrix, step.bytes);
+            return Some(step);
         }
         None
     }
@@ -349,15 +274,12 @@ impl<B: Backend> State<B> {
         if bytes <= held {
             return true;
         }
-        let distance = self.distance(key);
+        let distance = self.orders.distance(key);
         if self.make_room(bytes - held, distance) {
             self.hold(key, bytes);
             return true;
         }
-        let products = self.orders.iter_mut().flat_map(|order| &mut order.products);
-        for (_, _, bytes) in products.filter(|(of, ..)| of == key) {
-            *bytes = u64::MAX;
-        }
+        self.orders.never_ahead(key);
         false
     }
 
@@ -393,13 +315,18 @@ impl<'s, B: Backend> Claim<'s, B> {
 
     /// Claims a form for the product that needs it, whatever the budget; `None` if it is there or
     /// claimed by now.
-    pub fn at_need(shared: &'s Shared<B>, key: Key, bytes: u64) -> Option<Claim<'s, B>> {
+    pub fn at_need(
+        shared: &'s Shared<B>,
+        key: Key,
+        matrix: &Matrix,
+        bytes: u64,
+    ) -> Option<Claim<'s, B>> {
         let mut state = shared.lock();
         if state.entries.contains_key(&key) {
             return None;
         }
         state.make_room(bytes, None);
-        state.reserve(key, bytes);
+        state.reserve(key, matrix, bytes);
         Some(Claim::new(shared, key, bytes))
     }
 

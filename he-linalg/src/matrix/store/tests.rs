@@ -184,6 +184,22 @@ fn room_is_made_by_what_is_needed_last() {
 }
 
 #[test]
+fn forms_of_dropped_matrices_are_dropped() {
+    let ev = dry();
+    let x = Packed::zeros(&ev, vector(), 1).expect("level");
+    let (kept, dropped) = (square(dense(1)), square(dense(2)));
+    let options = StoreOptions {
+        budget: Some(8 * FORM),
+        ..StoreOptions::default()
+    };
+    let store = MatrixStore::new(ev.context(), options);
+    dropped.apply(&ev, &store, &x, 1.0).expect("shapes only");
+    drop(dropped);
+    kept.apply(&ev, &store, &x, 1.0).expect("shapes only");
+    assert_eq!(store.bytes(), FORM);
+}
+
+#[test]
 fn forms_are_made_ahead_in_order_and_never_for_what_is_needed_later() {
     let ev = dry();
     let x = Packed::zeros(&ev, vector(), 1).expect("level");

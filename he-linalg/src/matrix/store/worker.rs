@@ -5,7 +5,8 @@ use std::sync::PoisonError;
 use ckks_math::backend::Backend;
 
 use super::Shared;
-use super::state::{Ahead, Claim};
+use super::order::Step;
+use super::state::Claim;
 use crate::error::Result;
 use crate::matrix::encode::Encoding;
 
@@ -31,7 +32,7 @@ pub(super) fn run<B: Backend>(shared: &Shared<B>) {
     }
 }
 
-fn encode<B: Backend>(shared: &Shared<B>, ahead: &Ahead, claim: Claim<'_, B>) {
+fn encode<B: Backend>(shared: &Shared<B>, ahead: &Step, claim: Claim<'_, B>) {
     match try_encode(shared, ahead) {
         // Without room, or with the store stopped: the form is absent again.
         Ok(None) => {}
@@ -45,7 +46,7 @@ fn encode<B: Backend>(shared: &Shared<B>, ahead: &Ahead, claim: Claim<'_, B>) {
 }
 
 /// The coefficients; `None` when the store stops, or they do not fit after all.
-fn try_encode<B: Backend>(shared: &Shared<B>, ahead: &Ahead) -> Result<Option<Encoding<B>>> {
+fn try_encode<B: Backend>(shared: &Shared<B>, ahead: &Step) -> Result<Option<Encoding<B>>> {
     let (planned, matrix) = (&ahead.planned, &ahead.planned.matrix);
     let mut encoding = Encoding::new(matrix.diagonals(), &shared.context, planned.operand())?;
     let mut go_on = |bytes| {

@@ -54,6 +54,9 @@ fn agree<B: Backend>(
         shape.rows == (POLYNOMIALS * m).div_ceil(n) && shape.basis == compact,
         "{POLYNOMIALS} polynomials of {m} compact: shape {shape}"
     );
+    let none = b.embed_compact_zeros(t, compact, POLYNOMIALS, m)?;
+    let zeros = HostBlock::build(&f.ring, shape.rows, compact, |_, _, _| 0);
+    f.expect("compact zeros", &none, &zeros)?;
     let embedded = coefficients
         .chunks_exact(m)
         .map(|row| f.download(&b.embed(t, compact, row, m)?))
