@@ -8,7 +8,6 @@ use std::sync::Arc;
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
 
-use crate::calibrate::store::VERSION;
 use crate::calibrate::{Accuracy, Calibration, fingerprint};
 use crate::checkpoint::{LayerWeights, Weights};
 use crate::cli::inspect::show_plan;
@@ -194,7 +193,6 @@ fn assumed(llama: &Llama) -> Result<Calibration> {
         Role::all(NORMALISATIONS.len() as u8).map(move |role| (Site::new(layer, role), 1.0))
     });
     Ok(Calibration {
-        version: VERSION,
         fingerprint: fingerprint(llama)?,
         positions: config.positions,
         texts: 0,

@@ -127,9 +127,27 @@ impl Llama {
         (0..self.layers.len()).map(|_| C::default()).collect()
     }
 
+    /// Checks that `ids` are tokens of the model, and at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyPrompt`] for no id, [`Error::TokenId`] for one outside the vocabulary.
+    pub fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        if ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        let vocabulary = self.config.vocabulary;
+        match ids.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(&id) => Err(Error::TokenId { id, vocabulary }),
+            None => Ok(()),
+        }
+    }
+
     /// The client's first step: embeddings of `ids`, plain and normalised.
     ///
-    /// Fails on no id and on ids outside the vocabulary.
+    /// # Errors
+    ///
+    /// Those of [`Llama::check_ids`].
     pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
         embed(&self.embedding, self.config.norm_epsilon, ids)
     }

@@ -13,6 +13,7 @@ pub struct Twin<'a, P> {
     circuit: &'a Circuit,
     machine: Clear<P>,
     caches: Vec<ClearCache>,
+    limit: usize,
 }
 
 impl<'a, P: Policy> Twin<'a, P> {
@@ -24,17 +25,26 @@ impl<'a, P: Policy> Twin<'a, P> {
             circuit,
             machine,
             caches: llama.caches(),
+            limit: llama.config.positions,
         }
+    }
+
+    /// Lets the text be longer than the model's context, as a padded prompt may be.
+    pub(crate) fn beyond_context(mut self) -> Self {
+        self.limit = usize::MAX;
+        self
     }
 
     /// Appends `ids`; returns the logits of the token after them.
     ///
-    /// Fails on no ids, ids outside the vocabulary, and texts longer than the model's context.
+    /// # Errors
+    ///
+    /// Those of [`Llama::check_ids`]; [`Error::ContextExceeded`] for texts longer than the model's
+    /// context; those of the policy.
     pub fn advance(&mut self, ids: &[u32]) -> Result<Vec<f64>> {
         let input = self.llama.embed(ids)?;
-        let limit = self.llama.config.positions;
-        let start = self.position();
-        if start + ids.len() > limit {
+        let (limit, start) = (self.limit, self.position());
+        if ids.len() > limit.saturating_sub(start) {
             let (prompt, tokens) = (start, ids.len());
             return Err(Error::ContextExceeded {
                 prompt,
@@ -82,6 +92,10 @@ impl<'a, P: Policy> Twin<'a, P> {
 }
 
 /// Logits of the token after `ids` by the exact twin.
+///
+/// # Errors
+///
+/// Those of [`Twin::advance`].
 pub fn exact_logits(llama: &Llama, ids: &[u32]) -> Result<Vec<f64>> {
     let circuit = Circuit::exact(&llama.config);
     Twin::new(llama, &circuit, Exact).advance(ids)
