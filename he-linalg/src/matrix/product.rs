@@ -38,6 +38,12 @@ pub(super) struct Product<'a, B: Backend> {
 
 impl<B: Backend> Product<'_, B> {
     /// The images of a tensor, one for each map: at the level below, at its canonical scale.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] for a tensor in another layout than was planned for;
+    /// [`Error::Scheme`] when it is not at the level encoded for, for a missing rotation key, and
+    /// where the device fails.
     pub fn of(&self, x: &Packed<B>) -> Result<Vec<Packed<B>>> {
         check_layout(x.layout(), &self.diagonals.input)?;
         if x.level() != self.encoded.level {
