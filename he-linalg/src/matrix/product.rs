@@ -1,7 +1,8 @@
 //! Products of encoded diagonals with encrypted tensors.
 //!
 //! ```text
-//! one input        all babies of all maps from one decomposition, giants summed before P is divided out
+//! one input        all babies of all maps from one decomposition, giants summed before
+//!                  the division by P
 //! several inputs   for each input the inner sums of all giant steps (babies shared as above),
 //!                  added up over the inputs, then one rotation for each giant step
 //! ```
