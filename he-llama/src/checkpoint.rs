@@ -11,11 +11,16 @@ use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::mapping::{Bytes, Mapping};
 use crate::matrix::{Format, Matrix};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+/// Longest index that is read.
+const INDEX_LIMIT: u64 = 1 << 26;
+
+mod found;
 
 /// The weights of one decoder layer as stored, matrices `[out, in]`.
 #[derive(Clone, Debug)]
@@ -57,16 +62,21 @@ impl Weights {
     /// Maps `model.safetensors` or the shards of `model.safetensors.index.json` in `directory`.
     ///
     /// Headers, shapes and the norms' weights are read and checked now; the numbers of a matrix
-    /// when they are used, see [`Matrix::identity`].
+    /// when they are used, see [`Matrix::identity`]. Tensors that no layer uses and that would
+    /// change nothing are named in a warning.
     ///
     /// # Errors
     ///
-    /// The tensor, expected and found shape where they differ from `config`; the file where it is
-    /// absent, truncated or damaged.
+    /// [`Error::Incomplete`] when the directory has no such file; [`Error::Index`],
+    /// [`Error::LfsPointer`] and [`Error::Weights`] when one cannot be used;
+    /// [`Error::MissingTensor`], [`Error::Shape`] and [`Error::NumberFormat`] where the tensors
+    /// differ from `config`; [`Error::ExtraTensor`] for one that would change the function.
     pub fn read(directory: &Path, config: &Config) -> Result<Self> {
         let mut tensors = Tensors::default();
-        for path in weight_files(directory)? {
-            tensors.add(Bytes::Mapped(Mapping::open(&path)?), &path)?;
+        let files = Files::of(directory)?;
+        for path in &files.paths {
+            let bytes = Bytes::Mapped(Mapping::open(path)?);
+            tensors.add(bytes, path, |name| files.holds(path, name))?;
         }
         tensors.assemble(config)
     }
@@ -82,7 +92,7 @@ impl Weights {
         config: &Config,
     ) -> Result<Self> {
         let mut tensors = Tensors::default();
-        tensors.add(Bytes::Held(bytes.into()), path)?;
+        tensors.add(Bytes::Held(bytes.into()), path, |_| true)?;
         tensors.assemble(config)
     }
 }
@@ -92,30 +102,55 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-fn weight_files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let single = directory.join(SINGLE);
-    let index = directory.join(INDEX);
-    if single.exists() || !index.exists() {
-        return Ok(vec![single]);
+/// The weights files of a directory.
+struct Files {
+    paths: Vec<PathBuf>,
+    /// Path of each tensor, where an index says so.
+    map: BTreeMap<String, PathBuf>,
+}
+
+impl Files {
+    fn of(directory: &Path) -> Result<Self> {
+        let single = directory.join(SINGLE);
+        let index = directory.join(INDEX);
+        // A link to nothing is there, too: opening it says so.
+        let there = |path: &Path| path.symlink_metadata().is_ok();
+        if there(&single) {
+            let (paths, map) = (vec![single], BTreeMap::new());
+            return Ok(Self { paths, map });
+        }
+        if !there(&index) {
+            return Err(found::instead_of_weights(directory));
+        }
+        Self::by_index(&files::read(&index, INDEX_LIMIT)?, &index, directory)
     }
-    let bytes = std::fs::read(&index).map_err(Error::read(&index))?;
-    let map: Index = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
-        path: index.clone(),
-        what: "safetensors index",
-        source,
-    })?;
-    let mut names: Vec<&String> = map.weight_map.values().collect();
-    names.sort();
-    names.dedup();
-    let plain = |name: &str| Path::new(name).file_name().is_some_and(|f| f == name);
-    if let Some(bad) = names.iter().find(|name| !plain(name)) {
-        let reason = format!("shard {bad:?} is not a plain file name");
-        return Err(Error::Weights {
-            path: index,
-            reason,
-        });
+
+    fn by_index(bytes: &[u8], index: &Path, directory: &Path) -> Result<Self> {
+        let parsed: Index = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+            path: index.to_path_buf(),
+            what: "safetensors index",
+            source,
+        })?;
+        let plain = |name: &str| Path::new(name).file_name().is_some_and(|f| f == name);
+        if let Some(bad) = parsed.weight_map.values().find(|name| !plain(name)) {
+            let reason = format!("the index names {bad:?}, which is no file of the directory");
+            let path = index.to_path_buf();
+            return Err(Error::Index { path, reason });
+        }
+        let map = parsed.weight_map.into_iter();
+        let map: BTreeMap<String, PathBuf> = map
+            .map(|(tensor, file)| (tensor, directory.join(file)))
+            .collect();
+        let mut paths: Vec<PathBuf> = map.values().cloned().collect();
+        paths.sort();
+        paths.dedup();
+        Ok(Self { paths, map })
     }
-    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+
+    /// Whether `tensor` is to be read from `path`: there may be a stale copy in another shard.
+    fn holds(&self, path: &Path, tensor: &str) -> bool {
+        self.map.get(tensor).is_none_or(|of| of == path)
+    }
 }
 
 /// One tensor of a file.
@@ -132,8 +167,9 @@ struct Tensors {
 }
 
 impl Tensors {
-    /// Notes where the tensors of a file are.
-    fn add(&mut self, bytes: Bytes, path: &Path) -> Result<()> {
+    /// Notes where those tensors of a file are that it `holds`.
+    fn add(&mut self, bytes: Bytes, path: &Path, holds: impl Fn(&str) -> bool) -> Result<()> {
+        files::check_fetched(bytes.as_slice(), path)?;
         let damaged = |reason: String| Error::Weights {
             path: path.to_path_buf(),
             reason,
@@ -144,6 +180,9 @@ impl Tensors {
         let data = 8 + header;
         let bytes = Arc::new(bytes);
         for (name, info) in metadata.tensors() {
+            if !holds(&name) {
+                continue;
+            }
             let (start, end) = info.data_offsets;
             let stored = Stored {
                 bytes: Arc::clone(&bytes),
@@ -207,6 +246,7 @@ impl Tensors {
         } else {
             Some(self.matrix("lm_head.weight", [c.vocabulary, c.hidden])?)
         };
+        found::check_unused(self.by_name.into_keys(), c)?;
         Ok(Weights {
             embedding,
             layers,

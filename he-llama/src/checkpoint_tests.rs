@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
 
 use super::*;
 use crate::model::Llama;
@@ -176,4 +177,181 @@ fn a_number_that_is_not_finite_is_named_with_its_tensor() {
         matches!(&found, Err(Error::NotFinite { name: n, index: 3, .. }) if n == name),
         "{found:?}"
     );
+}
+
+/// A directory of its own, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let name = format!("he-llama-checkpoint-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("writable");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.0.join(name), bytes).expect("writable");
+    }
+
+    fn read(&self) -> Result<Weights> {
+        Weights::read(&self.0, &config())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A directory left behind in the temporary one does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a directory without weights holds instead, and the way out of each.
+#[test]
+fn what_is_there_instead_of_weights_is_named() {
+    let cases = [
+        ("pytorch_model.bin", "convert it to safetensors"),
+        ("adapter_config.json", "merge the adapter"),
+        ("adapter_model.safetensors", "merge the adapter"),
+        ("llama-q4.gguf", "safetensors that it was made from"),
+        ("consolidated.00.pth", "convert it to safetensors"),
+        (
+            "weights.safetensors",
+            "name a single file model.safetensors",
+        ),
+        ("README.md", "download"),
+    ];
+    for (name, way_out) in cases {
+        let place = Place::new("instead");
+        place.write(name, b"PK");
+        let message = place.read().expect_err(name).to_string();
+        assert!(message.contains("no model.safetensors"), "{message}");
+        assert!(message.contains(way_out), "{message}");
+        assert_eq!(message.contains(name), name != "README.md", "{message}");
+    }
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_named() {
+    let place = Place::new("lfs");
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{:064}\n",
+        7
+    );
+    place.write(SINGLE, &pointer);
+    let message = place.read().expect_err("a pointer").to_string();
+    assert!(
+        message.contains(SINGLE) && message.contains("git lfs pull"),
+        "{message}"
+    );
+    std::fs::remove_file(place.0.join(SINGLE)).expect("was written");
+    place.write(INDEX, &pointer);
+    let message = place.read().expect_err("a pointer").to_string();
+    assert!(
+        message.contains(INDEX) && message.contains("git lfs pull"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_index_that_names_a_file_elsewhere_is_refused() {
+    for name in [
+        "../model.safetensors",
+        "weights/a.safetensors",
+        "/etc/passwd",
+        "..",
+        "",
+    ] {
+        let place = Place::new("elsewhere");
+        let index = serde_json::json!({ "weight_map": { "model.norm.weight": name } });
+        place.write(INDEX, index.to_string());
+        let found = place.read();
+        let message = found.as_ref().expect_err(name).to_string();
+        assert!(matches!(found, Err(Error::Index { .. })), "{message}");
+        assert!(message.contains("no file of the directory"), "{message}");
+    }
+}
+
+/// Two shards hold a tensor, the index says which is meant: the other is a stale copy.
+#[test]
+fn a_stale_copy_in_another_shard_is_not_read() {
+    let place = Place::new("stale");
+    let (first, second) = shapes()
+        .into_iter()
+        .partition::<Vec<_>, _>(|(n, _)| n.contains("embed"));
+    let stale = [&second[..], &[(first[0].0.clone(), vec![1, 1])]].concat();
+    place.write("model-1.safetensors", file(Dtype::F32, &first));
+    place.write("model-2.safetensors", file(Dtype::F32, &stale));
+    let entry = |name: &str, shard: &str| (name.to_owned(), Value::from(shard));
+    let map: serde_json::Map<String, Value> = first
+        .iter()
+        .map(|(name, _)| entry(name, "model-1.safetensors"))
+        .chain(
+            second
+                .iter()
+                .map(|(name, _)| entry(name, "model-2.safetensors")),
+        )
+        .collect();
+    place.write(INDEX, serde_json::json!({ "weight_map": map }).to_string());
+    let weights = place.read().expect("complete");
+    assert_eq!(weights.embedding.get(1, 1), 5.0 / 8.0);
+}
+
+/// What changes the function is refused; what does not is left out.
+#[test]
+fn tensors_that_nobody_reads_are_not_dropped_in_silence() {
+    let refused = [
+        "model.layers.0.self_attn.q_proj.bias",
+        "model.layers.0.mlp.down_proj.bias",
+        "model.layers.0.self_attn.q_norm.weight",
+        "model.layers.0.self_attn.q_proj.weight_scale",
+        "model.layers.0.post_feedforward_layernorm.weight",
+        "model.norm.bias",
+        "model.embed_tokens.weight_scale",
+        "lm_head.bias",
+    ];
+    let harmless = [
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.1.self_attn.q_proj.weight",
+        "lm_head.weight",
+        "score.weight",
+        "empty.bias",
+    ];
+    let with = |name: &str| {
+        let mut more = shapes();
+        more.push((name.to_owned(), vec![2, 2]));
+        parse(&file(Dtype::F32, &more))
+    };
+    for name in refused {
+        let found = with(name);
+        assert!(
+            matches!(&found, Err(Error::ExtraTensor { name: n, .. }) if n == name),
+            "{name}: {:?}",
+            found.err()
+        );
+    }
+    for name in harmless {
+        with(name).expect(name);
+    }
+}
+
+/// Sizes are compared with the files before anything of their size is made.
+#[test]
+fn a_configuration_larger_than_its_files_is_refused_at_once() {
+    let bytes = file(Dtype::F32, &shapes());
+    for (field, value) in [("num_hidden_layers", 4096), ("vocab_size", 1 << 24)] {
+        let mut config = config();
+        match field {
+            "vocab_size" => config.vocabulary = value,
+            _ => config.layers = value,
+        }
+        let found = Weights::parse(bytes.clone(), Path::new("model.safetensors"), &config);
+        assert!(
+            matches!(
+                found,
+                Err(Error::MissingTensor { .. } | Error::Shape { .. })
+            ),
+            "{field}"
+        );
+    }
 }

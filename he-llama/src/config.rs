@@ -6,10 +6,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::files;
+
+mod rope;
+#[cfg(test)]
+mod tests;
+
+pub use rope::{Llama3Scaling, RopeScaling};
+
+/// Longest `config.json` or `generation_config.json` that is read.
+const LIMIT: u64 = 1 << 20;
+/// Most decoder layers; published models have up to 126.
+const LAYERS: usize = 1 << 12;
+/// Most weights of all matrices together.
+const WEIGHTS: u128 = 1 << 44;
 
 /// A checked Llama configuration.
 ///
-/// Invariants: all sizes are positive, `heads % kv_heads == 0`, `head_dim` is even.
+/// Invariants: all sizes are positive, `heads % kv_heads == 0`, `head_dim` is even, and there are
+/// fewer than 2^44 weights, so that no product of sizes overflows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Width of the residual stream.
@@ -32,7 +47,7 @@ pub struct Config {
     pub norm_epsilon: f64,
     /// Base of the rotary angles.
     pub rope_theta: f64,
-    /// Frequency scaling of Llama 3.1 and later.
+    /// Scaling of the rotary frequencies for contexts longer than the one first trained for.
     pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the transposed embedding.
     pub tied: bool,
@@ -40,29 +55,13 @@ pub struct Config {
     pub eos: Vec<u32>,
 }
 
-/// The `llama3` frequency scaling: low frequencies are divided by `factor`, high ones kept,
-/// those between interpolated.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct RopeScaling {
-    /// Divisor of the low frequencies.
-    pub factor: f64,
-    /// Wavelengths longer than `original_max_position_embeddings / low_freq_factor` are scaled.
-    pub low_freq_factor: f64,
-    /// Wavelengths shorter than `original_max_position_embeddings / high_freq_factor` are kept.
-    pub high_freq_factor: f64,
-    /// Context length before scaling.
-    pub original_max_position_embeddings: f64,
-}
-
 #[derive(Deserialize)]
 struct Raw {
     architectures: Option<Vec<String>>,
     model_type: Option<String>,
     hidden_act: Option<String>,
-    #[serde(default)]
-    attention_bias: bool,
-    #[serde(default)]
-    mlp_bias: bool,
+    attention_bias: Option<bool>,
+    mlp_bias: Option<bool>,
     hidden_size: usize,
     intermediate_size: usize,
     num_hidden_layers: usize,
@@ -75,30 +74,53 @@ struct Raw {
     rope_theta: Option<f64>,
     rope_scaling: Option<Value>,
     rope_parameters: Option<Value>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
+    partial_rotary_factor: Option<f64>,
+    quantization_config: Option<Value>,
+    compression_config: Option<Value>,
+    tie_word_embeddings: Option<bool>,
     eos_token_id: Option<Value>,
 }
 
 impl Config {
     /// Number of weights.
     pub fn parameters(&self) -> usize {
-        let attention = 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads);
-        let layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden;
-        let heads = if self.tied { 1 } else { 2 };
-        heads * self.vocabulary * self.hidden + self.layers * layer + self.hidden
+        self.weights() as usize
+    }
+
+    fn weights(&self) -> u128 {
+        let [hidden, inner, layers, heads, kv_heads, dim, vocabulary] = [
+            self.hidden,
+            self.intermediate,
+            self.layers,
+            self.heads,
+            self.kv_heads,
+            self.head_dim,
+            self.vocabulary,
+        ]
+        .map(|size| size as u128);
+        let attention = 2 * hidden * dim * (heads + kv_heads);
+        let layer = attention + 3 * hidden * inner + 2 * hidden;
+        let ends = if self.tied { 1 } else { 2 };
+        ends * vocabulary * hidden + layers * layer + hidden
     }
 
     /// Reads and checks `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::TooLong`] and [`Error::LfsPointer`] when the file cannot be read,
+    /// else those of [`Config::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::read(path))?;
-        Self::parse(&bytes, path)
+        Self::parse(&files::read(path, LIMIT)?, path)
     }
 
-    /// Checks the JSON text `bytes`; `path` is named in errors.
+    /// Checks the JSON text `bytes`; `path` is named in errors. A field that is `null` is absent.
     ///
-    /// Fails on every architecture but `LlamaForCausalLM`, on activations but SiLU, on biases, on
-    /// rotary scalings but `llama3`, and on sizes that do not fit together.
+    /// # Errors
+    ///
+    /// Every architecture but `LlamaForCausalLM`, activations but SiLU, quantised weights, biases,
+    /// rotary scalings but `llama3`, `linear` and `dynamic`, and sizes that do not fit together
+    /// are refused by the name of the field.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let raw: Raw = serde_json::from_slice(bytes).map_err(|source| Error::Json {
             path: path.to_path_buf(),
@@ -106,15 +128,8 @@ impl Config {
             source,
         })?;
         raw.check_architecture()?;
-        let rope = raw.rope_parameters.as_ref();
-        let theta = raw
-            .rope_theta
-            .or_else(|| {
-                rope.and_then(|r| r.get("rope_theta"))
-                    .and_then(Value::as_f64)
-            })
-            .unwrap_or(10_000.0);
-        let scaling = rope_scaling(raw.rope_scaling.as_ref().or(rope), path)?;
+        raw.check_unquantised()?;
+        let rope = rope::Rope::of(&raw)?;
         let heads = raw.num_attention_heads;
         let config = Self {
             hidden: raw.hidden_size,
@@ -126,15 +141,51 @@ impl Config {
                 .head_dim
                 .unwrap_or_else(|| raw.hidden_size / heads.max(1)),
             vocabulary: raw.vocab_size,
-            positions: raw.max_position_embeddings,
+            positions: rope.positions(raw.max_position_embeddings),
             norm_epsilon: raw.rms_norm_eps,
-            rope_theta: theta,
-            rope_scaling: scaling,
-            tied: raw.tie_word_embeddings,
-            eos: eos_ids(raw.eos_token_id.as_ref())?,
+            rope_theta: rope.theta,
+            rope_scaling: rope.scaling,
+            tied: raw.tie_word_embeddings.unwrap_or(false),
+            eos: eos_ids("config.json", raw.eos_token_id.as_ref())?,
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Adds the end tokens of the `generation_config.json` in `directory`, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the file is there and cannot be read, or its end tokens are no ids.
+    pub fn read_generation(&mut self, directory: &Path) -> Result<()> {
+        let path = directory.join("generation_config.json");
+        if !path.exists() {
+            return Ok(());
+        }
+        self.parse_generation(&files::read(&path, LIMIT)?, &path)
+    }
+
+    /// Adds the end tokens of the text of a `generation_config.json`; `path` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON, or its end tokens are no ids.
+    pub fn parse_generation(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Generation {
+            eos_token_id: Option<Value>,
+        }
+        let raw: Generation = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+            path: path.to_path_buf(),
+            what: "generation_config.json",
+            source,
+        })?;
+        for id in eos_ids("generation_config.json", raw.eos_token_id.as_ref())? {
+            if !self.eos.contains(&id) {
+                self.eos.push(id);
+            }
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -153,6 +204,20 @@ impl Config {
                 let reason = format!("{name} is {value}, must be from 1 to 2^24");
                 return Err(Error::Config { reason });
             }
+        }
+        if self.layers > LAYERS {
+            let reason = format!(
+                "num_hidden_layers is {}, must be at most {LAYERS}",
+                self.layers
+            );
+            return Err(Error::Config { reason });
+        }
+        if self.weights() >= WEIGHTS {
+            let reason = format!(
+                "the sizes ask for {} weights, must be below 2^44",
+                self.weights()
+            );
+            return Err(Error::Config { reason });
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             let reason = format!(
@@ -176,12 +241,19 @@ impl Config {
             );
             return Err(Error::Config { reason });
         }
+        if self.rope_frequencies().iter().any(|f| !f.is_finite()) {
+            let reason = format!(
+                "rope_theta {} with {:?} gives infinite angles",
+                self.rope_theta, self.rope_scaling
+            );
+            return Err(Error::Config { reason });
+        }
         Ok(())
     }
 
     /// Rotary angle per position of each channel pair, `head_dim / 2` numbers.
     ///
-    /// Angles as in [Su et al. 2021, eq. 15]; the `llama3` scaling as in the model card of Llama 3.1.
+    /// Angles as in [Su et al. 2021, eq. 15]; scalings as [`RopeScaling`] says.
     pub fn rope_frequencies(&self) -> Vec<f64> {
         let pairs = self.head_dim / 2;
         (0..pairs)
@@ -190,22 +262,6 @@ impl Config {
                 self.rope_scaling.as_ref().map_or(f, |s| s.scale(f))
             })
             .collect()
-    }
-}
-
-impl RopeScaling {
-    fn scale(&self, frequency: f64) -> f64 {
-        let wavelength = std::f64::consts::TAU / frequency;
-        let turns = self.original_max_position_embeddings / wavelength;
-        if turns < self.low_freq_factor {
-            frequency / self.factor
-        } else if turns > self.high_freq_factor {
-            frequency
-        } else {
-            let smooth =
-                (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor);
-            frequency * ((1.0 - smooth) / self.factor + smooth)
-        }
     }
 }
 
@@ -223,14 +279,20 @@ impl Raw {
                 names => format!("{names:?}"),
             };
             return Err(Error::Unsupported {
+                file: "config.json",
                 field: "architectures",
                 found,
                 supported: LLAMA,
             });
         }
-        if let Some(act) = self.hidden_act.as_deref().filter(|act| *act != "silu") {
+        if let Some(act) = self
+            .hidden_act
+            .as_deref()
+            .filter(|act| !["silu", "swish"].contains(act))
+        {
             let found = format!("{act:?}");
             return Err(Error::Unsupported {
+                file: "config.json",
                 field: "hidden_act",
                 found,
                 supported: "\"silu\"",
@@ -240,56 +302,49 @@ impl Raw {
             ("attention_bias", self.attention_bias),
             ("mlp_bias", self.mlp_bias),
         ] {
-            if set {
+            if set == Some(true) {
                 let found = "true".into();
                 return Err(Error::Unsupported {
+                    file: "config.json",
                     field,
                     found,
                     supported: "false",
                 });
             }
         }
+        if let Some(part) = self.partial_rotary_factor.filter(|part| *part != 1.0) {
+            return Err(Error::Unsupported {
+                file: "config.json",
+                field: "partial_rotary_factor",
+                found: part.to_string(),
+                supported: "1",
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses weights that are not the numbers themselves.
+    fn check_unquantised(&self) -> Result<()> {
+        for (field, value) in [
+            ("quantization_config", &self.quantization_config),
+            ("compression_config", &self.compression_config),
+        ] {
+            let Some(value) = value.as_ref().filter(|value| !value.is_null()) else {
+                continue;
+            };
+            let method = value.get("quant_method").unwrap_or(value);
+            return Err(Error::Unsupported {
+                file: "config.json",
+                field,
+                found: method.to_string(),
+                supported: "the unquantised checkpoint (F64, F32, F16 or BF16)",
+            });
+        }
         Ok(())
     }
 }
 
-fn rope_scaling(value: Option<&Value>, path: &Path) -> Result<Option<RopeScaling>> {
-    let Some(value) = value.filter(|v| !v.is_null()) else {
-        return Ok(None);
-    };
-    let kind = value
-        .get("rope_type")
-        .or_else(|| value.get("type"))
-        .and_then(Value::as_str);
-    match kind {
-        None | Some("default") => Ok(None),
-        Some("llama3") => {
-            let scaling: RopeScaling =
-                serde_json::from_value(value.clone()).map_err(|source| Error::Json {
-                    path: path.to_path_buf(),
-                    what: "llama3 rope_scaling",
-                    source,
-                })?;
-            let ordered = 0.0 < scaling.low_freq_factor
-                && scaling.low_freq_factor < scaling.high_freq_factor
-                && scaling.factor > 0.0
-                && scaling.original_max_position_embeddings > 0.0;
-            if ordered {
-                Ok(Some(scaling))
-            } else {
-                let reason = format!("rope_scaling {value} needs 0 < low < high and factor > 0");
-                Err(Error::Config { reason })
-            }
-        }
-        Some(other) => Err(Error::Unsupported {
-            field: "rope_scaling",
-            found: format!("{other:?}"),
-            supported: "\"llama3\", \"default\" or null",
-        }),
-    }
-}
-
-fn eos_ids(value: Option<&Value>) -> Result<Vec<u32>> {
+fn eos_ids(file: &'static str, value: Option<&Value>) -> Result<Vec<u32>> {
     let id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
     let ids = match value {
         None | Some(Value::Null) => Some(Vec::new()),
@@ -297,81 +352,9 @@ fn eos_ids(value: Option<&Value>) -> Result<Vec<u32>> {
         Some(other) => id(other).map(|one| vec![one]),
     };
     ids.ok_or_else(|| Error::Unsupported {
+        file,
         field: "eos_token_id",
         found: value.map(Value::to_string).unwrap_or_default(),
         supported: "a token id or a list of them",
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Vec<u8> {
-        let mut v = serde_json::json!({
-            "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "hidden_size": 64,
-            "intermediate_size": 172, "num_hidden_layers": 5, "num_attention_heads": 8,
-            "num_key_value_heads": 4, "vocab_size": 512, "max_position_embeddings": 512,
-            "rms_norm_eps": 1e-5, "eos_token_id": 2
-        });
-        change(v.as_object_mut().expect("an object was written above"));
-        v.to_string().into_bytes()
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Config> {
-        Config::parse(bytes, Path::new("config.json"))
-    }
-
-    #[test]
-    fn optional_fields_take_their_usual_values() {
-        let c = parse(&json(|_| ())).expect("valid");
-        assert_eq!((c.head_dim, c.kv_heads, c.tied), (8, 4, false));
-        assert_eq!((c.rope_theta, c.eos), (10_000.0, vec![2]));
-        let list = parse(&json(|m| {
-            m.insert("eos_token_id".into(), serde_json::json!([7, 9]));
-            m.remove("num_key_value_heads");
-        }))
-        .expect("valid");
-        assert_eq!((list.eos, list.kv_heads), (vec![7, 9], 8));
-    }
-
-    #[test]
-    fn what_is_not_a_plain_llama_is_refused_by_name() {
-        let cases: [(&str, Value); 5] = [
-            ("architectures", serde_json::json!(["MistralForCausalLM"])),
-            ("hidden_act", serde_json::json!("gelu")),
-            ("attention_bias", serde_json::json!(true)),
-            ("num_key_value_heads", serde_json::json!(3)),
-            ("rope_scaling", serde_json::json!({"rope_type": "yarn"})),
-        ];
-        for (field, value) in cases {
-            let bytes = json(|m| {
-                m.insert(field.into(), value);
-            });
-            let message = parse(&bytes).expect_err(field).to_string();
-            assert!(message.contains(field), "{message}");
-        }
-    }
-
-    /// Values of Llama 3.1: the fastest pair is kept, the slowest divided by 8 exactly.
-    #[test]
-    fn llama3_scaling_keeps_high_and_divides_low_frequencies() {
-        let scaled = json(|m| {
-            m.insert("head_dim".into(), 128.into());
-            m.insert("rope_theta".into(), 500_000.0.into());
-            let s = serde_json::json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0, "original_max_position_embeddings": 8192});
-            m.insert("rope_scaling".into(), s);
-        });
-        let mut c = parse(&scaled).expect("valid");
-        let with = c.rope_frequencies();
-        c.rope_scaling = None;
-        let without = c.rope_frequencies();
-        assert_eq!(with[0], without[0]);
-        assert_eq!(with[63], without[63] / 8.0);
-        let between = (0..64)
-            .filter(|&i| with[i] < without[i] && with[i] > without[i] / 8.0)
-            .count();
-        assert!(between > 0);
-    }
 }

@@ -21,6 +21,11 @@ const CALIBRATION: &[u8] = include_bytes!("../assets/shakespeare/calibration.jso
 pub const PROMPT: &str = "ROMEO:\nCome, let us go";
 
 /// The embedded model.
+///
+/// # Errors
+///
+/// None for the files that are part of the program; those of [`Config::parse`],
+/// [`Weights::parse`] and [`Tokenizer::parse`] otherwise.
 pub fn source() -> Result<Source> {
     let place = Path::new("(embedded model)");
     let config = Config::parse(CONFIG, place)?;
@@ -34,6 +39,10 @@ pub fn source() -> Result<Source> {
 }
 
 /// The calibration of the embedded model, part of the program as well.
+///
+/// # Errors
+///
+/// Those of [`Calibration::parse`] when `llama` is another model.
 pub fn calibration(llama: &Llama) -> Result<Calibration> {
     Calibration::parse(CALIBRATION, Path::new("(embedded calibration)"), llama)
 }

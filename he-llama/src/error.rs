@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+mod code;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -36,9 +38,11 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The configuration asks for something that is not implemented.
-    #[error("config.json: {field} is {found}, only {supported} is supported")]
+    #[error("{file}: {field} is {found}, only {supported} is supported")]
     Unsupported {
-        /// Field of config.json.
+        /// The file that asks.
+        file: &'static str,
+        /// Its field.
         field: &'static str,
         /// Its value.
         found: String,
@@ -50,6 +54,50 @@ pub enum Error {
     Config {
         /// Which fields, with their values.
         reason: String,
+    },
+    /// A stand-in of Git LFS where a file should be.
+    #[error("{path} is a pointer of Git LFS, not the file: run `git lfs pull` where it was cloned")]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is longer than anything of its kind.
+    #[error("{path} has {found} bytes, at most {limit} are read: is it another file?")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The longest admitted.
+        limit: u64,
+    },
+    /// A model directory without a file that a model needs.
+    #[error("{directory} has no {expected}{found}: {way_out}")]
+    Incomplete {
+        /// The directory.
+        directory: PathBuf,
+        /// Name of the file looked for.
+        expected: &'static str,
+        /// What is there instead, as ", but ...", or nothing.
+        found: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// The index of the shards cannot be followed.
+    #[error("{path}: {reason}")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tensor that changes what a model computes, in a way that is not supported.
+    #[error("tensor {name} would change what the model computes, but {reason}")]
+    ExtraTensor {
+        /// Name of the tensor.
+        name: String,
+        /// Why it is not used.
+        reason: &'static str,
     },
     /// A weights file is damaged or truncated.
     #[error("{path} is not a complete safetensors file ({reason}): download it again")]
@@ -206,6 +254,57 @@ pub enum Error {
         expected: String,
         /// Hash or version in the file.
         found: String,
+    },
+    /// A calibration file whose contents cannot be used.
+    #[error("{path} cannot be used ({source}): delete it, or run `he-llama calibrate --force`")]
+    DamagedCalibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// The contents of a calibration file are not those that were written.
+    #[error("digest {found}, but {stored} was stored: the file was changed")]
+    CalibrationDigest {
+        /// Digest of the contents.
+        found: String,
+        /// Digest in the file.
+        stored: String,
+    },
+    /// A calibration that cannot be one of this model.
+    #[error("calibration of {site}: {reason}")]
+    InvalidCalibration {
+        /// The place in the model.
+        site: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// No polynomial holds the values at a place of the model.
+    #[error("{site} cannot be calibrated: {source}; {cause}")]
+    Unfit {
+        /// The place in the model.
+        site: String,
+        /// What was tried.
+        source: Box<Error>,
+        /// Which token is the cause, and the way out.
+        cause: String,
+    },
+    /// Values that leave the interval of their polynomial however it is widened.
+    #[error(
+        "{count} values at {site} leave the interval [{lo}, {hi}] of their polynomial, the worst is \
+         {worst}: calibrate on more windows, or on text like that to be served"
+    )]
+    Escapes {
+        /// The place in the model.
+        site: String,
+        /// How many.
+        count: usize,
+        /// The one farthest out.
+        worst: f64,
+        /// Left end of the interval.
+        lo: f64,
+        /// Right end of the interval.
+        hi: f64,
     },
     /// Something is wrong with a file.
     #[error("{path}: {source}")]

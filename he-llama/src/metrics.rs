@@ -15,7 +15,11 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Compares `found` with `reference`. Fails when lengths differ or a logit is not finite.
+    /// Compares `found` with `reference`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Logits`] when lengths differ or a logit is not finite.
     pub fn of(reference: &[f64], found: &[f64]) -> Result<Self> {
         if reference.len() != found.len() {
             let (index, len) = (reference.len().min(found.len()), reference.len());

@@ -26,7 +26,9 @@ impl Sampler {
     /// Draws from the softmax of `logits / temperature`, cut to the smallest set of tokens with
     /// probability at least `top_p` [Holtzman et al. 2020]. Temperature 0 is greedy.
     ///
-    /// Fails unless `temperature` is finite and not negative, and `0 < top_p <= 1`.
+    /// # Errors
+    ///
+    /// [`Error::Argument`] unless `temperature` is finite and not negative, and `0 < top_p <= 1`.
     pub fn new(temperature: f64, top_p: f64, seed: u64) -> Result<Self> {
         if !(temperature.is_finite() && temperature >= 0.0) {
             let (found, expected) = (temperature.to_string(), "a finite number, at least 0");
@@ -60,7 +62,11 @@ impl Sampler {
         }
     }
 
-    /// The next token. Fails on no logits and on logits that are not finite.
+    /// The next token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Logits`] for no logits and for one that is not finite.
     pub fn choose(&mut self, logits: &[f64]) -> Result<u32> {
         let best = argmax(logits)?;
         if self.temperature == 0.0 {
@@ -100,7 +106,11 @@ pub(crate) fn uniform(rng: &mut ChaCha20Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Index of the largest logit, the first of equal ones. Fails on none and on one not finite.
+/// Index of the largest logit, the first of equal ones.
+///
+/// # Errors
+///
+/// [`Error::Logits`] for no logits and for one that is not finite.
 pub fn argmax(logits: &[f64]) -> Result<usize> {
     let len = logits.len();
     if let Some(index) = logits.iter().position(|z| !z.is_finite()) {

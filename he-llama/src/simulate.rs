@@ -72,8 +72,13 @@ pub struct Record {
 
 /// Generates up to `tokens` tokens behind `prompt`; `shown` sees each at once.
 ///
-/// Bootstraps are where the plan of `setup` has them. Stops at the model's end-of-text token. Fails when prompt and tokens exceed the positions that
-/// the calibration holds for.
+/// Bootstraps are where the plan of `setup` has them. Stops at a token that ends a text.
+///
+/// # Errors
+///
+/// [`crate::Error::ContextExceeded`] when prompt and tokens exceed the positions that the
+/// calibration holds for, [`crate::Error::Logits`] when a logit is not finite, those of
+/// [`Twin::advance`] and of `shown`.
 pub fn simulate(
     source: &Source,
     setup: &Setup,

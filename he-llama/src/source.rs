@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::checkpoint::Weights;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::length::Length;
 use crate::model::Llama;
 use crate::tokenizer::Tokenizer;
 
@@ -20,10 +21,17 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads `config.json`, the safetensors and `tokenizer.json` of `directory`.
+    /// Reads `config.json`, the safetensors and `tokenizer.json` of `directory`, and what
+    /// `generation_config.json` and `tokenizer_config.json` add.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Config::read`], [`Config::read_generation`], [`Tokenizer::open`] and
+    /// [`Weights::read`].
     pub fn open(directory: &Path) -> Result<Self> {
-        let config = Config::read(&directory.join("config.json"))?;
-        let tokenizer = Tokenizer::read(&directory.join("tokenizer.json"))?;
+        let mut config = Config::read(&directory.join("config.json"))?;
+        config.read_generation(directory)?;
+        let tokenizer = Tokenizer::open(directory)?;
         let weights = Weights::read(directory, &config)?;
         let directory = Some(directory.to_path_buf());
         Ok(Self {
@@ -33,35 +41,20 @@ impl Source {
         })
     }
 
-    /// Tokens of a prompt.
+    /// Tokens of a prompt, with `tokens` new ones to come behind them.
     ///
-    /// Fails when there is none, when `tokens` is 0, and when both exceed the model's context.
+    /// # Errors
+    ///
+    /// [`crate::Error::EmptyPrompt`] when there is none, [`crate::Error::Argument`] when `tokens` is 0,
+    /// [`crate::Error::ContextExceeded`] when both exceed the model's context, [`crate::Error::TokenId`] when
+    /// the tokenizer knows a token that the model does not.
     pub fn prompt(&self, text: &str, tokens: usize) -> Result<Vec<u32>> {
-        if tokens == 0 {
-            let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::Argument {
-                name: "tokens",
-                found,
-                expected,
-            });
-        }
         let ids = self.tokenizer.encode(text)?;
-        let limit = self.llama.config.positions;
-        if ids.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        if ids.len() + tokens > limit {
-            let (prompt, of) = (
-                ids.len(),
-                "of the model: shorten the prompt or ask for fewer",
-            );
-            return Err(Error::ContextExceeded {
-                prompt,
-                tokens,
-                limit,
-                of,
-            });
-        }
+        Length::new(ids.len(), tokens)?.check(
+            self.llama.config.positions,
+            "of the model: shorten the prompt or ask for fewer",
+        )?;
+        self.llama.check_ids(&ids)?;
         Ok(ids)
     }
 }

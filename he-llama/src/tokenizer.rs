@@ -1,44 +1,188 @@
 //! Text to token ids and back, by a Hugging Face `tokenizer.json`.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::files;
+use crate::guarded::guarded;
+
+/// Longest `tokenizer.json` that is read; published ones have up to 34 MB.
+const LIMIT: u64 = 1 << 28;
+/// Longest `tokenizer_config.json` that is read.
+const SETTINGS_LIMIT: u64 = 1 << 24;
 
 /// A tokenizer of a model.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    path: PathBuf,
+    opening: Opening,
+}
+
+/// What is done to the token that opens a text.
+enum Opening {
+    /// What `tokenizer.json` says.
+    AsStored,
+    /// It is put before the text.
+    Added(u32),
+    /// It is taken away.
+    Dropped(u32),
+}
+
+/// The fields of a `tokenizer_config.json` that decide about the opening token.
+#[derive(Deserialize)]
+struct Settings {
+    tokenizer_class: Option<String>,
+    add_bos_token: Option<bool>,
+    bos_token: Option<Value>,
 }
 
 impl Tokenizer {
+    /// Reads `tokenizer.json` of `directory`, and `tokenizer_config.json` where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incomplete`] when there is no `tokenizer.json`, else those of
+    /// [`Tokenizer::parse`] and [`Tokenizer::apply_settings`].
+    pub fn open(directory: &Path) -> Result<Self> {
+        let path = directory.join("tokenizer.json");
+        if !path.exists() {
+            let other = "tokenizer.model";
+            let known = directory.join(other).exists();
+            return Err(Error::Incomplete {
+                directory: directory.to_path_buf(),
+                expected: "tokenizer.json",
+                found: if known {
+                    format!(", but {other}")
+                } else {
+                    String::new()
+                },
+                way_out: match known {
+                    true => "convert it: load it with transformers' AutoTokenizer and save it",
+                    false => "download the model's tokenizer.json",
+                },
+            });
+        }
+        let mut tokenizer = Self::read(&path)?;
+        let settings = directory.join("tokenizer_config.json");
+        if settings.exists() {
+            tokenizer.apply_settings(&files::read(&settings, SETTINGS_LIMIT)?, &settings)?;
+        }
+        Ok(tokenizer)
+    }
+
     /// Reads `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, and those of [`Tokenizer::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::read(path))?;
-        Self::parse(&bytes, path)
+        Self::parse(&files::read(path, LIMIT)?, path)
     }
 
     /// Parses the text of a `tokenizer.json`; `path` is named in errors.
+    ///
+    /// Truncation and padding that were saved with it are not used: they belong to its training.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenizer`] when the library cannot use it.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::Tokenizer {
+        let failed = |reason: String| Error::Tokenizer {
             path: path.to_path_buf(),
-            reason: e.to_string(),
-        })?;
-        Ok(Self { inner })
+            reason,
+        };
+        let parsed =
+            guarded(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| e.to_string()));
+        let mut inner = parsed.and_then(|result| result).map_err(failed)?;
+        inner.with_padding(None);
+        let reset = inner.with_truncation(None).map(drop);
+        reset.map_err(|e| failed(e.to_string()))?;
+        Ok(Self {
+            inner,
+            path: path.to_path_buf(),
+            opening: Opening::AsStored,
+        })
     }
 
-    /// Token ids of `text`, with the special tokens (BOS) that the post-processor adds.
+    /// Follows `add_bos_token` of the text of a `tokenizer_config.json` where the class of the
+    /// tokenizer does (Llama's), and warns where it and `tokenizer.json` differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Json`] when it is not JSON, and those of [`Tokenizer::encode`].
+    pub fn apply_settings(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+        let settings: Settings = serde_json::from_slice(bytes).map_err(|source| Error::Json {
+            path: path.to_path_buf(),
+            what: "tokenizer_config.json",
+            source,
+        })?;
+        let token = settings.bos_token.as_ref();
+        let text = token.and_then(|token| token.get("content").unwrap_or(token).as_str());
+        let (Some(wanted), Some(text)) = (settings.add_bos_token, text) else {
+            return Ok(());
+        };
+        let Some(id) = self.inner.token_to_id(text) else {
+            tracing::warn!("{path:?}: bos_token {text:?} is not in tokenizer.json");
+            return Ok(());
+        };
+        if (self.opening()?.first() == Some(&id)) == wanted {
+            return Ok(());
+        }
+        let class = settings.tokenizer_class.as_deref().unwrap_or_default();
+        let followed = class.trim_end_matches("Fast").ends_with("LlamaTokenizer");
+        tracing::warn!(
+            "tokenizer_config.json says add_bos_token {wanted}, tokenizer.json says {}: {} is used",
+            !wanted,
+            if followed { wanted } else { !wanted }
+        );
+        self.opening = match (followed, wanted) {
+            (false, _) => Opening::AsStored,
+            (true, true) => Opening::Added(id),
+            (true, false) => Opening::Dropped(id),
+        };
+        Ok(())
+    }
+
+    /// Token ids of `text`, with the special tokens (BOS) that open a text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenizer`] when the library fails on it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, true).map_err(failed)?;
-        Ok(encoding.get_ids().to_vec())
+        let encoding = self.call(|inner| inner.encode_fast(text, true))?;
+        let mut ids = encoding.get_ids().to_vec();
+        match self.opening {
+            Opening::AsStored => (),
+            Opening::Added(id) => ids.insert(0, id),
+            Opening::Dropped(id) => {
+                if ids.first() == Some(&id) {
+                    ids.remove(0);
+                }
+            }
+        }
+        Ok(ids)
     }
 
     /// The special tokens alone that open every text: the ids of the empty text.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::encode`].
     pub fn opening(&self) -> Result<Vec<u32>> {
         self.encode("")
     }
 
     /// Text of `ids` without special tokens; incomplete UTF-8 shows as U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenizer`] when the library fails on them.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.inner.decode(ids, true).map_err(failed)
+        self.call(|inner| inner.decode(ids, true))
     }
 
     /// Text of one token as stored in the vocabulary; `None` outside it.
@@ -47,20 +191,30 @@ impl Tokenizer {
     }
 
     /// A decoder of the tokens that follow `prompt`, one at a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::decode`].
     pub fn stream<'a>(&'a self, prompt: &[u32]) -> Result<Stream<'a>> {
-        let shown = self.decode(prompt)?;
         Ok(Stream {
             tokenizer: self,
             ids: prompt.to_vec(),
-            shown: settled(&shown).to_owned(),
+            shown: self.decode(prompt)?,
         })
     }
-}
 
-fn failed(e: impl std::fmt::Display) -> Error {
-    Error::Tokenizer {
-        path: "tokenizer.json".into(),
-        reason: e.to_string(),
+    /// Runs the library, whose panics on damaged vocabularies become errors as well.
+    fn call<T, E: Display>(
+        &self,
+        work: impl FnOnce(&tokenizers::Tokenizer) -> Result<T, E>,
+    ) -> Result<T> {
+        let result = guarded(|| work(&self.inner).map_err(|e| e.to_string()));
+        result
+            .and_then(|result| result)
+            .map_err(|reason| Error::Tokenizer {
+                path: self.path.clone(),
+                reason,
+            })
     }
 }
 
@@ -77,6 +231,10 @@ pub struct Stream<'a> {
 
 impl Stream<'_> {
     /// Adds one token; returns the text that is complete with it, perhaps empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::decode`].
     pub fn push(&mut self, id: u32) -> Result<String> {
         self.ids.push(id);
         let text = self.tokenizer.decode(&self.ids)?;
@@ -84,17 +242,25 @@ impl Stream<'_> {
     }
 
     /// The text that was held back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::decode`].
     pub fn finish(mut self) -> Result<String> {
         let text = self.tokenizer.decode(&self.ids)?;
         Ok(self.advance(&text))
     }
 
+    /// What `text` adds to what was shown. A prompt may end in replacement characters: its own, or
+    /// those of a character that later tokens complete.
     fn advance(&mut self, text: &str) -> String {
-        let Some(new) = text.strip_prefix(self.shown.as_str()) else {
+        let known = [self.shown.as_str(), settled(&self.shown)];
+        let new = known.iter().find_map(|known| text.strip_prefix(known));
+        let Some(new) = new.filter(|new| !new.is_empty()) else {
             return String::new();
         };
         let new = new.to_owned();
-        self.shown.push_str(&new);
+        self.shown = text.to_owned();
         new
     }
 }
@@ -103,3 +269,7 @@ impl Stream<'_> {
 fn settled(text: &str) -> &str {
     text.trim_end_matches(char::REPLACEMENT_CHARACTER)
 }
+
+#[cfg(test)]
+#[path = "tokenizer_tests.rs"]
+mod tests;

@@ -108,7 +108,6 @@ fn the_simulated_twin_keeps_tokens_and_logits() {
     };
     let (calibration, summary) =
         calibrate(&source, builtin_text(), &Options::default(), &mut |_| ()).expect("calibrates");
-    assert!(summary.escapes.is_empty(), "{summary:?}");
     assert!(summary.max_logit_error < 0.01, "{summary:?}");
     println!("{summary:?}");
     for bits in [20.0, 18.0] {
@@ -142,7 +141,7 @@ fn the_simulated_twin_keeps_tokens_and_logits() {
 }
 
 fn assert_calibration_is_bound_to_its_weights(mut source: Source, calibration: &Calibration) {
-    let text = serde_json::to_vec(calibration).expect("serializable");
+    let text = calibration.to_text().into_bytes();
     let path = PathBuf::from("calibration.json");
     let read = Calibration::parse(&text, &path, &source.llama).expect("its own file");
     assert!(

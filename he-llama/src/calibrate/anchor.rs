@@ -24,6 +24,10 @@ const GROWTH: f64 = 20.0;
 const RIDGE: f64 = 1e-6;
 
 /// Anchors `[layer][head][channel]` for the scores of `texts`.
+///
+/// # Errors
+///
+/// Those of [`Twin::advance`].
 pub fn anchors(llama: &Llama, texts: &[Vec<u32>]) -> Result<Vec<Vec<Vec<f64>>>> {
     let config = &llama.config;
     let (heads, features) = (config.heads, config.head_dim + 1);
@@ -42,7 +46,7 @@ pub fn anchors(llama: &Llama, texts: &[Vec<u32>]) -> Result<Vec<Vec<Vec<f64>>>> 
     };
     let exact = Circuit::exact(config);
     for text in texts {
-        let mut twin = Twin::new(llama, &exact, maxima);
+        let mut twin = Twin::new(llama, &exact, maxima).beyond_context();
         twin.advance(text)?;
         maxima = twin.into_policy();
     }

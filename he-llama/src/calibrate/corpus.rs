@@ -31,7 +31,10 @@ impl Corpus {
     /// About `windows` windows of at most `positions` tokens: most of `text`, some
     /// sampled from the model at temperature 1 behind beginnings of it, a few of random tokens.
     ///
-    /// Fails when `text` has fewer than 16 tokens.
+    /// # Errors
+    ///
+    /// [`Error::CalibrationText`] when `text` has fewer than 16 tokens, those of
+    /// [`Tokenizer::encode`] and of [`Twin::advance`].
     pub fn new(
         llama: &Llama,
         tokenizer: &Tokenizer,
@@ -77,7 +80,7 @@ impl Corpus {
             if ids.is_empty() {
                 ids.push(rng.next_u32() % llama.config.vocabulary as u32);
             }
-            let mut twin = Twin::new(llama, &circuit, Exact);
+            let mut twin = Twin::new(llama, &circuit, Exact).beyond_context();
             let mut logits = twin.advance(&ids)?;
             while ids.len() < positions {
                 let id = sampler.choose(&logits)?;

@@ -42,6 +42,10 @@ pub(crate) fn degrees_times(late: usize) -> Vec<usize> {
 
 impl Accuracy {
     /// `1/sqrt(x + epsilon)` for a mean square of `range`, widened by the square of the margin.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit_within`].
     pub fn norm(&self, range: Range, epsilon: f64) -> Result<Function> {
         let kind = Kind::InverseRoot { epsilon };
         let widen = (1.0 + self.margin).powi(2);
@@ -54,6 +58,10 @@ impl Accuracy {
     }
 
     /// SiLU for a gate of `range`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit_within`].
     pub fn silu(&self, range: Range) -> Result<Function> {
         let widen = 1.0 + self.margin;
         // Both signs, so that a gate that was one-sided on the text has a range at all.

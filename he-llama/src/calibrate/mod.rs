@@ -4,9 +4,12 @@ pub mod anchor;
 pub mod corpus;
 pub mod fitting;
 pub mod record;
+mod refine;
 pub mod run;
+pub mod scores;
 pub mod softmax;
 pub mod store;
+pub mod validate;
 
 pub use corpus::{Corpus, builtin_text};
 pub use fitting::Accuracy;

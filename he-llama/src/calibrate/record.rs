@@ -6,7 +6,8 @@ use ndarray::Array3;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::policy::Escape;
 use crate::model::{Function, Policy, Role, Site};
 
 /// Smallest and largest element.
@@ -68,12 +69,78 @@ pub struct Observed {
     pub rows: BTreeMap<usize, Rows>,
     /// Range of the scores of each head by layer.
     pub heads: BTreeMap<usize, Vec<Range>>,
+    /// The largest arguments of norms and of SiLU, with the token that each belongs to.
+    pub peaks: BTreeMap<Site, Peak>,
+}
+
+/// A largest value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// The value.
+    pub value: f64,
+    /// The token at whose position it was.
+    pub id: u32,
+}
+
+/// The calibrated polynomials within their intervals and the exact functions outside of them,
+/// without noise: what escapes is counted and spoils nothing behind it.
+#[derive(Debug, Default)]
+pub struct Within {
+    /// Arguments that left their polynomial's interval, by site.
+    pub escapes: BTreeMap<Site, Escape>,
+}
+
+impl Policy for Within {
+    const ROW_MAXIMUM: bool = false;
+
+    fn evaluate(&mut self, f: &Function, x: f64, argument: Site) -> Result<f64> {
+        let Some(fit) = &f.fit else {
+            return Err(Error::Uncalibrated {
+                site: argument.to_string(),
+            });
+        };
+        if fit.contains(x) {
+            return Ok(fit.value(x));
+        }
+        let (lo, hi) = (fit.lo, fit.hi);
+        let new = Escape {
+            count: 0,
+            worst: x,
+            lo,
+            hi,
+        };
+        let entry = self.escapes.entry(argument).or_insert(new);
+        let outside = |x: f64| (lo - x).max(x - hi);
+        entry.count += 1;
+        if outside(x) > outside(entry.worst) {
+            entry.worst = x;
+        }
+        Ok(f.kind.exact(x))
+    }
+
+    fn result(&mut self, _: &mut Array3<f64>, _: Site) -> Result<()> {
+        Ok(())
+    }
+
+    fn refresh(&mut self, _: &mut Array3<f64>, _: Site) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Extends `ranges` by those of `by`.
 pub fn widen(ranges: &mut BTreeMap<Site, Range>, by: &BTreeMap<Site, Range>) {
     for (site, range) in by {
         extend(ranges.entry(*site).or_insert(*range), *range);
+    }
+}
+
+/// Extends the ranges of heads by those of `by`.
+pub fn widen_heads(heads: &mut BTreeMap<usize, Vec<Range>>, by: &BTreeMap<usize, Vec<Range>>) {
+    for (layer, ranges) in by {
+        let of_layer = heads.entry(*layer).or_insert_with(|| ranges.clone());
+        for (range, by) in of_layer.iter_mut().zip(ranges) {
+            extend(range, *by);
+        }
     }
 }
 
@@ -88,19 +155,39 @@ pub struct Recording<'a, P> {
     pub inner: P,
     observed: &'a mut Observed,
     rows: usize,
+    window: &'a [u32],
 }
 
 impl<'a, P> Recording<'a, P> {
-    /// Records into `observed`, and keeps up to `rows` rows of scores per layer.
-    pub fn new(inner: P, observed: &'a mut Observed, rows: usize) -> Self {
+    /// Records the run of the tokens `window` into `observed`, and keeps up to `rows` rows of
+    /// scores per layer.
+    pub fn new(inner: P, observed: &'a mut Observed, rows: usize, window: &'a [u32]) -> Self {
         Self {
             inner,
             observed,
             rows,
+            window,
         }
     }
 
-    fn keep_rows(&mut self, scores: &Array3<f64>, layer: usize) {
+    /// Keeps the largest value of `x`, `[group, token, channel]`, with its token.
+    fn keep_peak(&mut self, x: &Array3<f64>, site: Site) {
+        for ((_, t, _), &value) in x.indexed_iter() {
+            let Some(&id) = self.window.get(t) else {
+                continue;
+            };
+            let peak = self
+                .observed
+                .peaks
+                .entry(site)
+                .or_insert(Peak { value, id });
+            if value > peak.value {
+                *peak = Peak { value, id };
+            }
+        }
+    }
+
+    fn keep_scores(&mut self, scores: &Array3<f64>, layer: usize) {
         let (heads, tokens, keys) = scores.dim();
         let ranges = self
             .observed
@@ -116,7 +203,9 @@ impl<'a, P> Recording<'a, P> {
             for (t, row) in of_head.outer_iter().enumerate() {
                 let visible = keys - tokens + t + 1;
                 extend(&mut ranges[head], range_of(row.iter().take(visible)));
-                rows.offer(head, row.iter().take(visible).copied());
+                if self.rows > 0 {
+                    rows.offer(head, row.iter().take(visible).copied());
+                }
             }
         }
     }
@@ -124,7 +213,11 @@ impl<'a, P> Recording<'a, P> {
 
 fn range_of<'a>(values: impl Iterator<Item = &'a f64>) -> Range {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
-        (lo.min(*v), hi.max(*v))
+        // Minimum and maximum pass over what is no number, which must not be lost.
+        match v.is_nan() {
+            true => (f64::NEG_INFINITY, f64::INFINITY),
+            false => (lo.min(*v), hi.max(*v)),
+        }
     })
 }
 
@@ -139,8 +232,12 @@ impl<P: Policy> Policy for Recording<'_, P> {
         self.inner.result(x, site)?;
         let range = range_of(x.iter());
         extend(self.observed.ranges.entry(site).or_insert(range), range);
-        if site.role == Role::Scores && self.rows > 0 {
-            self.keep_rows(x, site.layer);
+        match site.role {
+            Role::Scores => self.keep_scores(x, site.layer),
+            Role::AttentionMeanSquare | Role::MlpMeanSquare | Role::Gate => {
+                self.keep_peak(x, site);
+            }
+            _ => (),
         }
         Ok(())
     }

@@ -7,7 +7,8 @@
 //! bounded.
 
 use crate::calibrate::fitting::{Accuracy, degrees_times};
-use crate::calibrate::record::{Range, Row};
+use crate::calibrate::record::Range;
+use crate::calibrate::scores::{Scores, Stretch};
 use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
 use crate::model::fit::{fit, fit_within};
@@ -15,7 +16,7 @@ use crate::model::function::{depth, depth_times};
 use crate::model::{Fit, Function, Kind};
 
 /// Most squarings.
-const SQUARINGS: u32 = 9;
+pub(crate) const SQUARINGS: u32 = 9;
 /// Degrees of the exponential that are tried: 3, 4 and 5 levels.
 const EXPONENTIAL_DEGREES: [usize; 3] = [7, 15, 31];
 /// Most levels of a normalisation before the last.
@@ -34,16 +35,13 @@ const MIX_LEVELS: usize = 2;
 /// Amplifications of noise that are tried in turn.
 const AMPLIFICATIONS: [f64; 4] = [256.0, 1024.0, 4096.0, 65_536.0];
 
-/// Finds the softmax of `layer` for `rows` of scores relative to `anchors`; `heads` are the ranges
-/// of each head's scores.
-pub fn schedule(
-    rows: &[Row],
-    heads: &[Range],
-    anchors: &[Vec<f64>],
-    layer: usize,
-    accuracy: Accuracy,
-) -> Result<Softmax> {
-    let problem = Problem::new(rows, heads, accuracy);
+/// Finds the softmax of `layer` for its `scores`.
+///
+/// # Errors
+///
+/// [`Error::Softmax`] when none of at most [`SQUARINGS`] squarings spans them.
+pub fn schedule(scores: &Scores<'_>, layer: usize, accuracy: Accuracy) -> Result<Softmax> {
+    let problem = Problem::new(scores, accuracy);
     let mut sample = problem.sample();
     for limit in AMPLIFICATIONS {
         for _ in 0..REPAIRS {
@@ -54,7 +52,7 @@ pub fn schedule(
             }
             let Some((levels, plan)) = best else { break };
             let (mut softmax, critical) = problem.build(&plan)?;
-            softmax.anchors = anchors.to_vec();
+            softmax.anchors = scores.anchors.to_vec();
             let error = softmax.last.fit.as_ref().map_or(f64::INFINITY, |f| f.error);
             if error <= accuracy.error {
                 tracing::debug!(layer, limit, levels, ?plan, "softmax");
@@ -90,6 +88,7 @@ struct Problem {
     slack: f64,
     /// Most keys of a row.
     keys: f64,
+    sums: Stretch,
     accuracy: Accuracy,
 }
 
@@ -103,7 +102,10 @@ struct State {
 }
 
 impl Problem {
-    fn new(rows: &[Row], heads: &[Range], accuracy: Accuracy) -> Self {
+    fn new(scores: &Scores<'_>, accuracy: Accuracy) -> Self {
+        let Scores {
+            rows, heads, sums, ..
+        } = *scores;
         let mut shift = vec![f64::NEG_INFINITY; heads.len()];
         for row in rows {
             shift[row.head] =
@@ -140,6 +142,7 @@ impl Problem {
             lowest,
             slack,
             keys,
+            sums,
             accuracy,
         }
     }
@@ -274,8 +277,9 @@ impl Problem {
             (l.min(*s), h.max(*s))
         });
         // Rows that nothing has normalised may sink by the margin of the scores, and rise.
-        let lo = lo / SUM_MARGIN / (2.0 * before.exponent * self.slack).exp();
+        let lo = lo / self.sums.down / SUM_MARGIN / (2.0 * before.exponent * self.slack).exp();
         let hi = hi
+            * self.sums.up
             * if before.exponent > 0.0 {
                 RAW_MARGIN
             } else {

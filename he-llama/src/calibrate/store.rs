@@ -8,18 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::fitting::Accuracy;
 use crate::digest::Digester;
 use crate::error::{Error, Result};
+use crate::files;
+use crate::length::Length;
 use crate::model::{Circuit, Llama, Site};
 
 /// Format of the file; files of another are refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Name of the file in a model directory.
 pub const FILE: &str = "calibration.json";
+/// Longest file that is read.
+const LIMIT: u64 = 1 << 28;
 
 /// Everything that an encrypted run needs to know about a model besides its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// [`VERSION`] at the time of writing.
-    pub version: u32,
     /// Hash of the model, see [`Llama::fingerprint`], in hexadecimal.
     pub fingerprint: String,
     /// Longest text, in tokens, for which the ranges hold.
@@ -40,11 +42,60 @@ struct Format {
     version: u32,
 }
 
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct File<C> {
+    version: u32,
+    /// [`Calibration::fingerprint_of_contents`].
+    digest: String,
+    contents: C,
+}
+
 impl Calibration {
+    /// The calibration of `llama` with these parts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Calibration::validate`] and of [`Llama::fingerprint`].
+    pub fn new(
+        llama: &Llama,
+        positions: usize,
+        texts: usize,
+        accuracy: Accuracy,
+        bounds: BTreeMap<Site, f64>,
+        circuit: Circuit,
+    ) -> Result<Self> {
+        let calibration = Self {
+            fingerprint: fingerprint(llama)?,
+            positions,
+            texts,
+            accuracy,
+            bounds,
+            circuit,
+        };
+        calibration.validate(&llama.config)?;
+        Ok(calibration)
+    }
+
+    /// The text of a calibration file.
+    pub fn to_text(&self) -> String {
+        let file = File {
+            version: VERSION,
+            digest: self.fingerprint_of_contents(),
+            contents: self,
+        };
+        serde_json::to_string(&file).expect("numbers, strings and lists serialize")
+    }
+
     /// Parses the text of a calibration file and checks that it was made for `llama`; `path` is
     /// named in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleCalibration`] for other weights and other versions of the file,
+    /// [`Error::DamagedCalibration`] when its contents were changed or cannot be those of a model.
     pub fn parse(bytes: &[u8], path: &Path, llama: &Llama) -> Result<Self> {
-        let damaged = |source| Error::Json {
+        let json = |source| Error::Json {
             path: path.to_path_buf(),
             what: "calibration file",
             source,
@@ -54,15 +105,24 @@ impl Calibration {
             expected,
             found,
         };
+        let damaged = |source| Error::DamagedCalibration {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        };
         // First of all: the fields of another format are others.
-        let Format { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let Format { version } = serde_json::from_slice(bytes).map_err(json)?;
         if version != VERSION {
             return Err(stale(
                 format!("format {VERSION}"),
                 format!("format {version}"),
             ));
         }
-        let calibration: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        let file: File<Self> = serde_json::from_slice(bytes).map_err(json)?;
+        let calibration = file.contents;
+        let (found, stored) = (calibration.fingerprint_of_contents(), file.digest);
+        if found != stored {
+            return Err(damaged(Error::CalibrationDigest { found, stored }));
+        }
         let expected = fingerprint(llama)?;
         if calibration.fingerprint != expected {
             let found = calibration.fingerprint;
@@ -71,29 +131,20 @@ impl Calibration {
                 format!("weights {found}"),
             ));
         }
-        let (expected, found) = (llama.config.layers, calibration.circuit.layers.len());
-        if expected != found {
-            return Err(stale(
-                format!("{expected} layers"),
-                format!("{found} layers"),
-            ));
-        }
+        calibration.validate(&llama.config).map_err(damaged)?;
         Ok(calibration)
     }
 
-    /// Fails when a prompt and the tokens behind it exceed the positions that the ranges hold for.
+    /// Checks that a prompt and the tokens behind it fit into the positions that the ranges hold
+    /// for. Only real tokens count: the ranges hold for the padding behind them as well.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Length::new`] and [`Length::check`].
     pub fn check_length(&self, prompt: usize, tokens: usize) -> Result<()> {
-        let limit = self.positions;
-        if prompt + tokens <= limit {
-            return Ok(());
-        }
         let of = "of the calibration: run `he-llama calibrate` with a larger --positions";
-        Err(Error::ContextExceeded {
-            prompt,
-            tokens,
-            limit,
-            of,
-        })
+        Length::new(prompt, tokens)?.check(self.positions, of)?;
+        Ok(())
     }
 
     /// Names the contents, in hexadecimal: BLAKE3 of the file's text.
@@ -104,27 +155,52 @@ impl Calibration {
     }
 
     /// The calibration stored for `llama`, beside the model or in the cache; `None` when there is
-    /// none. Fails on a stale or damaged file.
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Calibration::parse`] for the file that is there, and [`Error::Read`].
     pub fn load(llama: &Llama, directory: Option<&Path>) -> Result<Option<(Self, PathBuf)>> {
-        for path in places(&fingerprint(llama)?, directory) {
-            match std::fs::read(&path) {
-                Ok(bytes) => return Ok(Some((Self::parse(&bytes, &path, llama)?, path))),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => (),
-                Err(e) => return Err(Error::read(&path)(e)),
-            }
-        }
-        Ok(None)
+        let Some(path) = Self::stored(llama, directory)? else {
+            return Ok(None);
+        };
+        let calibration = Self::parse(&files::read(&path, LIMIT)?, &path, llama)?;
+        Ok(Some((calibration, path)))
     }
 
-    /// Writes the file beside the model, or into the cache when that fails; returns where.
+    /// Where [`Calibration::load`] finds a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Llama::fingerprint`].
+    pub fn stored(llama: &Llama, directory: Option<&Path>) -> Result<Option<PathBuf>> {
+        let mut places = places(&fingerprint(llama)?, directory).into_iter();
+        Ok(places.find(|path| path.symlink_metadata().is_ok()))
+    }
+
+    /// Writes the file beside the model, or into the cache when that fails; returns where. It is
+    /// written whole or not at all.
     ///
     /// A directory marked read-only is left alone, also by a user whom the mark does not stop.
-    pub fn store(&self, llama: &Llama, directory: Option<&Path>) -> Result<PathBuf> {
-        let text = serde_json::to_string(self).expect("numbers, strings and lists serialize");
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] when there is a calibration already, unless it is to be replaced;
+    /// [`Error::Write`] when the file that is there cannot be replaced, and when none can be
+    /// written.
+    pub fn store(&self, llama: &Llama, directory: Option<&Path>, replace: bool) -> Result<PathBuf> {
+        if let Some(path) = Self::stored(llama, directory)?
+            && !replace
+        {
+            return Err(Error::Exists { path });
+        }
+        let text = self.to_text();
         let mut failure = None;
-        for path in places(&fingerprint(llama)?, directory) {
+        for path in places(&self.fingerprint, directory) {
             match write(&path, &text) {
                 Ok(()) => return Ok(path),
+                // The old file would be found before one that is written elsewhere.
+                Err(e) if path.exists() => return Err(Error::write(&path)(e)),
                 Err(e) => failure = Some(Error::write(&path)(e)),
             }
         }
@@ -145,7 +221,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
             reason,
         ));
     }
-    std::fs::write(path, text)
+    files::write_whole(path, text.as_bytes())
 }
 
 /// The fingerprint of a model as it is written in files.
@@ -174,25 +250,5 @@ fn places(fingerprint: &str, directory: Option<&Path>) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Holds for root as well, whom the mode bits alone do not stop.
-    #[test]
-    fn a_directory_marked_read_only_is_left_alone() {
-        let directory = std::env::temp_dir().join(format!("he-llama-store-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("writable");
-        let path = directory.join(FILE);
-        let original = std::fs::metadata(&directory).expect("exists").permissions();
-        let mut marked = original.clone();
-        marked.set_readonly(true);
-        std::fs::set_permissions(&directory, marked).expect("own directory");
-        let refused = write(&path, "{}").expect_err("marked read-only");
-        assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
-        assert!(!path.exists());
-
-        std::fs::set_permissions(&directory, original).expect("own directory");
-        write(&path, "{}").expect("writable again");
-        std::fs::remove_dir_all(&directory).expect("was created");
-    }
-}
+#[path = "store_tests.rs"]
+mod tests;

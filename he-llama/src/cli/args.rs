@@ -274,6 +274,9 @@ pub struct CalibrateArgs {
     /// Number of text windows.
     #[arg(long, value_name = "N", default_value_t = 320)]
     pub windows: usize,
+    /// Replace the calibration that is stored for the model, which makes its keys useless.
+    #[arg(long)]
+    pub force: bool,
     /// Print nothing.
     #[arg(long)]
     pub quiet: bool,

@@ -4,7 +4,7 @@ use ckks_math::backend::dry_run::KernelTimes;
 use std::sync::Arc;
 
 use crate::backends::{self, BUILT_IN};
-use crate::calibrate::{Options, builtin_text};
+use crate::calibrate::{Calibration, Options, builtin_text};
 use crate::cli::args::CalibrateArgs;
 use crate::cli::inspect::show_plan;
 use crate::cli::output;
@@ -24,6 +24,12 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         });
     }
     let source = output::open(args.model.as_deref())?;
+    let directory = source.directory.as_deref();
+    if let Some(path) = Calibration::stored(&source.llama, directory)?
+        && !args.force
+    {
+        return Err(Error::Exists { path });
+    }
     let text = match &args.text {
         Some(path) => std::fs::read_to_string(path).map_err(Error::read(path))?,
         None => builtin_text().to_owned(),
@@ -35,7 +41,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         ..Options::default()
     };
     let (calibration, summary) = output::calibrate_with_bar(&source, &text, &options, args.quiet)?;
-    let path = calibration.store(&source.llama, source.directory.as_deref())?;
+    let path = calibration.store(&source.llama, directory, args.force)?;
     if args.quiet {
         return Ok(());
     }
@@ -65,12 +71,6 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         "  same likeliest token                    {:.1} %",
         100.0 * summary.top1_agreement
     );
-    for (site, escape) in &summary.escapes {
-        println!(
-            "  warning: {} values escaped at {site}: use more text",
-            escape.count
-        );
-    }
     println!(
         "for texts of up to {} tokens, stored in {}",
         calibration.positions,

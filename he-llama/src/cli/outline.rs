@@ -9,7 +9,6 @@ use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
 
-use crate::calibrate::store::VERSION;
 use crate::calibrate::{Accuracy, Calibration, fingerprint};
 use crate::checkpoint::{LayerWeights, Weights};
 use crate::cli::inspect::show_plan;
@@ -183,7 +182,6 @@ fn assumed(llama: &Llama) -> Result<Calibration> {
         Role::all(NORMALISATIONS.len() as u8).map(move |role| (Site::new(layer, role), 1.0))
     });
     Ok(Calibration {
-        version: VERSION,
         fingerprint: fingerprint(llama)?,
         positions: config.positions,
         texts: 0,

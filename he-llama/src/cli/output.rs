@@ -98,7 +98,7 @@ pub fn calibration(source: &Source, positions: usize, quiet: bool) -> Result<Arc
     let mut options = Options::default();
     options.positions = options.positions.max(positions.next_power_of_two());
     let (calibration, _) = calibrate_with_bar(source, builtin_text(), &options, quiet)?;
-    let path = calibration.store(&source.llama, directory)?;
+    let path = calibration.store(&source.llama, directory, false)?;
     if !quiet {
         eprintln!("Calibration stored in {}.", path.display());
     }

@@ -16,7 +16,9 @@ const GRID: usize = 2048;
 /// are interpolated at Chebyshev nodes, within a factor `2 + (2/pi) ln(degree)` of minimax
 /// [Trefethen 2013, theorem 16.1].
 ///
-/// Fails when the interval is empty or not finite, or touches a pole.
+/// # Errors
+///
+/// [`Error::Interval`] when the interval is empty or not finite, or touches a pole.
 pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {
     let wrong = |reason| Error::Interval {
         function: kind.to_string(),
@@ -69,7 +71,9 @@ pub fn fit(kind: Kind, lo: f64, hi: f64, degree: usize) -> Result<Fit> {
 /// The fit of least degree among those of the first of `degrees`, ascending, whose error is at most
 /// `tolerance`: as many levels as that one, with fewer products.
 ///
-/// Fails with the best error when none reaches it.
+/// # Errors
+///
+/// [`Error::Fit`] with the best error when none reaches it, and those of [`fit`].
 pub fn fit_within(kind: Kind, lo: f64, hi: f64, tolerance: f64, degrees: &[usize]) -> Result<Fit> {
     let mut best: Option<Fit> = None;
     let mut below = 0;

@@ -111,6 +111,9 @@ impl Function {
     }
 }
 
+/// Highest degree of a polynomial: 8 levels.
+pub const MAX_DEGREE: usize = 255;
+
 /// Levels that a polynomial of `degree` costs: `ceil(log2(degree + 1))`, coefficients included.
 ///
 /// Source: [Bossuat-Mouchet-Troncoso-Hubaux 2021, section 3].

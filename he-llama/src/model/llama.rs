@@ -127,17 +127,29 @@ impl Llama {
         (0..self.layers.len()).map(|_| Cache::default()).collect()
     }
 
-    /// The client's first step: embeddings of `ids`, plain and normalised.
+    /// Checks that `ids` are tokens of the model, and at least one.
     ///
-    /// Fails on no id and on ids outside the vocabulary.
-    pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
+    /// # Errors
+    ///
+    /// [`Error::EmptyPrompt`] for no id, [`Error::TokenId`] for one outside the vocabulary.
+    pub fn check_ids(&self, ids: &[u32]) -> Result<()> {
         if ids.is_empty() {
             return Err(Error::EmptyPrompt);
         }
         let vocabulary = self.config.vocabulary;
-        if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
-            return Err(Error::TokenId { id, vocabulary });
+        match ids.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(&id) => Err(Error::TokenId { id, vocabulary }),
+            None => Ok(()),
         }
+    }
+
+    /// The client's first step: embeddings of `ids`, plain and normalised.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Llama::check_ids`].
+    pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
+        self.check_ids(ids)?;
         let mut hidden = Array3::zeros((1, ids.len(), self.config.hidden));
         let mut row = vec![0.0; self.config.hidden];
         for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
@@ -162,6 +174,10 @@ impl Llama {
     /// The server's part: all layers on the tokens at `positions`, and the head on the last.
     ///
     /// `caches` hold the positions before `positions.start` and grow by the new ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine.
     pub fn forward<M: Machine>(
         &self,
         m: &mut M,

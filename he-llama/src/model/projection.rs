@@ -126,6 +126,10 @@ impl Projection {
 
 impl Projection {
     /// Adds all that the map depends on to the hash.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Matrix::identity`].
     pub(crate) fn digest_into(&self, digester: &mut Digester) -> Result<()> {
         let reals = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
         let gain = self.gain.as_deref().map(reals).unwrap_or_default();

@@ -16,6 +16,7 @@ pub struct Twin<'a, P> {
     machine: Clear<P>,
     caches: Vec<Cache<Array3<f64>>>,
     position: usize,
+    limit: usize,
 }
 
 impl<'a, P: Policy> Twin<'a, P> {
@@ -28,16 +29,26 @@ impl<'a, P: Policy> Twin<'a, P> {
             machine,
             caches: llama.caches(),
             position: 0,
+            limit: llama.config.positions,
         }
+    }
+
+    /// Lets the text be longer than the model's context, as a padded prompt may be.
+    pub(crate) fn beyond_context(mut self) -> Self {
+        self.limit = usize::MAX;
+        self
     }
 
     /// Appends `ids`; returns the logits of the token after them.
     ///
-    /// Fails on no ids, ids outside the vocabulary, and texts longer than the model's context.
+    /// # Errors
+    ///
+    /// Those of [`Llama::check_ids`]; [`Error::ContextExceeded`] for texts longer than the model's
+    /// context; those of the policy.
     pub fn advance(&mut self, ids: &[u32]) -> Result<Vec<f64>> {
         let input = self.llama.embed(ids)?;
-        let limit = self.llama.config.positions;
-        if self.position + ids.len() > limit {
+        let limit = self.limit;
+        if ids.len() > limit - self.position {
             let (prompt, tokens) = (self.position, ids.len());
             return Err(Error::ContextExceeded {
                 prompt,
@@ -81,6 +92,10 @@ impl<'a, P: Policy> Twin<'a, P> {
 }
 
 /// Logits of the token after `ids` by the exact twin.
+///
+/// # Errors
+///
+/// Those of [`Twin::advance`].
 pub fn exact_logits(llama: &Llama, ids: &[u32]) -> Result<Vec<f64>> {
     let circuit = Circuit::exact(&llama.config);
     Twin::new(llama, &circuit, Exact).advance(ids)

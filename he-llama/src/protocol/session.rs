@@ -150,9 +150,7 @@ impl Setup {
         if prompt == 0 {
             return Err(Error::EmptyPrompt);
         }
-        // Padding repeats tokens of the prompt at the positions up to a power of two.
-        let padding = prompt.next_power_of_two() - prompt;
-        calibration.check_length(prompt, tokens.max(padding))?;
+        calibration.check_length(prompt, tokens)?;
         let params = parameters(preset, limits)?;
         let session = Session {
             preset: params.name().to_owned(),

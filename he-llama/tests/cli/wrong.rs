@@ -25,7 +25,10 @@ fn damaged_models_are_refused_by_name() {
 
     let model = place.model("unweighted");
     std::fs::remove_file(model.join("model.safetensors")).expect("was copied");
-    with("unweighted", &["cannot read", "model.safetensors"]);
+    with(
+        "unweighted",
+        &["unweighted has no model.safetensors", "download"],
+    );
 
     let model = place.model("truncated");
     let bytes = std::fs::read(model.join("model.safetensors")).expect("was copied");
@@ -63,6 +66,10 @@ fn wrong_options_say_what_would_be_right() {
         &["exceed the 256 positions"],
     );
     with(&["--tokens", "100"], &["calibrate", "64"]);
+    // The sum with the prompt does not fit into 64 bits, and must not wrap.
+    for tokens in ["18446744073709551615", "18446744073709551610"] {
+        with(&["--tokens", tokens], &["tokens is", "context"]);
+    }
     with(&["--backend", "tpu"], &["tpu", "cpu"]);
     // No machine has so many cards, and most have no driver.
     with(&["--backend", "cuda:99"], &["cuda", "use the cpu backend"]);
@@ -130,4 +137,43 @@ fn a_configuration_alone_can_be_inspected() {
     for part in ["ranges", "bootstraps", "evaluation keys", "memory"] {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
+}
+
+/// Found before the run, which would make the keys of the model useless.
+#[test]
+fn a_calibration_is_replaced_only_on_request() {
+    let place = Place::new("kept");
+    let model = place.model("kept");
+    let before = std::fs::read(model.join("calibration.json")).expect("was copied");
+    place.fail(
+        &["calibrate", "--model", "kept", "--quiet"],
+        &["kept/calibration.json exists", "--force"],
+    );
+    let after = std::fs::read(model.join("calibration.json")).expect("is still there");
+    assert_eq!(before, after);
+}
+
+/// A token that the tokenizer knows and the model does not: found before anything is made.
+#[test]
+fn a_token_outside_the_vocabulary_is_found_at_once() {
+    let place = Place::new("vocabulary");
+    let model = place.model("larger");
+    let path = model.join("tokenizer.json");
+    let text = std::fs::read(&path).expect("was copied");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&text).expect("json");
+    let token = serde_json::json!({"id": 4096, "content": "<pad>", "single_word": false,
+        "lstrip": false, "rstrip": false, "normalized": false, "special": true});
+    let added = tokenizer["added_tokens"].as_array_mut().expect("a list");
+    added.push(token);
+    std::fs::write(&path, tokenizer.to_string()).expect("own file");
+    place.fail(
+        &[
+            "generate",
+            "--model",
+            "larger",
+            "--prompt",
+            "Once <pad> upon",
+        ],
+        &["outside the vocabulary"],
+    );
 }
