@@ -17,6 +17,15 @@ pub(super) enum Form {
     Diagonals(Diagonals),
 }
 
+/// Whether coefficients change from use to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// The diagonals of all uses repeat as those of the structure do.
+    Fixed,
+    /// The diagonals of a use may have no shorter period than their length.
+    Varying,
+}
+
 /// One or several matrices of the same input as generalized diagonals.
 #[derive(Debug)]
 pub(super) struct Diagonals {
@@ -84,6 +93,7 @@ impl Diagonals {
     pub fn new(
         input: &Layout,
         maps: &[(&dyn Coefficients, &Layout)],
+        values: Values,
         model: &CostModel,
     ) -> Result<Diagonals> {
         if maps.is_empty() {
@@ -121,7 +131,9 @@ impl Diagonals {
                 folds: (written.ilog2()..period.ilog2())
                     .map(|bit| 1 << bit)
                     .collect(),
-                outputs: of_map.map(|p| OutputSteps::new(p, &steps)).collect(),
+                outputs: of_map
+                    .map(|pattern| OutputSteps::new(pattern, &steps, (values, period)))
+                    .collect(),
             }
         });
         Ok(Diagonals {
@@ -178,7 +190,11 @@ impl Diagonals {
 }
 
 impl OutputSteps {
-    fn new(pattern: &[InputPattern], steps: &Steps) -> OutputSteps {
+    fn new(
+        pattern: &[InputPattern],
+        steps: &Steps,
+        (values, period): (Values, usize),
+    ) -> OutputSteps {
         let mut giants: BTreeMap<usize, Vec<(usize, Vec<usize>)>> = BTreeMap::new();
         for (input, of_input) in pattern.iter().enumerate() {
             for &amount in &of_input.amounts {
@@ -195,7 +211,13 @@ impl OutputSteps {
             giants: giants
                 .map(|(amount, inputs)| GiantStep { amount, inputs })
                 .collect(),
-            periods: pattern.iter().map(|p| p.period).collect(),
+            periods: pattern
+                .iter()
+                .map(|of_input| match values {
+                    Values::Fixed => of_input.period,
+                    Values::Varying => period,
+                })
+                .collect(),
         }
     }
 
