@@ -86,6 +86,10 @@ impl Diagonals {
     /// The structure of matrices given by their coefficients, each with its output layout.
     ///
     /// Holds a mark for each amount and a fingerprint for each slot of one output at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] without a map, and the error of a source of coefficients.
     pub fn new(
         input: &Layout,
         maps: &[(&dyn Coefficients, &Layout)],
