@@ -209,8 +209,11 @@ mod tests {
     #[test]
     fn other_versions_keys_and_empty_texts_are_named() {
         let good = String::from_utf8(text().to_bytes()).expect("JSON");
-        let older = good.replace("\"version\":2", "\"version\":1");
-        let refused = parse(older.as_bytes()).expect_err("version 1").to_string();
+        let of = |version: u32| format!("\"version\":{version},");
+        let older = good.replace(&of(VERSION), &of(VERSION - 1));
+        let refused = parse(older.as_bytes())
+            .expect_err("an older one")
+            .to_string();
         assert!(refused.contains("version"), "{refused}");
         for bad in [
             Text {
