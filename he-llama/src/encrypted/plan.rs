@@ -111,7 +111,11 @@ impl Plan {
         let keys = std::sync::Arc::new(EvaluationKeys::recording());
         let store = MatrixStore::new(&context, StoreOptions::default());
         let (ev, fixed) = (Evaluator::new(context, keys), FixedParts::default());
-        let matrices = Matrices::thin();
+        // An outline has no weights to plan matrices of.
+        let matrices = match llama.layers.iter().all(|layer| layer.query.inputs() > 0) {
+            true => Matrices::default(),
+            false => Matrices::thin(),
+        };
         let shapes = Shapes {
             llama,
             calibration,
