@@ -282,7 +282,7 @@ pub fn embed_compact_zeros(ring: &RingSpec, to: Basis, count: usize, m: usize) -
             format!("no coefficients for polynomials of {m}, at least one polynomial is needed"),
         );
     }
-    let words = count.checked_mul(m).unwrap_or(usize::MAX);
+    let words = count.saturating_mul(m);
     shape(op, ring, words.div_ceil(n), to)
 }
 
