@@ -30,7 +30,7 @@ fn open() -> CpuBackend {
 /// Rings of both kinds with three primes `q` and a special one.
 fn rings() -> impl Iterator<Item = RingSpec> {
     let ring = |(kind, log_n)| {
-        let primes = ntt_primes(40, 8 << log_n, 4).expect("primes");
+        let primes = ntt_primes(40, 8_u64 << log_n, 4).expect("primes");
         RingSpec::new(kind, log_n, &primes[..3], &primes[3..]).expect("a ring")
     };
     let degrees = LOG_DEGREES.iter().copied();

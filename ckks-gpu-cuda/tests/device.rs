@@ -78,8 +78,8 @@ fn a_missing_driver_is_named() {
     }
 }
 
-/// Transforms of two passes, conversions of digits of twelve primes and divisions by as many, on both
-/// rings: what the laws, on shorter rings, do not reach.
+/// Transforms of two passes, conversions of digits of twelve primes and divisions by as many, on
+/// both rings: what the laws, on shorter rings, do not reach.
 #[test]
 fn large_rings_give_the_residues_of_the_cpu() {
     let backend = match open() {

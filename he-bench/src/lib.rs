@@ -8,6 +8,7 @@
 //! | [`record`] | the records that `cargo xtask bench --json` writes |
 //! | [`compare`] | two files of records side by side |
 //! | [`precision`] | error of bootstrapping over many secrets |
+//! | [`prediction`] | predicted beside measured times |
 //! | [`machine`] | what a measurement was made on |
 //! | [`select`] | the backends by name |
 //!
@@ -20,6 +21,7 @@ pub mod error;
 pub mod machine;
 pub mod measure;
 pub mod precision;
+pub mod prediction;
 pub mod record;
 pub mod select;
 pub mod sets;

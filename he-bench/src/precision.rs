@@ -96,6 +96,7 @@ impl<B: Backend> Study<B> {
             slots_to_coeffs_levels,
             resident,
             keys,
+            ..BootstrapOptions::default()
         };
         let bootstrapper = Bootstrapper::new(&context, slots, options)?;
         let requests = refresh_requests(params, slots, options, complex)?;

@@ -20,7 +20,7 @@ use ckks_math::encoding::Complex64;
 use ckks_math::evaluator::{EncodedTransform, TransformPlan};
 use ckks_math::{Ciphertext, Context, Evaluator};
 
-use crate::bsgs::{BsgsPlan, CostModel, MapPlan};
+use crate::bsgs::{BsgsPlan, CostModel, MapPlan, PlanWork};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::linear_map::LinearMap;
@@ -37,6 +37,7 @@ use diagonal::Diagonal;
 pub struct PreparedMap {
     input: Layout,
     maps: Vec<Prepared>,
+    work: PlanWork,
 }
 
 /// One map: the part of a [`MapPlan`] with compact diagonals.
@@ -98,8 +99,8 @@ impl PreparedMap {
         let maps = pairs
             .map(|(map, output)| Prepared::new(map, plan, output))
             .collect::<Result<_>>()?;
-        let input = input.clone();
-        Ok(PreparedMap { input, maps })
+        let (input, work) = (input.clone(), plan.work());
+        Ok(PreparedMap { input, maps, work })
     }
 
     /// The layout of the input.
@@ -117,6 +118,28 @@ impl PreparedMap {
         let giants = self.maps.iter().flat_map(|m| &m.outputs).flatten();
         let products = giants.flat_map(|g| g.products.values()).flatten();
         products.map(|(_, diagonal)| diagonal.bytes()).sum()
+    }
+
+    /// How many parts of which kind an application has.
+    pub fn work(&self) -> &PlanWork {
+        &self.work
+    }
+
+    /// Seconds of an application whose diagonals are encoded, but not on the device.
+    pub fn seconds(&self, model: &CostModel) -> f64 {
+        let parts = &model.at.transform;
+        let single = self.input.ciphertexts() == 1;
+        let outputs = self.maps.iter().flat_map(|map| &map.outputs);
+        let lifts = outputs.flat_map(|giants| {
+            let lists = || giants.iter().flat_map(|giant| giant.products.values());
+            // The diagonals of a transform are encoded at the longest of their periods.
+            let longest = lists().map(|products| period(products)).max().unwrap_or(1);
+            lists().map(move |products| {
+                let period = if single { longest } else { period(products) };
+                parts.lift.of(products.len(), period)
+            })
+        });
+        self.work.cost(model) + lifts.sum::<f64>()
     }
 
     /// The maps of a tensor, in order: one level, each result at the canonical scale of the level
@@ -428,6 +451,12 @@ impl<B: Backend> EncodedMap<'_, B> {
             }
         }
     }
+}
+
+/// The longest period of some diagonals.
+fn period(products: &[(usize, Diagonal)]) -> usize {
+    let periods = products.iter().map(|(_, diagonal)| diagonal.period());
+    periods.max().unwrap_or(1)
 }
 
 /// The single result of a list.

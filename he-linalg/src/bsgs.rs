@@ -15,19 +15,22 @@
 //! modulus, counted from the end of the largest gap, with the modulus and the roles of the two
 //! parts chosen by cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ckks_math::evaluator::doubling_rotations;
+use ckks_math::evaluator::{GiantChains, doubling_rotations};
 
 use crate::error::{Error, Result};
 use crate::layout::check_vectors;
 use crate::linear_map::{LinearMap, add_rotated};
 use crate::rotations::{Rotation, merge};
 
+mod cost;
 mod split;
+#[cfg(test)]
+mod tests;
 
+pub use cost::{CostModel, PlanWork};
 pub(crate) use split::Amount;
-pub use split::CostModel;
 use split::Split;
 
 /// One plaintext product of a plan.
@@ -82,7 +85,8 @@ pub struct BsgsPlan {
     pub babies: Vec<Vec<usize>>,
     /// The maps in the order given.
     pub maps: Vec<MapPlan>,
-    /// What the plan costs in the units of its [`CostModel`].
+    /// Seconds of an evaluation by the prices of its [`CostModel`], but for bringing the diagonals
+    /// to the device: see [`PreparedMap::seconds`](crate::PreparedMap::seconds).
     pub cost: f64,
 }
 
@@ -90,8 +94,7 @@ impl BsgsPlan {
     /// The cheapest plan found for one map.
     ///
     /// # Errors
-    ///
-    /// None for a map of this crate; see [`BsgsPlan::fused`].
+    /// As [`BsgsPlan::fused`].
     pub fn new(map: &LinearMap, model: &CostModel) -> Result<BsgsPlan> {
         Self::fused(&[map], model)
     }
@@ -99,8 +102,8 @@ impl BsgsPlan {
     /// The cheapest plan found for several maps that read the same input and share its babies.
     ///
     /// # Errors
-    ///
-    /// When the maps differ in the number or period of input ciphertexts, or when there is none.
+    /// [`Error::InputMismatch`] when the maps differ in the number or period of input ciphertexts,
+    /// [`Error::Count`] when there is none.
     pub fn fused(maps: &[&LinearMap], model: &CostModel) -> Result<BsgsPlan> {
         let Some(first) = maps.first() else {
             return Err(Error::Count {
@@ -119,36 +122,74 @@ impl BsgsPlan {
         }
         let amounts = amounts_of(maps);
         let Steps { split, babies } = Steps::cheapest(&amounts, left, model);
-        let folds: usize = maps.iter().map(|m| m.outputs() * m.folds().len()).sum();
         let maps: Vec<MapPlan> = maps
             .iter()
             .map(|map| plan_map(map, &split, &babies))
             .collect();
-        let products = amounts.len() as f64 * model.product;
-        let cost = split.cost() + products + folds as f64 * model.giant;
-        Ok(BsgsPlan {
+        let mut plan = BsgsPlan {
             input_period: first.input_period(),
             babies,
             maps,
-            cost,
-        })
+            cost: 0.0,
+        };
+        plan.cost = plan.work().cost(model);
+        Ok(plan)
     }
 
-    /// Number of rotations that meet a key, as (baby, giant, fold).
-    pub fn rotation_counts(&self) -> (usize, usize, usize) {
+    /// Whether there is one input ciphertext: then giant steps are taken over `QP`, those at
+    /// multiples of one amount with its key only.
+    fn single(&self) -> bool {
+        self.babies.len() == 1
+    }
+
+    /// How many parts of which kind an evaluation has.
+    pub fn work(&self) -> PlanWork {
         let nonzero = |amounts: &[usize]| amounts.iter().filter(|&&a| a != 0).count();
+        let babies: Vec<usize> = self.babies.iter().map(|b| nonzero(b)).collect();
         let outputs = || self.maps.iter().flat_map(|m| &m.outputs);
-        (
-            self.babies.iter().map(|b| nonzero(b)).sum(),
-            outputs()
-                .flatten()
-                .filter(|giant| giant.amount != 0)
-                .count(),
-            self.maps
-                .iter()
-                .map(|m| m.outputs.len() * m.fold_rotations().len())
-                .sum(),
-        )
+        let inputs_of = |giant: &Giant| {
+            let inputs = giant.products.iter().map(|product| product.input);
+            inputs.collect::<BTreeSet<_>>().len()
+        };
+        let of_map = |map: &MapPlan| (map.outputs.len(), map.folds.len());
+        PlanWork {
+            single: self.single(),
+            inputs: self.babies.len(),
+            operands: self.babies.iter().filter(|b| !b.is_empty()).count(),
+            hoists: babies.iter().filter(|&&count| count > 0).count(),
+            babies: babies.iter().sum(),
+            identities: self.babies.iter().filter(|b| b.contains(&0)).count(),
+            giants: self.maps.iter().map(|map| self.giant_switches(map)).sum(),
+            sums: outputs().flatten().map(inputs_of).sum(),
+            steps: outputs().flatten().count(),
+            products: self.product_count(),
+            results: outputs().filter(|giants| !giants.is_empty()).count(),
+            maps: self.maps.iter().map(of_map).collect(),
+        }
+    }
+
+    /// The order of the giant steps of an output over `QP`.
+    fn chains(&self, map: &MapPlan, output: &[Giant]) -> GiantChains {
+        let amounts: Vec<usize> = output.iter().map(|giant| giant.amount).collect();
+        GiantChains::new(&amounts, map.period, self.input_period)
+    }
+
+    fn giant_switches(&self, map: &MapPlan) -> usize {
+        let outputs = map.outputs.iter();
+        if self.single() {
+            return outputs
+                .map(|output| self.chains(map, output).switches())
+                .sum();
+        }
+        outputs.flatten().filter(|giant| giant.amount != 0).count()
+    }
+
+    /// Number of rotations multiplied by a key, as (baby, giant, fold).
+    pub fn rotation_counts(&self) -> (usize, usize, usize) {
+        let work = self.work();
+        let folds = |m: &MapPlan| m.outputs.len() * m.fold_rotations().len();
+        let folds = self.maps.iter().map(folds).sum();
+        (work.babies, work.giants, folds)
     }
 
     /// Number of plaintext products.
@@ -165,13 +206,24 @@ impl BsgsPlan {
             .flatten()
             .map(|&b| Rotation::new(b, self.input_period));
         let others = self.maps.iter().flat_map(|map| {
-            let giants = map.outputs.iter().flatten().map(|giant| giant.amount);
+            let giants = map
+                .outputs
+                .iter()
+                .flat_map(|output| self.giant_rotations(map, output));
             let folds = map.outputs.iter().flat_map(|_| map.fold_rotations());
             giants
                 .chain(folds)
                 .map(|amount| Rotation::new(amount, map.period))
         });
         merge(babies.chain(others))
+    }
+
+    /// The rotations of an output's giant steps, one for each key switch.
+    fn giant_rotations(&self, map: &MapPlan, output: &[Giant]) -> Vec<usize> {
+        if self.single() {
+            return self.chains(map, output).rotations;
+        }
+        output.iter().map(|giant| giant.amount).collect()
     }
 
     /// The plan on slot vectors in the clear: for each map its output vectors.
@@ -236,7 +288,7 @@ impl Steps {
         (inputs, input_period): (usize, usize),
         model: &CostModel,
     ) -> Steps {
-        let split = Split::cheapest(amounts, input_period, model);
+        let split = Split::cheapest(amounts, (inputs, input_period), model);
         let babies = (0..inputs).map(|input| {
             let of_input = amounts.iter().filter(|a| a.input == input);
             sorted(of_input.map(|a| split.of(a.amount).0))
@@ -262,6 +314,7 @@ fn amounts_of(maps: &[&LinearMap]) -> Vec<Amount> {
                 input,
                 output,
                 amount,
+                period: map.period(),
             }));
         }
         first_output += map.outputs();
@@ -305,204 +358,4 @@ fn sorted(values: impl Iterator<Item = usize>) -> Vec<usize> {
     values.sort_unstable();
     values.dedup();
     values
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::field::{Axis, Field};
-    use crate::layout::Layout;
-    use crate::testing::{activations, dense, distance, layout, noise};
-
-    /// Sums of up to 256 terms below 1 in double precision, added in another order.
-    const TOLERANCE: f64 = 1e-12;
-
-    fn inputs(map: &LinearMap) -> Vec<Vec<f64>> {
-        (0..map.inputs())
-            .map(|i| noise(40 + i as u64, map.input_period()))
-            .collect()
-    }
-
-    /// The plan computes what the maps compute, on inputs whose every slot is filled.
-    fn check(plan: &BsgsPlan, maps: &[&LinearMap]) {
-        let x = inputs(maps[0]);
-        let got = plan.apply_clear(&x).expect("shape");
-        assert_eq!(got.len(), maps.len());
-        for (map, got) in maps.iter().zip(&got) {
-            assert!(distance(got, &map.apply_clear(&x).expect("shape")) < TOLERANCE);
-        }
-        let products: usize = maps.iter().map(|m| m.diagonal_count()).sum();
-        assert_eq!(plan.product_count(), products);
-    }
-
-    /// A map of one channel axis whose rows read at the given distances.
-    fn with_amounts(period: usize, amounts: &[usize]) -> LinearMap {
-        let x = layout(&[Field::new(Axis::CHANNEL, period)]);
-        LinearMap::build(&x, &x, |out, terms| {
-            for (j, k) in amounts.iter().enumerate() {
-                terms.add(&[(out[0] + k) % period], 0.5 + (j * out[0] % 5) as f64);
-            }
-        })
-        .expect("valid")
-    }
-
-    fn even() -> CostModel {
-        CostModel {
-            hoist: 0.0,
-            baby: 1.0,
-            giant: 1.0,
-            product: 0.0,
-            max_babies: usize::MAX,
-        }
-    }
-
-    #[test]
-    fn strided_amounts_split_into_square_roots() {
-        let x = activations(64, 16);
-        let map = dense(&x, &x, &noise(30, 64 * 64));
-        let plan = BsgsPlan::new(&map, &even()).expect("valid");
-        check(&plan, &[&map]);
-        assert_eq!(plan.rotation_counts(), (7, 7, 0));
-        assert_eq!(plan.cost, 14.0);
-        // Rotations that are cheap to hoist shift the balance to babies.
-        let cheap = CostModel {
-            baby: 0.1,
-            ..even()
-        };
-        let (babies, giants, _) = BsgsPlan::new(&map, &cheap)
-            .expect("valid")
-            .rotation_counts();
-        assert!(babies > 2 * giants, "{babies} babies, {giants} giants");
-    }
-
-    #[test]
-    fn amounts_that_wrap_count_from_the_largest_gap() {
-        let wrapped: Vec<usize> = (0..16).map(|r| (1024 - r) % 1024).collect();
-        let map = with_amounts(1024, &wrapped);
-        let plan = BsgsPlan::new(&map, &even()).expect("valid");
-        check(&plan, &[&map]);
-        assert_eq!(plan.rotation_counts(), (3, 3, 0));
-        assert_eq!(plan.rotations().len(), 6);
-    }
-
-    #[test]
-    fn two_strides_with_a_gap_are_found() {
-        let grid: Vec<usize> = (0..64).map(|k| 512 + k / 8 * 5 + k % 8 * 300).collect();
-        let map = with_amounts(4096, &grid);
-        let plan = BsgsPlan::new(&map, &even()).expect("valid");
-        check(&plan, &[&map]);
-        let (babies, giants, _) = plan.rotation_counts();
-        assert_eq!(babies + giants, 15);
-    }
-
-    #[test]
-    fn cheap_babies_take_the_longer_side_of_a_grid() {
-        // 16 multiples of 128 with 3 remainders: no modulus leaves the remainders as the many.
-        let grid: Vec<usize> = (0..48).map(|k| k / 3 * 128 + k % 3 * 41).collect();
-        let map = with_amounts(2048, &grid);
-        let cheap = CostModel {
-            baby: 0.15,
-            ..even()
-        };
-        let plan = BsgsPlan::new(&map, &cheap).expect("valid");
-        check(&plan, &[&map]);
-        assert_eq!(plan.rotation_counts(), (15, 2, 0));
-    }
-
-    #[test]
-    fn any_set_of_amounts_is_planned_and_no_worse_than_one_rotation_each() {
-        for seed in 0..40 {
-            let count = 1 + 3 * seed as usize;
-            let random = noise(seed, count)
-                .into_iter()
-                .map(|v| ((v + 1.0) * 128.0) as usize);
-            let amounts = sorted(random);
-            let map = with_amounts(256, &amounts);
-            for max_babies in [usize::MAX, 4, 0] {
-                let model = CostModel {
-                    max_babies,
-                    ..even()
-                };
-                let plan = BsgsPlan::new(&map, &model).expect("valid");
-                check(&plan, &[&map]);
-                let (babies, giants, _) = plan.rotation_counts();
-                assert!(babies + giants <= amounts.len());
-                assert!(plan.babies[0].len() <= max_babies.max(1));
-            }
-        }
-    }
-
-    #[test]
-    fn queries_keys_and_values_share_babies() {
-        let x = activations(64, 16);
-        let wide = layout(&[
-            Field::new(Axis::TOKEN, 16),
-            Field::new(Axis::CHANNEL, 64),
-            Field::new(Axis::OFFSET, 16),
-        ]);
-        let maps = [
-            dense(&x, &wide, &noise(31, 64 * 64)),
-            dense(&x, &x, &noise(32, 64 * 64)),
-            dense(&x, &activations(32, 16), &noise(33, 32 * 64)),
-        ];
-        let refs: Vec<&LinearMap> = maps.iter().collect();
-        let model = CostModel::default();
-        let fused = BsgsPlan::fused(&refs, &model).expect("same input");
-        check(&fused, &refs);
-        let alone: f64 = maps
-            .iter()
-            .map(|m| BsgsPlan::new(m, &model).expect("valid").cost)
-            .sum();
-        assert!(fused.cost < 0.8 * alone, "{} against {alone}", fused.cost);
-    }
-
-    #[test]
-    fn folds_and_several_ciphertexts() {
-        let small = |fields: &[Field]| Layout::new(8, fields).expect("valid");
-        let x = small(&[Field::new(Axis::TOKEN, 16), Field::new(Axis::CHANNEL, 40)]);
-        let y = small(&[Field::new(Axis::TOKEN, 16), Field::new(Axis::PART, 4)]);
-        let w = noise(34, 40 * 40);
-        let row = |out: &[usize], terms: &mut crate::terms::Terms<'_>| {
-            (0..40).for_each(|i| terms.add(&[out[0], i], w[out[1] * 40 + i]));
-        };
-        let square = dense(&x, &x, &w);
-        let down = LinearMap::build_folded(&x, &y, row).expect("valid");
-        assert_eq!(
-            (square.inputs(), square.outputs(), down.folds().len()),
-            (3, 3, 2)
-        );
-        let plan = BsgsPlan::fused(&[&square, &down], &even()).expect("same input");
-        check(&plan, &[&square, &down]);
-        // Two folds in one key switch, with three keys.
-        assert_eq!(plan.rotation_counts().2, 3);
-        let shared = plan.rotations();
-        let uses: usize = shared.iter().map(|r| r.uses).sum();
-        let (babies, giants, folds) = plan.rotation_counts();
-        assert_eq!(uses, babies + giants + folds);
-    }
-
-    #[test]
-    fn the_zero_map_has_an_empty_plan() {
-        let x = activations(4, 4);
-        let map = LinearMap::build(&x, &x, |_, _| ()).expect("valid");
-        let plan = BsgsPlan::new(&map, &CostModel::default()).expect("valid");
-        check(&plan, &[&map]);
-        assert_eq!((plan.rotation_counts(), plan.cost), ((0, 0, 0), 0.0));
-    }
-
-    #[test]
-    fn different_inputs_are_refused() {
-        let (x, y) = (activations(4, 4), activations(8, 4));
-        let (one, other) = (dense(&x, &x, &noise(35, 16)), dense(&y, &y, &noise(36, 64)));
-        let result = BsgsPlan::fused(&[&one, &other], &CostModel::default());
-        assert_eq!(
-            result,
-            Err(Error::InputMismatch {
-                left: (1, 16),
-                right: (1, 32)
-            })
-        );
-        let none = BsgsPlan::fused(&[], &CostModel::default());
-        assert!(matches!(none, Err(Error::Count { .. })));
-    }
 }

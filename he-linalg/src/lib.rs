@@ -43,9 +43,10 @@
 //!
 //! # On ciphertexts
 //!
-//! [`Packed`] is a layout with the batch of its ciphertexts; [`PreparedMap`] applies linear maps,
-//! [`ReducePlan::apply`] sums, [`functions`] non-linear functions. All are generic over the
-//! backend. Results are at exactly the canonical scale of their level wherever a level is used.
+//! [`Packed`] is a layout with the batch of its ciphertexts; [`Matrix`] is a plaintext matrix
+//! prepared once, and its encoded forms live in a [`MatrixStore`](matrix::MatrixStore).
+//! [`ReducePlan::apply`] adds along axes, and [`functions`] holds non-linear functions. All are
+//! generic over the backend. Results are at exactly the canonical scale of their level wherever a level is used.
 
 #![forbid(unsafe_code)]
 
@@ -68,7 +69,7 @@ mod testing;
 
 pub use apply::{EncodedMap, PreparedMap};
 pub use attention::Contraction;
-pub use bsgs::{BsgsPlan, CostModel};
+pub use bsgs::{BsgsPlan, CostModel, PlanWork};
 pub use error::{Error, Result};
 pub use field::{Axis, Field, Padding};
 pub use layout::Layout;

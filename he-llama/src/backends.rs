@@ -60,13 +60,13 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
     visit(name, threads, Boxed)
 }
 
-/// Opens a backend of its own memory and hands it to the visitor; `cuda:1` is the second card, `wgpu:1` the
-/// second adapter. Options of a backend follow behind commas: `cuda:1,graphs,keys=fused`, see
-/// [`CudaOptions::WORDS`].
+/// Opens a backend of its own memory and hands it to the visitor; `cuda:1` is the second card,
+/// `wgpu:1` the second adapter. Options of a backend follow behind commas:
+/// `cuda:1,graphs,keys=fused`, see [`CudaOptions::WORDS`].
 ///
-/// `threads` are those of the CPU's, the calling one among them, one for each core if `None`. Fails for names
-/// and options that this build does not know and lists those it does, and where the device or its driver is
-/// missing.
+/// `threads` are those of the CPU's, the calling one among them, one for each core if `None`. Fails
+/// for names and options that this build does not know and lists those it does, and where the
+/// device or its driver is missing.
 pub fn visit<V: Visitor>(name: &str, threads: Option<usize>, visitor: V) -> Result<V::Output> {
     let (device, options) = name.split_once(',').unwrap_or((name, ""));
     let (kind, index) = match device.split_once(':') {

@@ -97,6 +97,17 @@ impl Weights {
     }
 }
 
+/// The matrix `name` of the safetensors file at `path`.
+///
+/// # Errors
+///
+/// As [`Weights::read`].
+pub(crate) fn read_matrix(path: &Path, name: &str, shape: [usize; 2]) -> Result<Matrix> {
+    let mut tensors = Tensors::default();
+    tensors.add(Bytes::Mapped(Mapping::open(path)?), path, |_| true)?;
+    tensors.matrix(name, shape)
+}
+
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,

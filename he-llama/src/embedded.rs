@@ -38,6 +38,11 @@ pub fn source() -> Result<Source> {
     })
 }
 
+/// The `tokenizer.json` of the embedded model.
+pub fn tokenizer_file() -> &'static [u8] {
+    TOKENIZER
+}
+
 /// The calibration of the embedded model, part of the program as well.
 ///
 /// # Errors

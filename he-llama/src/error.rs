@@ -28,7 +28,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A JSON file does not have the expected form.
-    #[error("{path} is not a valid {what}: {source}")]
+    #[error("{path} is not a valid {what}: {}", source.to_string().escape_debug())]
     Json {
         /// The file.
         path: PathBuf,
@@ -255,6 +255,19 @@ pub enum Error {
         /// Hash or version in the file.
         found: String,
     },
+    /// A file of measured times of another version.
+    #[error(
+        "{path} holds measured times of format {found}, this program reads format {expected}: \
+         delete it or run `he-llama devices --measure`"
+    )]
+    StaleTimes {
+        /// The file.
+        path: PathBuf,
+        /// Format of the file.
+        found: u32,
+        /// Format that is read.
+        expected: u32,
+    },
     /// A calibration file whose contents cannot be used.
     #[error("{path} cannot be used ({source}): delete it, or run `he-llama calibrate --force`")]
     DamagedCalibration {
@@ -320,6 +333,62 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A name that no file of this program may take.
+    #[error("{path} is {found}: only plain files are replaced, give the name of one")]
+    NotPlain {
+        /// The name.
+        path: PathBuf,
+        /// What has it.
+        found: &'static str,
+    },
+    /// Two files that must be different.
+    #[error("{first} and {second} are one file, {path}: give different ones")]
+    SameFile {
+        /// Role of one.
+        first: &'static str,
+        /// Role of the other.
+        second: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that another process works on.
+    #[error("{path} is in use by another process: wait until that has ended")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A client package that cannot be used.
+    #[error(
+        "{path}: {}: export the package again with `he-llama export-client`", reason.escape_debug()
+    )]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A model beyond this program.
+    #[error(
+        "a model of {parameters} parameters is beyond this program, which encodes all weights for \
+         each token: take one of at most {limit}, or give --any-size and a day for each token"
+    )]
+    TooLarge {
+        /// Its parameters.
+        parameters: usize,
+        /// Those of the largest that is run unasked.
+        limit: usize,
+    },
+    /// Tokens that differ from those of the same model in the clear.
+    #[error("{differing} of {tokens} tokens differ from those of the same model in the clear")]
+    Disagreement {
+        /// Number of tokens that differ.
+        differing: usize,
+        /// Number of tokens compared.
+        tokens: usize,
+    },
+    /// Nobody reads what is printed.
+    #[error("the output was closed")]
+    Closed,
     /// No backend of this name.
     #[error("no backend {name:?} in this build: choose one of {built} ({why})")]
     Backend {
@@ -346,8 +415,19 @@ pub enum Error {
         /// What is wrong.
         fault: MessageFault,
     },
+    /// A message that is longer than its objects can be.
+    #[error("a message of {found} bytes, at most {limit} are expected: this is no such message")]
+    MessageLength {
+        /// Its length.
+        found: u64,
+        /// The longest that is read.
+        limit: u64,
+    },
     /// A message or file of another session.
-    #[error("the {what} has {field} {found}, but {expected} is expected: {way_out}")]
+    #[error(
+        "the {what} has {field} {}, but {} is expected: {way_out}",
+        found.escape_debug(), expected.escape_debug()
+    )]
     Session {
         /// What was read.
         what: &'static str,
@@ -363,6 +443,21 @@ pub enum Error {
     /// Whoever started the work asked for its end.
     #[error("stopped on request: nothing of it was kept")]
     Cancelled,
+    /// Keys that do not suffice for what the server computes.
+    #[error(
+        "the server key file lacks {missing} of the {needed} keys that this server's plan needs, the \
+         {key} up to level {level} among them: make keys again, with the client package of this server"
+    )]
+    MissingKeys {
+        /// Number of keys that are not there.
+        missing: usize,
+        /// Number of keys needed.
+        needed: usize,
+        /// The first that is missing.
+        key: String,
+        /// Highest level that it must serve.
+        level: usize,
+    },
     /// A thread or pipe of this program failed.
     #[error("{what} failed: {reason}")]
     System {
@@ -388,6 +483,26 @@ pub enum Error {
         preset: String,
         /// Levels that a bootstrap leaves.
         levels: usize,
+    },
+    /// A pass that does not follow what the cache holds.
+    #[error(
+        "the pass starts at position {found}, the cache ends at {expected}: run the positions between first"
+    )]
+    Position {
+        /// Where the pass starts.
+        found: usize,
+        /// Where the cache ends.
+        expected: usize,
+    },
+    /// More positions than a session has.
+    #[error(
+        "{found} positions are more than the {capacity} of this session: make keys with a larger --capacity"
+    )]
+    Capacity {
+        /// Positions asked for.
+        found: usize,
+        /// Those of the session.
+        capacity: usize,
     },
     /// Calibration text that is too short.
     #[error("calibration text has {found} tokens, at least {needed} are needed")]
@@ -426,12 +541,15 @@ pub enum MessageFault {
         found: String,
     },
     /// A version that this build does not know.
-    #[error("version {found}, but this build knows 1 to {newest}: update it")]
+    #[error(
+        "version {found} of the protocol, but this program speaks {expected}: use the same version \
+         of the program on both sides"
+    )]
     Version {
         /// The version found.
         found: u16,
-        /// The newest version that can be read.
-        newest: u16,
+        /// The one that this program reads and writes.
+        expected: u16,
     },
     /// A header that is too long.
     #[error("a header of {found} bytes exceeds the limit of {limit}")]
@@ -449,8 +567,19 @@ pub enum MessageFault {
         /// The checksum that came with it.
         stored: u32,
     },
+    /// Objects that were exchanged, left out, or taken from another message.
+    #[error(
+        "the digest of the whole message is {computed}, {stored} was stored: its parts are damaged, \
+         missing or in another order; transfer it again"
+    )]
+    Digest {
+        /// The digest of what arrived.
+        computed: String,
+        /// The digest that came with it.
+        stored: String,
+    },
     /// The header does not parse.
-    #[error("the header cannot be understood: {reason}")]
+    #[error("the header cannot be understood: {}", reason.escape_debug())]
     Header {
         /// Where and why the parser stopped.
         reason: String,
@@ -477,6 +606,29 @@ pub enum MessageFault {
 }
 
 impl Error {
+    /// The code that the program ends with: 3 for tokens that differ from the reference, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Disagreement { .. } => 3,
+            _ => 1,
+        }
+    }
+
+    /// Whether an operation had too few levels left: more bootstraps may help. Below the levels
+    /// that products may leave, scales and constants no longer fit either.
+    pub(crate) fn lacks_levels(&self) -> bool {
+        use ckks_math::Error::{Constant, LevelExhausted, LevelMismatch, ScaleMismatch};
+        let error = match self {
+            Self::Scheme(error) => error,
+            Self::Linear(he_linalg::Error::Scheme(error)) => error.inner(),
+            _ => return false,
+        };
+        matches!(
+            error,
+            LevelExhausted { .. } | LevelMismatch { .. } | ScaleMismatch { .. } | Constant { .. }
+        )
+    }
+
     /// Names the file that an error is about.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         Self::File {

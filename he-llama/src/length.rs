@@ -47,6 +47,11 @@ impl Length {
         self.prompt + self.tokens
     }
 
+    /// Positions of the text that a server takes: the last token is never fed back.
+    pub fn positions(self) -> usize {
+        self.total() - 1
+    }
+
     /// Checks that both together fit into `limit` positions; `of` says what sets the limit, and
     /// the way out.
     ///

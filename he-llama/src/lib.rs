@@ -7,9 +7,10 @@
 //! * [`calibrate`]: ranges, degrees and softmax schedules, found on text and stored by the model.
 //! * [`sampling`], [`metrics`]: choosing a token, and how far two rows of logits are apart.
 //! * [`encrypted`]: the machine on ciphertexts, and where its bootstraps go.
-//! * [`backends`]: the backends by name.
+//! * [`backends`], [`times`]: the backends by name, and what their kernels take.
 //! * [`protocol`]: client and server, and the bytes between them.
 //! * [`simulate`]: text from the simulated twin.
+//! * [`runner`]: client and server in one process.
 //! * [`cli`]: the command line.
 
 // Weights files are mapped into memory: `mapping` has the one expected exception.
@@ -31,10 +32,13 @@ pub mod mapping;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
+mod outputs;
 pub mod protocol;
+pub mod runner;
 pub mod sampling;
 pub mod simulate;
 pub mod source;
+pub mod times;
 pub mod tokenizer;
 
 pub use error::{Error, Result};

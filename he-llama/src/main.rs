@@ -1,8 +1,10 @@
 //! The `he-llama` program; everything is in the library.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use he_llama::Error;
 use he_llama::cli::{Cli, run};
 use tracing_subscriber::EnvFilter;
 
@@ -14,9 +16,13 @@ fn main() -> ExitCode {
         .init();
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever closed the pipe has read what it wanted.
+        Err(Error::Closed) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            // Without a standard error there is nobody to say it to; the exit code remains.
+            let shown = writeln!(std::io::stderr(), "error: {error}");
+            drop(shown);
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -99,11 +99,11 @@ impl Mapping {
 
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the caller has opened `file` read-only and keeps it open as long as the map, and this
-    // program writes no weights file, so the bytes change only where another program writes into the
-    // same file. No memory safety depends on their values: offsets and lengths are checked against
-    // the length of the map when the file is opened and kept apart from it, numbers are copied out
-    // byte by byte, and every byte pattern is a number. Reading behind the end of a file that
-    // another program has shortened stops the process and gives nothing away.
+    // program writes no weights file, so the bytes change only where another program writes into
+    // the same file. No memory safety depends on their values: offsets and lengths are checked
+    // against the length of the map when the file is opened and kept apart from it, numbers are
+    // copied out byte by byte, and every byte pattern is a number. Reading behind the end of a file
+    // that another program has shortened stops the process and gives nothing away.
     #[expect(unsafe_code, reason = "a file can be mapped in no other way")]
     unsafe {
         Mmap::map(file)

@@ -226,7 +226,8 @@ impl Matrix {
         })
     }
 
-    fn stored_range(&self) -> &[u8] {
+    /// The bytes of all numbers as they are stored.
+    pub(crate) fn stored_range(&self) -> &[u8] {
         &self.bytes.as_slice()[self.start..][..self.stored_bytes()]
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::encrypted::PassKind;
 use crate::error::Result;
 use crate::metrics::Agreement;
 use crate::model::policy::Escape;
@@ -88,7 +89,7 @@ pub fn simulate(
     noise: NoiseModel,
     shown: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<Run> {
-    let (calibration, plan) = (&setup.calibration, &setup.plan);
+    let calibration = &setup.calibration;
     calibration.check_length(prompt.len(), tokens)?;
     let llama = &source.llama;
     let circuit = Circuit::exact(&llama.config);
@@ -99,12 +100,14 @@ pub fn simulate(
     let mut steps: Vec<Step> = Vec::new();
     let mut next = prompt.to_vec();
     while steps.len() < tokens {
-        let pass = if steps.is_empty() {
-            &plan.prompt.sites
+        let kind = if steps.is_empty() {
+            PassKind::First
         } else {
-            &plan.step.sites
+            PassKind::Step
         };
-        twin.policy_mut().follow(pass);
+        if let Some(placed) = setup.plan.of(kind) {
+            twin.policy_mut().follow(&placed.sites);
+        }
         let reference = exact.advance(&next)?;
         let found = twin.advance(&next)?;
         let step = Step {

@@ -10,34 +10,53 @@ use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::{EvaluationKeys, KeyGenerator, SecretKey, merge_demand};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator};
+use he_linalg::matrix::StoreOptions;
 use he_linalg::{Layout, Packed};
 use he_llama::embedded;
-use he_llama::encrypted::{Event, Tensor};
-use he_llama::model::{Cache, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, machine};
+use he_llama::encrypted::{Event, KeyValues, Shape, Tensor};
+use he_llama::model::{Role, Site};
+use he_llama::protocol::{Constants, Setup, machine};
 
 const PRESET: &str = "insecure-n10-boot";
 /// A layer whose input comes from one before it.
 const LAYER: usize = 1;
+/// Positions of the session.
+const CAPACITY: usize = 8;
 /// Tokens of the prompt.
 const PROMPT: usize = 2;
+
 /// A prompt and the steps behind it: seen, captured and run from there on.
-const PASSES: std::ops::RangeInclusive<usize> = 0..=3;
+fn passes() -> [Shape; 4] {
+    let step = |behind| Shape::step(PROMPT + behind, CAPACITY);
+    [
+        Shape::window(0, PROMPT, CAPACITY),
+        step(0),
+        step(1),
+        step(2),
+    ]
+}
 
 fn session() -> Arc<Setup> {
     let source = embedded::source().unwrap();
     let calibration = Arc::new(embedded::calibration(&source.llama).unwrap());
-    let length = (PROMPT, PASSES.count());
     let limits = ckks_math::backend::Device::limits(&DryRun::default());
     let times = KernelTimes::default();
-    Setup::new(&source.llama, &calibration, PRESET, length, limits, &times).unwrap()
+    Setup::new(
+        &source.llama,
+        &calibration,
+        PRESET,
+        CAPACITY,
+        limits,
+        &times,
+    )
+    .unwrap()
 }
 
 /// A session on a device.
 struct Side<B: Backend> {
     setup: Arc<Setup>,
     ev: Evaluator<B>,
-    bootstrappers: Bootstrappers<B>,
+    bootstrappers: Constants<B>,
 }
 
 impl<B: Backend> Side<B> {
@@ -45,12 +64,12 @@ impl<B: Backend> Side<B> {
         Self {
             setup: Arc::clone(setup),
             ev: Evaluator::new(context.clone(), keys),
-            bootstrappers: Bootstrappers::new(context, setup).unwrap(),
+            bootstrappers: Constants::new(context, setup, StoreOptions::default()).unwrap(),
         }
     }
 
     /// Hidden states packed as those of a pass.
-    fn input(&self, pass: usize, pack: impl FnOnce(Layout, usize) -> Packed<B>) -> Tensor<B> {
+    fn input(&self, pass: Shape, pack: impl FnOnce(Layout, usize) -> Packed<B>) -> Tensor<B> {
         let setup = &self.setup;
         let layout = setup.packing(pass).channels(setup.llama.config.hidden);
         let unit = setup.units.of(Site::new(LAYER, Role::Hidden)).unwrap();
@@ -58,25 +77,20 @@ impl<B: Backend> Side<B> {
     }
 
     /// Hidden states that differ from pass to pass.
-    fn encrypted(&self, secret: &SecretKey, pass: usize) -> Tensor<B> {
+    fn encrypted(&self, secret: &SecretKey, pass: Shape) -> Tensor<B> {
         let context = self.ev.context();
-        let seed = Seed::from_bytes([pass as u8; 32]);
+        let seed = Seed::from_bytes([pass.start as u8; 32]);
         let mut encryptor = Encryptor::with_secret_key(context, secret, seed).unwrap();
         self.input(pass, |layout, level| {
             let count: usize = layout.lens().iter().product();
-            let values = (0..count).map(|i| ((i + pass) % 7) as f64 / 10.0 - 0.3);
+            let values = (0..count).map(|i| ((i + pass.start) % 7) as f64 / 10.0 - 0.3);
             let values: Vec<f64> = values.collect();
             Packed::encrypt(&self.ev, &mut encryptor, layout, &values, level).unwrap()
         })
     }
 
     /// The layer in a pass, and what it reports.
-    fn run(
-        &self,
-        pass: usize,
-        x: Tensor<B>,
-        cache: &mut Cache<Tensor<B>>,
-    ) -> (Tensor<B>, Vec<Event>) {
+    fn run(&self, pass: Shape, x: Tensor<B>, cache: &mut KeyValues<B>) -> (Tensor<B>, Vec<Event>) {
         let setup = &self.setup;
         let mut events = Vec::new();
         let mut report = |event| {
@@ -84,10 +98,10 @@ impl<B: Backend> Side<B> {
             Ok(())
         };
         let runs = (&self.ev, &self.bootstrappers);
-        let (mut machine, positions) = machine(setup, runs, pass, &mut report);
+        let mut machine = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[LAYER];
         let layer = &setup.llama.layers[LAYER];
-        let result = layer.forward(&mut machine, functions, x, None, cache, positions);
+        let result = layer.forward(&mut machine, functions, x, None, cache);
         (result.unwrap(), events)
     }
 
@@ -103,8 +117,8 @@ fn side<B: Backend>(setup: &Arc<Setup>, backend: B) -> (Side<B>, SecretKey) {
     let shapes = Context::new(setup.params.clone(), DryRun::default()).unwrap();
     let recorded = Arc::new(EvaluationKeys::recording());
     let dry = Side::new(setup, &shapes, Arc::clone(&recorded));
-    let mut cache = Cache::default();
-    for pass in PASSES {
+    let mut cache = KeyValues::default();
+    for pass in passes() {
         let zeros = |layout, level| Packed::zeros(&dry.ev, layout, level).unwrap();
         dry.run(pass, dry.input(pass, zeros), &mut cache);
     }
@@ -139,9 +153,9 @@ fn a_captured_layer_gives_the_residues_of_a_plain_one() {
         || side(&setup, plain.clone()),
         || side(&setup, graphs.clone()),
     );
-    let (mut expected_cache, mut cache) = (Cache::default(), Cache::default());
+    let (mut expected_cache, mut cache) = (KeyValues::default(), KeyValues::default());
     let mut replays = Vec::new();
-    for pass in PASSES {
+    for pass in passes() {
         let before = graphs.replays();
         let ((expected, reports), (found, heard)) = together(
             || plain.run(pass, plain.encrypted(&secret, pass), &mut expected_cache),
@@ -149,20 +163,20 @@ fn a_captured_layer_gives_the_residues_of_a_plain_one() {
         );
         replays.push(graphs.replays() - before);
         let same = captured.residues(&found) == plain.residues(&expected);
-        assert!(same, "{pass}");
+        assert!(same, "{pass:?}");
         let (found_at, expected_at) = (
             (found.unit(), found.level()),
             (expected.unit(), expected.level()),
         );
-        assert_eq!(found_at, expected_at, "{pass}");
+        assert_eq!(found_at, expected_at, "{pass:?}");
         // The capture itself reports, too.
-        assert_eq!(heard, reports, "{pass}");
-        let (keys, values) = cache.entries.clone().unwrap();
-        let (expected_keys, expected_values) = expected_cache.entries.clone().unwrap();
+        assert_eq!(heard, reports, "{pass:?}");
+        let [keys, values] = cache.entries().cloned().unwrap();
+        let [expected_keys, expected_values] = expected_cache.entries().cloned().unwrap();
         for (found, expected) in [(keys, expected_keys), (values, expected_values)] {
             assert!(
                 captured.residues(&found) == plain.residues(&expected),
-                "{pass}"
+                "{pass:?}"
             );
         }
     }

@@ -11,15 +11,16 @@ use ckks_math::backend::{Backend, Device};
 use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Decryptor, Encryptor, Evaluator};
+use he_linalg::matrix::StoreOptions;
 use he_linalg::{Axis, Packed};
 use he_llama::Result;
 use he_llama::embedded;
-use he_llama::encrypted::{Encrypted, Tensor};
+use he_llama::encrypted::{Encrypted, KeyValues, Packing, Shape, Tensor};
 use he_llama::model::attention::{Anchor, Softmax};
-use he_llama::model::clear::Clear;
+use he_llama::model::clear::{Clear, ClearCache};
 use he_llama::model::policy::{NoiseModel, Simulated};
-use he_llama::model::{Cache, Embedded, Function, Machine, Positions, Projection, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
+use he_llama::model::{Embedded, Function, Machine, Positions, Projection, Role, Site};
+use he_llama::protocol::{Constants, Setup, demand, machine};
 use ndarray::Array3;
 
 /// A tensor of both machines.
@@ -48,69 +49,104 @@ struct Lockstep<'a, B: Backend> {
 
 /// Entry `(group, token, channel)` of the plain tensor that an index of a packing stands for; none for
 /// padding, copies of other tokens and other parts.
-fn meaning(
-    axes: &BTreeMap<Axis, usize>,
-    (groups, tokens, channels): (usize, usize, usize),
+struct Meaning<'a> {
+    axes: BTreeMap<Axis, usize>,
+    /// Groups, tokens and channels of the plain tensor.
+    plain: (usize, usize, usize),
     part: Option<usize>,
     heads: usize,
-    positions: Positions,
+    packing: &'a Packing,
     role: Role,
-) -> Option<[usize; 3]> {
-    let at = |axis| axes.get(&axis).copied();
-    if let Some(place) = at(Axis::PART)
-        && part != Some(place)
-    {
-        return None;
-    }
-    let mut token = at(Axis::TOKEN).unwrap_or(0);
-    // The last token alone is left.
-    if tokens == 1 && positions.len > 1 {
-        token = token.checked_sub(positions.len - 1)?;
-    }
-    let group = match at(Axis::HEAD) {
-        Some(head) if head >= heads => return None,
-        Some(head) => head * groups / heads,
-        None => 0,
-    };
-    let key = at(Axis::KEY);
-    let channel = match (at(Axis::DIM), at(Axis::CHANNEL), at(Axis::OFFSET), key) {
-        (Some(dim), ..) => {
-            let of_key = matches!(
-                role,
-                Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value
-            );
-            match key {
-                Some(key) if tokens > 1 => token = key,
-                Some(key) if of_key && key != positions.start => return None,
-                _ => {}
-            }
-            dim
+}
+
+impl Meaning<'_> {
+    fn entry(&self) -> Option<[usize; 3]> {
+        let at = |axis| self.axes.get(&axis).copied();
+        let (shape, (groups, tokens, channels)) = (self.packing.shape(), self.plain);
+        if let Some(part) = at(Axis::PART)
+            && self.part != Some(part)
+        {
+            return None;
         }
-        (None, Some(channel), ..) => channel,
-        (None, None, Some(offset), _) => token.checked_sub(offset)?,
-        (None, None, None, key) => key.unwrap_or(0),
-    };
-    (token < tokens && channel < channels).then_some([group, token, channel])
+        let mut token = at(Axis::TOKEN).unwrap_or(0);
+        if token >= shape.used {
+            return None;
+        }
+        // The last token alone is left.
+        if tokens == 1 && shape.used > 1 {
+            token = token.checked_sub(shape.used - 1)?;
+        }
+        let group = match at(Axis::HEAD) {
+            Some(head) if head >= self.heads => return None,
+            Some(head) => head * groups / self.heads,
+            None => 0,
+        };
+        let window = at(Axis::new("window")).unwrap_or(0);
+        let channel = match (
+            at(Axis::DIM),
+            at(Axis::CHANNEL),
+            at(Axis::OFFSET),
+            at(Axis::KEY),
+        ) {
+            (Some(dim), .., key) => {
+                token = self.key_token(token, at(Axis::new("window")), key)?;
+                dim
+            }
+            (None, Some(channel), ..) => channel,
+            (None, None, Some(offset), _) => {
+                let key = window * shape.tokens + (token + shape.tokens - offset) % shape.tokens;
+                (key <= shape.start + token).then_some(key)?
+            }
+            (None, None, None, key) => key.unwrap_or(0),
+        };
+        (token < tokens && channel < channels).then_some([group, token, channel])
+    }
+
+    /// The token that keys, values, or queries by head stand for: counted from the first position
+    /// where the plain tensor has all of them.
+    fn key_token(&self, token: usize, window: Option<usize>, key: Option<usize>) -> Option<usize> {
+        let (shape, tokens) = (self.packing.shape(), self.plain.1);
+        let all = tokens > shape.used || (tokens == shape.end() && shape.start > 0);
+        let of_key = matches!(
+            self.role,
+            Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value
+        );
+        if !of_key {
+            return Some(token);
+        }
+        if shape.is_step() {
+            let key = key?;
+            return match all {
+                true => Some(key),
+                false => (key == shape.start).then_some(0),
+            };
+        }
+        let position = window.map_or(shape.start, |window| window * shape.tokens) + token;
+        match all {
+            true => Some(position),
+            false => position.checked_sub(shape.start),
+        }
+    }
 }
 
 impl<B: Backend> Lockstep<'_, B> {
     /// Both results, compared.
     fn met(&mut self, encrypted: Tensor<B>, clear: Array3<f64>, site: Site) -> Result<Both<B>> {
-        let shape = self.encrypted.packing.shape();
-        let positions = Positions {
-            start: shape.start,
-            len: shape.used,
-        };
         let context = self.encrypted.ev.context();
         let slots = encrypted.packed().decrypt_slots(context, self.decryptor)?;
         let layout = encrypted.packed().layout();
         let (names, heads) = (layout.axes(), self.encrypted.config.heads);
         let (mut worst, mut count) = (0.0_f64, 0);
         layout.for_each_index(|index| {
-            let axes = names.iter().copied().zip(index.iter().copied()).collect();
-            let part = encrypted.part();
-            let of = meaning(&axes, clear.dim(), part, heads, positions, site.role);
-            if let Some(of) = of {
+            let meaning = Meaning {
+                axes: names.iter().copied().zip(index.iter().copied()).collect(),
+                plain: clear.dim(),
+                part: encrypted.part(),
+                heads,
+                packing: &self.encrypted.packing,
+                role: site.role,
+            };
+            if let Some(of) = meaning.entry() {
                 let (ciphertext, slot) = layout.position(index).unwrap();
                 let found = slots[ciphertext][slot];
                 worst = worst.max((found - clear[of] / encrypted.unit()).abs());
@@ -144,18 +180,16 @@ fn sides<B: Backend, const N: usize>(all: [&Both<B>; N]) -> ([&Tensor<B>; N], [&
 
 impl<B: Backend> Machine for Lockstep<'_, B> {
     type Tensor = Both<B>;
+    type Cache = BothCaches<B>;
     type Error = he_llama::Error;
 
     fn project<const N: usize>(
         &mut self,
         x: &Both<B>,
         projections: [&Projection; N],
-        positions: Positions,
     ) -> Result<[Both<B>; N]> {
-        let encrypted = self
-            .encrypted
-            .project(&x.encrypted, projections, positions)?;
-        let clear = self.clear.project(&x.clear, projections, positions)?;
+        let encrypted = self.encrypted.project(&x.encrypted, projections)?;
+        let clear = self.clear.project(&x.clear, projections)?;
         self.all(encrypted, clear, projections.map(|p| p.site))
     }
 
@@ -193,35 +227,16 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
 
     fn append(
         &mut self,
-        cache: &mut Cache<Both<B>>,
+        cache: &mut BothCaches<B>,
         keys: &Both<B>,
         values: &Both<B>,
         sites: [Site; 2],
-        positions: Positions,
-    ) -> Result<()> {
-        let len = cache.len;
-        let (of_encrypted, of_clear) = match cache.entries.take() {
-            Some((k, v)) => (Some((k.encrypted, v.encrypted)), Some((k.clear, v.clear))),
-            None => (None, None),
-        };
-        let mut encrypted = Cache {
-            entries: of_encrypted,
-            len,
-        };
-        let mut clear = Cache {
-            entries: of_clear,
-            len,
-        };
+    ) -> Result<[Both<B>; 2]> {
         let (k, v) = (&keys.encrypted, &values.encrypted);
-        self.encrypted
-            .append(&mut encrypted, k, v, sites, positions)?;
+        let encrypted = self.encrypted.append(&mut cache.encrypted, k, v, sites)?;
         let (k, v) = (&keys.clear, &values.clear);
-        self.clear.append(&mut clear, k, v, sites, positions)?;
-        let ((k, v), (clear_k, clear_v)) = (encrypted.entries.unwrap(), clear.entries.unwrap());
-        let [key, value] = sites;
-        cache.entries = Some((self.met(k, clear_k, key)?, self.met(v, clear_v, value)?));
-        cache.len = positions.end();
-        Ok(())
+        let clear = self.clear.append(&mut cache.clear, k, v, sites)?;
+        self.all(encrypted, clear, sites)
     }
 
     fn scores(
@@ -229,14 +244,11 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         queries: &Both<B>,
         keys: &Both<B>,
         anchor: Option<&Anchor<'_>>,
-        positions: Positions,
         site: Site,
     ) -> Result<Both<B>> {
         let ([q, k], [clear_q, clear_k]) = sides([queries, keys]);
-        let encrypted = self.encrypted.scores(q, k, anchor, positions, site)?;
-        let clear = self
-            .clear
-            .scores(clear_q, clear_k, anchor, positions, site)?;
+        let encrypted = self.encrypted.scores(q, k, anchor, site)?;
+        let clear = self.clear.scores(clear_q, clear_k, anchor, site)?;
         self.met(encrypted, clear, site)
     }
 
@@ -244,14 +256,13 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         &mut self,
         scores: &Both<B>,
         softmax: &Softmax,
-        positions: Positions,
         argument: Site,
         site: Site,
     ) -> Result<Both<B>> {
         let x = &scores.encrypted;
-        let encrypted = (self.encrypted).exponential(x, softmax, positions, argument, site)?;
+        let encrypted = (self.encrypted).exponential(x, softmax, argument, site)?;
         let x = &scores.clear;
-        let clear = (self.clear).exponential(x, softmax, positions, argument, site)?;
+        let clear = (self.clear).exponential(x, softmax, argument, site)?;
         self.met(encrypted, clear, site)
     }
 
@@ -261,23 +272,17 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         self.met(encrypted, clear, site)
     }
 
-    fn mix(
-        &mut self,
-        weights: &Both<B>,
-        values: &Both<B>,
-        positions: Positions,
-        site: Site,
-    ) -> Result<Both<B>> {
+    fn mix(&mut self, weights: &Both<B>, values: &Both<B>, site: Site) -> Result<Both<B>> {
         let ([w, v], [clear_w, clear_v]) = sides([weights, values]);
-        let encrypted = self.encrypted.mix(w, v, positions, site)?;
-        let clear = self.clear.mix(clear_w, clear_v, positions, site)?;
+        let encrypted = self.encrypted.mix(w, v, site)?;
+        let clear = self.clear.mix(clear_w, clear_v, site)?;
         self.met(encrypted, clear, site)
     }
 
-    fn last(&mut self, x: &Both<B>, positions: Positions) -> Result<Both<B>> {
+    fn last(&mut self, x: &Both<B>) -> Result<Both<B>> {
         Ok(Both {
-            encrypted: self.encrypted.last(&x.encrypted, positions)?,
-            clear: self.clear.last(&x.clear, positions)?,
+            encrypted: self.encrypted.last(&x.encrypted)?,
+            clear: self.clear.last(&x.clear)?,
         })
     }
 
@@ -293,39 +298,71 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
     }
 }
 
-/// Both machines on the same tokens, a prompt and steps: the errors of all sites.
-fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
+/// The caches of both machines.
+struct BothCaches<B: Backend> {
+    encrypted: KeyValues<B>,
+    clear: ClearCache,
+}
+
+impl<B: Backend> Default for BothCaches<B> {
+    fn default() -> Self {
+        Self {
+            encrypted: KeyValues::default(),
+            clear: ClearCache::default(),
+        }
+    }
+}
+
+/// Passes of every kind: a part of a window and steps behind it; then the whole window, the next
+/// one, a step, and a part of a third window.
+fn passes(capacity: usize) -> Vec<Shape> {
+    let tokens = Shape::window_tokens(capacity);
+    assert!(capacity >= 3 * tokens);
+    let window = |index: usize, used| Shape::window(index * tokens, used, capacity);
+    let step = |position| Shape::step(position, capacity);
+    vec![
+        window(0, tokens - 3),
+        step(tokens - 3),
+        step(tokens - 2),
+        window(0, tokens),
+        window(1, tokens),
+        step(2 * tokens),
+        window(2, 2),
+    ]
+}
+
+/// Both machines on the same tokens: the errors of all sites.
+fn errors(preset: &str, capacity: usize) -> BTreeMap<Site, (f64, usize)> {
     let backend = CpuBackend::open(CpuOptions::default()).unwrap();
     let source = embedded::source().unwrap();
-    let prompt = source.prompt("ROMEO:", passes).unwrap();
     let calibration = Arc::new(embedded::calibration(&source.llama).unwrap());
-    let length = (prompt.len(), passes);
-    let limits = backend.limits();
-    let times = KernelTimes::default();
-    let setup = Setup::new(&source.llama, &calibration, preset, length, limits, &times).unwrap();
+    let (limits, times) = (backend.limits(), KernelTimes::default());
+    let model = &source.llama;
+    let setup = Setup::new(model, &calibration, preset, capacity, limits, &times).unwrap();
     let context = Context::new(setup.params.clone(), backend).unwrap();
     let secret = SecretKey::from_seed(&setup.params, Seed::from_bytes([1; 32])).unwrap();
-    let keys = demand(&setup, passes, &mut |_| Ok(())).unwrap().keys;
+    let keys = demand(&setup, &mut |_, _| Ok(())).unwrap().keys;
     let generator = KeyGenerator::new(&context, &secret).unwrap();
     let keys = Arc::new(generator.evaluation_keys(keys).unwrap());
     let (ev, bootstrappers) = (
         Evaluator::new(context.clone(), keys),
-        Bootstrappers::new(&context, &setup).unwrap(),
+        Constants::new(&context, &setup, StoreOptions::default()).unwrap(),
     );
     let decryptor = Decryptor::new(&context, &secret).unwrap();
     let seed = Seed::from_bytes([2; 32]);
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, seed).unwrap();
     let mut caches = setup.llama.caches();
     let mut errors = BTreeMap::new();
-    for pass in 0..passes {
-        let shape = setup.session.shape(pass);
-        // Which tokens they are does not matter: what is compared is the arithmetic.
-        let ids = shape.padded(&prompt);
+    // Which tokens they are does not matter: what is compared is the arithmetic.
+    let text = source
+        .prompt("ROMEO:\nWhat is it that you would have me say to her?", 1)
+        .unwrap();
+    for shape in passes(capacity) {
+        let ids = text.iter().copied().cycle().skip(shape.start);
+        let ids: Vec<u32> = ids.take(shape.tokens).collect();
         let Embedded { hidden, normed } = setup.llama.embed(&ids).unwrap();
-        let layout = setup
-            .packing(pass)
-            .channels(setup.llama.config.hidden)
-            .unwrap();
+        let layout = setup.packing(shape).channels(setup.llama.config.hidden);
+        let layout = layout.unwrap();
         let mut input = |x: &Array3<f64>, role| {
             let unit = setup.units.of(Site::new(0, role)).unwrap();
             let values: Vec<f64> = x.t().iter().map(|v| v / unit).collect();
@@ -342,34 +379,53 @@ fn errors(preset: &str, passes: usize) -> BTreeMap<Site, (f64, usize)> {
             normed: input(&normed, Role::Normed),
         };
         let mut report = |_| Ok(());
-        let (encrypted, positions) = machine(&setup, (&ev, &bootstrappers), pass, &mut report);
+        let encrypted = machine(&setup, (&ev, &bootstrappers), shape, &mut report);
         let policy = Simulated::new(&calibration.bounds, NoiseModel::none());
+        let positions = Positions {
+            start: shape.start,
+            len: shape.used,
+        };
         let mut both = Lockstep {
             encrypted,
-            clear: Clear::new(policy),
+            clear: Clear::new(policy, positions),
             decryptor: &decryptor,
             errors,
         };
         let circuit = &calibration.circuit;
-        let output = (setup.llama).forward(&mut both, circuit, input, &mut caches, positions);
-        output.unwrap();
+        (setup.llama)
+            .forward(&mut both, circuit, input, &mut caches)
+            .unwrap();
         errors = both.errors;
     }
     errors
 }
 
-/// In units of each site. A bootstrap of these sets leaves at most 2^-19 in a slot, and so do the mixed values
-/// and the product of a layer, which follow one. The residual stream of two layers gathers four of them,
-/// 2^-17, and a mean square has twice the relative error of what is squared: 2^-16. A level lost in scale, a
-/// slot that is read in the place of another, or a part that leaks into its neighbour is off by 2^-10 and more.
+/// Positions of the session that is compared: four windows.
+const CAPACITY: usize = 64;
+
+/// The largest error admitted at a site, in its unit. A bootstrap of these sets leaves at most 2^-19 in a
+/// slot. Attention sums over the keys, whose errors are independent: those of `n` keys add up to `sqrt(n)`
+/// times as much, so that mixed values and all that follows them have at most `2^-18 sqrt(n)`, 2^-16 for
+/// 16 keys, and so have sums over keys in the unit of one term. Squares have twice the relative error of
+/// what is squared, and so have their mean and their sum. A level lost in scale, a slot that is read in place of another, or a part
+/// that leaks into its neighbour is off by 2^-10 and more.
+fn admitted(site: Site) -> f64 {
+    let sums = 2_f64.powi(-18) * (CAPACITY as f64).sqrt();
+    match site.role {
+        Role::AttentionMeanSquare | Role::MlpMeanSquare | Role::FinalMeanSquare => 2.0 * sums,
+        Role::SquareSum(_) => 2.0 * sums,
+        _ => sums,
+    }
+}
+
 #[test]
-fn every_site_of_a_prompt_and_of_steps_holds_what_it_stands_for() {
+fn every_site_of_windows_and_of_steps_holds_what_it_stands_for() {
     for preset in ["insecure-n10-boot", "insecure-n10-boot-w31"] {
-        let errors = errors(preset, 3);
+        let errors = errors(preset, CAPACITY);
         assert!(errors.len() > 40, "{preset}: {} sites", errors.len());
         for (site, (error, count)) in errors {
             println!("{preset} {site}: 2^{:.1} of {count}", error.log2());
-            assert!(error < 2_f64.powi(-16), "{preset} {site}: {error:e}");
+            assert!(error < admitted(site), "{preset} {site}: {error:e}");
         }
     }
 }

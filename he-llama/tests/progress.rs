@@ -9,16 +9,20 @@ use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::EvaluationKeys;
 use ckks_math::{Context, Evaluator};
 use he_linalg::Packed;
-use he_llama::encrypted::{Event, Tensor};
-use he_llama::model::{Cache, Embedded, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, machine};
+use he_linalg::matrix::StoreOptions;
+use he_llama::encrypted::{Event, KeyValues, Shape, Tensor};
+use he_llama::model::{Embedded, Role, Site};
+use he_llama::protocol::{Constants, Setup, machine};
 use he_llama::{Error, Result, embedded};
+
+/// Positions of the session.
+const CAPACITY: usize = 5;
 
 /// The embedded model on shapes.
 struct Shapes {
     setup: Arc<Setup>,
     ev: Evaluator<DryRun>,
-    bootstrappers: Bootstrappers<DryRun>,
+    bootstrappers: Constants<DryRun>,
 }
 
 impl Shapes {
@@ -31,13 +35,13 @@ impl Shapes {
             &llama,
             &calibration,
             preset,
-            (4, 2),
+            CAPACITY,
             limits,
             &KernelTimes::default(),
         )
         .unwrap();
         let context = Context::new(setup.params.clone(), DryRun::default()).unwrap();
-        let bootstrappers = Bootstrappers::new(&context, &setup).unwrap();
+        let bootstrappers = Constants::new(&context, &setup, StoreOptions::default()).unwrap();
         let ev = Evaluator::new(context, Arc::new(EvaluationKeys::recording()));
         Self {
             setup,
@@ -48,8 +52,8 @@ impl Shapes {
 
     fn run(
         &self,
-        pass: usize,
-        caches: &mut [Cache<Tensor<DryRun>>],
+        pass: Shape,
+        caches: &mut [KeyValues<DryRun>],
         progress: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<()> {
         let setup = &self.setup;
@@ -66,9 +70,9 @@ impl Shapes {
             normed: input(Role::Normed),
         };
         let runs = (&self.ev, &self.bootstrappers);
-        let (mut machine, positions) = machine(setup, runs, pass, progress);
+        let mut machine = machine(setup, runs, pass, progress);
         let circuit = &setup.calibration.circuit;
-        let output = (setup.llama).forward(&mut machine, circuit, input, caches, positions);
+        let output = (setup.llama).forward(&mut machine, circuit, input, caches);
         output.map(drop)
     }
 }
@@ -78,7 +82,9 @@ impl Shapes {
 fn cached_keys_and_values_are_reported_under_their_layer() {
     let shapes = Shapes::new();
     let mut caches = shapes.setup.llama.caches();
-    shapes.run(0, &mut caches, &mut |_| Ok(())).unwrap();
+    shapes
+        .run(Shape::window(0, 4, CAPACITY), &mut caches, &mut |_| Ok(()))
+        .unwrap();
     let mut reached = Vec::new();
     let mut note = |event| {
         if let Event::Reached(site) = event {
@@ -86,7 +92,9 @@ fn cached_keys_and_values_are_reported_under_their_layer() {
         }
         Ok(())
     };
-    shapes.run(1, &mut caches, &mut note).unwrap();
+    shapes
+        .run(Shape::step(4, CAPACITY), &mut caches, &mut note)
+        .unwrap();
     let count = |site| reached.iter().filter(|found| **found == site).count();
     for role in [Role::Key, Role::Value] {
         let [first, second] = [0, 1].map(|layer| count(Site::new(layer, role)));
@@ -105,7 +113,9 @@ fn a_pass_stops_at_every_report() {
         Ok(())
     };
     let mut caches = shapes.setup.llama.caches();
-    shapes.run(0, &mut caches, &mut count).unwrap();
+    shapes
+        .run(Shape::window(0, 4, CAPACITY), &mut caches, &mut count)
+        .unwrap();
     assert!(total > 50, "{total} reports in two layers");
     for stop in 1..=total {
         let mut seen = 0;
@@ -117,7 +127,7 @@ fn a_pass_stops_at_every_report() {
             }
         };
         let mut caches = shapes.setup.llama.caches();
-        let refused = shapes.run(0, &mut caches, &mut progress);
+        let refused = shapes.run(Shape::window(0, 4, CAPACITY), &mut caches, &mut progress);
         assert!(matches!(refused, Err(Error::Cancelled)), "{stop}");
         assert_eq!(seen, stop);
     }

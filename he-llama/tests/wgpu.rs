@@ -33,7 +33,15 @@ fn record(backend: &str) -> serde_json::Value {
     let file = std::env::temp_dir().join(file);
     let path = file.to_str().expect("a path in UTF-8");
     let text = ["generate", "--prompt", "ROMEO:", "--tokens", "2", "--quiet"];
-    let how = ["--preset", PRESET, "--backend", backend, "--json", path];
+    let how = [
+        "--preset",
+        PRESET,
+        "--backend",
+        backend,
+        "--check",
+        "--json",
+        path,
+    ];
     let output = run(&[&text[..], &how].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{backend}: {errors}");

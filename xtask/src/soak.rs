@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn random_tests_are_found_by_name() {
-        let text = "#[test]\nfn plain() {}\n\nproptest! {\n    #![proptest_config(x)]\n\n    \
-                    /// Doc.\n    #[test]\n    fn first(x in 0..9) {}\n\n    #[test]\n    fn second(\n";
+        let text = "#[test]\nfn plain() {}\n\nproptest! {\n    #![proptest_config(x)]\n\n    #[test]\n    \
+                    fn first(x in 0..9) {}\n\n    #[test]\n    fn second(\n";
         assert_eq!(tests_of(text), ["first", "second"]);
         assert!(tests_of("#[test]\nfn plain() {}\n").is_empty());
     }

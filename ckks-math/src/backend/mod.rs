@@ -14,8 +14,8 @@
 //! Rules every backend signs:
 //! * **Exact.** A kernel is an exact function of integers; all backends return the same residues.
 //! * **Order.** Effects happen in submission order; only `download` and `synchronize` wait.
-//! * **Checked at the front.** Each method of a backend begins with the shape rules of [`checked`], the
-//!   same for all, and returns a typed error for what it alone can know (memory, limits, device
+//! * **Checked at the front.** Each method of a backend begins with the shape rules of [`checked`],
+//!   the same for all, and returns a typed error for what it alone can know (memory, limits, device
 //!   failures). Kernels trust both.
 
 mod captured;

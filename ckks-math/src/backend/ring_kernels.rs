@@ -384,8 +384,8 @@ pub trait RingKernels: Device {
     /// of zeros. A device whose blocks hold no residues needs no coefficients for it.
     ///
     /// # Contract
-    /// in: `count > 0`, `m` a power of two at most `N` · out: `ceil(count m / N)` rows of zeros over
-    /// `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
+    /// in: `count > 0`, `m` a power of two at most `N` · out: `ceil(count m / N)` rows of zeros
+    /// over `basis` · exact · law: `compact_polynomials_multiply_as_embedded_ones`
     ///
     /// # Errors
     /// As [`RingKernels::embed_compact`].

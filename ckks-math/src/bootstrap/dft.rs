@@ -1,34 +1,35 @@
 //! The homomorphic DFT of bootstrapping, factored into sparse matrices.
 //!
 //! [Chen-Chillotti-Song 2019; Han-Hhan-Cheon 2019]. The special FFT of encoding is
-//! `z = B_L ... B_2 B_1 R w` with `w_k = m_k + i m_{n+k}`, `n = 2^L`, `R` the bit reversal and `B_l`
-//! the butterflies joining blocks of `2^(l-1)` slots. Homomorphically only the butterflies are run:
+//! `z = B_L ... B_2 B_1 R w` with `w_k = m_k + i m_{n+k}`, `n = 2^L`, `R` the bit reversal and
+//! `B_l` the butterflies joining blocks of `2^(l-1)` slots. Homomorphically only the butterflies
+//! are run:
 //!
 //! * **SlotsToCoeffs** (StC) is `U = B_L ... B_1`. Its input holds `R w`, the coefficients in
-//!   bit-reversed order: slot `j` is `w_{rev(j)}`; its output is the slot vector whose encoding has the
-//!   coefficients `w` in natural order. As coefficients of the plaintext, the input slot `j` goes to
-//!   coefficients `rev(j)` (real part) and `n + rev(j)` (imaginary part).
-//! * **CoeffsToSlots** (CtS) is `U^-1 = B_1^-1 ... B_L^-1`: it puts coefficient pair `w_{rev(j)}` into
-//!   slot `j`. Work between the two is slot-wise, so the reversals cancel.
+//!   bit-reversed order: slot `j` is `w_{rev(j)}`; its output is the slot vector whose encoding has
+//!   the coefficients `w` in natural order. As coefficients of the plaintext, the input slot `j`
+//!   goes to coefficients `rev(j)` (real part) and `n + rev(j)` (imaginary part).
+//! * **CoeffsToSlots** (CtS) is `U^-1 = B_1^-1 ... B_L^-1`: it puts coefficient pair `w_{rev(j)}`
+//!   into slot `j`. Work between the two is slot-wise, so the reversals cancel.
 //!
 //! Consecutive layers are multiplied into one matrix per level. A matrix is kept as its non-zero
 //! generalized diagonals: `out = sum_k diag_k * rot_left(v, k)`.
 //!
 //! # Rotation amounts
 //!
-//! A level that joins blocks of `h, 2h, .., 2^(k-1) h` slots has diagonals at the multiples of `h` from
-//! `-(2^k - 1) h` to `(2^k - 1) h`, taken modulo `n`: at most `2^(k+1) - 1`, and only `2^k` for the level
-//! of the largest blocks (first of CtS, last of StC), where positive and negative ones coincide.
-//! The packed last level of CtS has the same amounts, in `0..n`; the packed first level of StC has
-//! each of them and the same plus `n`.
+//! A level that joins blocks of `h, 2h, .., 2^(k-1) h` slots has diagonals at the multiples of `h`
+//! from `-(2^k - 1) h` to `(2^k - 1) h`, taken modulo `n`: at most `2^(k+1) - 1`, and only `2^k`
+//! for the level of the largest blocks (first of CtS, last of StC), where positive and negative
+//! ones coincide. The packed last level of CtS has the same amounts, in `0..n`; the packed first
+//! level of StC has each of them and the same plus `n`.
 //!
 //! # Packing for a single EvalMod
 //!
-//! With sparse slots, `2 n <= N / 2`, a vector of `n` slots is also one of `2 n` slots with period `n`.
-//! The last matrix of the packed CtS acts on `2 n` slots and yields `t = [w / 2 | -i w / 2]`, so that
-//! `t + conj(t) = [Re w | Im w]`: all coefficients `[m_0 .. m_{n-1} | m_n .. m_{2n-1}]`, each half in
-//! bit-reversed order, in one real vector. The first matrix of the packed StC includes the way back,
-//! `w = first half + i second half`, repeated with period `n`.
+//! With sparse slots, `2 n <= N / 2`, a vector of `n` slots is also one of `2 n` slots with period
+//! `n`. The last matrix of the packed CtS acts on `2 n` slots and yields `t = [w / 2 | -i w / 2]`,
+//! so that `t + conj(t) = [Re w | Im w]`: all coefficients `[m_0 .. m_{n-1} | m_n .. m_{2n-1}]`,
+//! each half in bit-reversed order, in one real vector. The first matrix of the packed StC includes
+//! the way back, `w = first half + i second half`, repeated with period `n`.
 
 mod native;
 mod odd;
@@ -251,8 +252,8 @@ impl DftPlan {
 
     /// CtS on `n` slots: the matrices in order of application, one per level.
     ///
-    /// `z` goes to `scale R w` (module documentation). Without the constant each matrix has row sums
-    /// (of absolute values) exactly 1, the factor `1/n` being spread over the butterflies.
+    /// `z` goes to `scale R w` (module documentation). Without the constant each matrix has row
+    /// sums (of absolute values) exactly 1, the factor `1/n` being spread over the butterflies.
     #[must_use]
     pub fn coeffs_to_slots(&self) -> Vec<Diagonals> {
         let mut half = self.n;
@@ -264,8 +265,9 @@ impl DftPlan {
 
     /// StC on `n` slots: the matrices in order of application, one per level.
     ///
-    /// `R w` goes to `scale z`. Entries have modulus at most 1 without the constant, and a level of `k`
-    /// layers has row sums `2^k` (singular values `2^(k/2)`): it is a sum of `2^k` coefficients.
+    /// `R w` goes to `scale z`. Entries have modulus at most 1 without the constant, and a level of
+    /// `k` layers has row sums `2^k` (singular values `2^(k/2)`): it is a sum of `2^k`
+    /// coefficients.
     #[must_use]
     pub fn slots_to_coeffs(&self) -> Vec<Diagonals> {
         let mut half = 1;
@@ -276,7 +278,8 @@ impl DftPlan {
         })
     }
 
-    /// CtS for a single EvalMod: as [`DftPlan::coeffs_to_slots`], but the last matrix is on `2 n` slots.
+    /// CtS for a single EvalMod: as [`DftPlan::coeffs_to_slots`], but the last matrix is on `2 n`
+    /// slots.
     ///
     /// The input of the last matrix is a vector of period `n`; its output `t` (with the factor 1/2
     /// included) gives `t + conj(t) = scale [Re R w | Im R w]`.
@@ -296,7 +299,8 @@ impl DftPlan {
         factors
     }
 
-    /// StC for a single EvalMod: as [`DftPlan::slots_to_coeffs`], but the first matrix is on `2 n` slots.
+    /// StC for a single EvalMod: as [`DftPlan::slots_to_coeffs`], but the first matrix is on `2 n`
+    /// slots.
     ///
     /// It takes `[Re R w | Im R w]` to a vector of period `n`; the product of all matrices, seen as
     /// matrices on vectors of period `n`, yields `scale z`, repeated.

@@ -3,19 +3,21 @@
 //!
 //! # Where the noise comes from
 //!
-//! With `u = x / K` for `x = m/q0 + I - 1/4` and `r = q0 / D0` the message ratio, the result is `r sin(2 pi x) /
-//! 2 pi` in units of the message, an even function computed by `T_2 = 2 u^2 - 1`. An error of `T_2` counts
+//! With `u = x / K` for `x = m/q0 + I - 1/4` and `r = q0 / D0` the message ratio, the result is
+//! `r sin(2 pi x) / 2 pi` in units of the message, an even function computed by `T_2 = 2 u^2 - 1`.
+//! An error of `T_2` counts
 //!
 //! ```text
 //! | d(r sin(2 pi x) / 2 pi) / d T_2 | = r K / 4 |u| = r K^2 / 4 |x|     at integers,
 //! ```
 //!
-//! `r K^2` at `I = 0`, where most slots are, against `r K` for an error of `u` and a quarter (then a 16th, ..)
-//! for one of `T_4` (`T_8`, ..). So `T_2` deserves a larger scale than the rest: it gets one when the
-//! level that divides `T_2^2` is wider than the others, by half as many bits ([`argument_scale`]).
-//! `T_4` gets the scale of the modulus that divides its square. Where the levels below differ, the scales of
-//! `T_8`, `T_16`, .. run away from it by twice the difference at each step, and a larger scale of the last leaves the
-//! quotient that it multiplies a smaller one: those levels are equally wide, or lose a bit at most.
+//! `r K^2` at `I = 0`, where most slots are, against `r K` for an error of `u` and a quarter (then
+//! a 16th, ..) for one of `T_4` (`T_8`, ..). So `T_2` deserves a larger scale than the rest: it
+//! gets one when the level that divides `T_2^2` is wider than the others, by half as many bits
+//! ([`argument_scale`]). `T_4` gets the scale of the modulus that divides its square. Where the
+//! levels below differ, the scales of `T_8`, `T_16`, .. run away from it by twice the difference at
+//! each step, and a larger scale of the last leaves the quotient that it multiplies a smaller one:
+//! those levels are equally wide, or lose a bit at most.
 
 use super::Bootstrapper;
 use crate::backend::Backend;
@@ -24,8 +26,8 @@ use crate::error::Result;
 use crate::evaluator::Evaluator;
 use crate::params::Params;
 
-/// The scale of the argument at `level` for which `T_4`, two levels below, is at the scale of the modulus it
-/// is divided by next: that of its own level when all are equally wide.
+/// The scale of the argument at `level` for which `T_4`, two levels below, is at the scale of the
+/// modulus it is divided by next: that of its own level when all are equally wide.
 pub(super) fn argument_scale(params: &Params, level: usize) -> f64 {
     let below = |steps: usize| params.group_modulus(level.saturating_sub(steps));
     (below(0).powi(2) * below(1) * below(2)).powf(0.25)

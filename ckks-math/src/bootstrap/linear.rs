@@ -15,8 +15,8 @@ pub(super) enum Coordinates {
 }
 
 impl Coordinates {
-    /// The odd basis where all slots of the conjugate-invariant ring are refreshed; a trace onto fewer
-    /// keeps overflow counts small in the native basis only.
+    /// The odd basis where all slots of the conjugate-invariant ring are refreshed; a trace onto
+    /// fewer keeps overflow counts small in the native basis only.
     pub fn of(params: &Params, slots: usize) -> Self {
         match params.ring().kind() {
             RingKind::Standard => Self::Complex,

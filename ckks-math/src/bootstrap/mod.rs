@@ -37,6 +37,7 @@ pub use requests::refresh_requests;
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
+use crate::cost::Prices;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
 use crate::evaluator::{EncodedTransform, Evaluator, Repeated};
@@ -122,14 +123,15 @@ impl<B: Backend> Bootstrapper<B> {
         let gap = (params.max_slots() / slots) as f64;
         let constant = 2.0 / (hi - lo) / gap / coordinates.real_parts();
         let base = params.group_modulus(0);
-        let order = grouping(slots, cts, options.keys, coordinates)?;
+        let prices = Prices::new(params, options.times)?;
+        let order = grouping(slots, (top, cts), options.keys, coordinates, &prices)?;
         let matrices = coordinates.coeffs_to_slots(slots, &order, constant)?;
         let after = eval_mod::argument_scale(params, top - cts);
-        let coeffs_to_slots = encode(context, &matrices, top, (base, after), options)?;
+        let coeffs_to_slots = encode(context, &matrices, top, (base, after), options, &prices)?;
         let matrices = coordinates.slots_to_coeffs(slots, stc)?;
         let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
         let scales = (params.scale_at(stc), bottom_scale);
-        let slots_to_coeffs = encode(context, &matrices, stc, scales, options)?;
+        let slots_to_coeffs = encode(context, &matrices, stc, scales, options, &prices)?;
         let plan = Plan::new(&fit.chebyshev);
         Ok(Self {
             context: context.clone(),

@@ -1,10 +1,11 @@
 //! ModRaise through the ephemeral sparse secret, and the trace onto the sparse subring.
 //!
-//! Any basis of the ring over the integers can be lifted in: what is added is a multiple of `q0`, and
-//! small in the coordinates that were lifted. All slots of the conjugate-invariant ring are lifted in the
-//! odd basis ([`super::RealBasis::Odd`]): an element `f = sum b_m (Z^2m + Z^-2m)`, `Y = Z^2`, becomes
-//! `(Z + Z^-1) f` with coordinates `a_m = b_m + b_(m+1)`, and what CoeffsToSlots reads is `(Z + Z^-1)^2 f =
-//! (2 + Y + Y^-1) f` with native coordinates `a_m + a_(m-1)`. Both are sums of neighbours.
+//! Any basis of the ring over the integers can be lifted in: what is added is a multiple of `q0`,
+//! and small in the coordinates that were lifted. All slots of the conjugate-invariant ring are
+//! lifted in the odd basis ([`super::RealBasis::Odd`]): an element `f = sum b_m (Z^2m + Z^-2m)`,
+//! `Y = Z^2`, becomes `(Z + Z^-1) f` with coordinates `a_m = b_m + b_(m+1)`, and what CoeffsToSlots
+//! reads is `(Z + Z^-1)^2 f = (2 + Y + Y^-1) f` with native coordinates `a_m + a_(m-1)`. Both are
+//! sums of neighbours.
 
 use super::Bootstrapper;
 use crate::backend::{Backend, Basis, Neighbour, Turned};
@@ -15,8 +16,8 @@ use crate::keys::KeyPurpose;
 
 impl<B: Backend> Bootstrapper<B> {
     /// From level 0 to the top: the coefficients become `m + q0 I` under the long-term secret, the
-    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots over `n`). Times
-    /// `2 + Y + Y^-1` in the odd basis.
+    /// scale is read as `q0`, and sparse slots are projected by the trace (times the ring's slots
+    /// over `n`). Times `2 + Y + Y^-1` in the odd basis.
     pub(super) fn mod_raise(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level != 0 {
             return Err(Error::LevelMismatch {

@@ -1,5 +1,7 @@
 //! Choices of a bootstrapper.
 
+use crate::backend::dry_run::KernelTimes;
+
 /// Choices of a bootstrapper that do not change its keys' security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BootstrapOptions {
@@ -18,12 +20,15 @@ pub struct BootstrapOptions {
     pub resident: bool,
     /// Rotation keys against time.
     pub keys: RotationKeys,
+    /// Times of the kernels of the device, by which matrices are split into baby and giant steps.
+    /// The keys depend on them: both sides of a session take the same.
+    pub times: KernelTimes,
 }
 
 /// What a rotation key of CoeffsToSlots and SlotsToCoeffs is worth, against the time of a refresh.
 ///
 /// Each matrix splits its diagonals into baby steps, which are cheap and take a key each, and giant
-/// steps, which cost about three baby steps and share one key or two.
+/// steps, which cost three to six baby steps and share one key or two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RotationKeys {
     /// As many as time gains by.

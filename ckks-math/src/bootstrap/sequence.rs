@@ -1,4 +1,5 @@
-//! The fixed parts of a refresh: the same work whatever is refreshed, which a device may submit as one.
+//! The fixed parts of a refresh: the same work whatever is refreshed, which a device may submit as
+//! one.
 
 use super::Bootstrapper;
 use crate::backend::Backend;

@@ -11,7 +11,7 @@ use crate::evaluator::Evaluator;
 /// Prices of operations on ciphertexts of two components at one level, in seconds.
 ///
 /// An operation that consumes a level costs infinitely much at level 0, where it cannot be done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LevelPrices {
     /// The level.
     pub level: usize,
@@ -23,7 +23,9 @@ pub struct LevelPrices {
     pub rotate_hoisted: Batched,
     /// A sum of two ciphertexts.
     pub add: Batched,
-    /// A concatenation of ciphertexts, for each of the result.
+    /// A copy of one ciphertext of a batch.
+    pub slice: f64,
+    /// A batch of ciphertexts that were apart.
     pub join: Batched,
     /// A rescaling.
     pub rescale: Batched,
@@ -60,7 +62,8 @@ impl LevelPrices {
                 each: two.each - one.each,
             },
             add: at(&|ev, x| ev.add(x, x).map(drop))?,
-            join: at(&|ev, x| ev.join(std::slice::from_ref(x)).map(drop))?,
+            slice: at(&|ev, x| ev.slice(x, 0..1).map(drop))?.of(1),
+            join: join(scales, level)?,
             rescale: with_level(&|| at(&|ev, x| ev.rescale(x).map(drop)))?,
             multiply: with_level(&|| at(&|ev, x| ev.mul(x, x).map(drop)))?,
             doubling: at(&|ev, x| ev.doublings(x, &[1]).map(drop))?,
@@ -86,6 +89,14 @@ fn batched(scales: &Scales<'_>, level: usize, operation: &Operation<'_>) -> Resu
 
 /// Slots of the operands: their number does not enter any price, and that many rotations differ.
 const SLOTS: usize = 4;
+
+fn join(scales: &Scales<'_>, level: usize) -> Result<Batched> {
+    let of = |count: usize| {
+        let parts = vec![scales.ev.zeros(SLOTS, level, 1)?; count];
+        scales.seconds(|ev| ev.join(&parts))
+    };
+    Ok(Batched::between(of(1)?, of(2)?))
+}
 
 fn gemm_product(scales: &Scales<'_>, level: usize) -> Result<f64> {
     let of = |outputs: usize| {

@@ -13,6 +13,7 @@
 
 mod batched;
 mod level;
+mod measure;
 mod transform;
 
 #[cfg(test)]
@@ -21,7 +22,8 @@ mod tests;
 pub use crate::backend::dry_run::KernelTimes;
 pub use batched::Batched;
 pub use level::LevelPrices;
-pub use transform::TransformPrices;
+pub use measure::MeasureOptions;
+pub use transform::{LiftPrices, TransformPrices};
 
 use crate::backend::dry_run::DryRun;
 use crate::bootstrap::{BootstrapOptions, refresh_cost};

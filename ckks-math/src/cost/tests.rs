@@ -48,7 +48,6 @@ fn shapes(slots: usize) -> Vec<Vec<(usize, Vec<usize>)>> {
 /// The transforms of one operand, their diagonals periodic with `period` values.
 fn check_transforms(prices: &Prices, level: usize, (slots, period): (usize, usize)) {
     let ev = prices.scales().ev;
-    let words = period * prices.params().degree() / prices.params().max_slots();
     let shapes = shapes(slots);
     let value = |s: usize| Complex64::new(if s.is_multiple_of(period) { 1.0 } else { 0.5 }, 0.0);
     let diagonal: Vec<_> = (0..slots).map(value).collect();
@@ -64,7 +63,7 @@ fn check_transforms(prices: &Prices, level: usize, (slots, period): (usize, usiz
             let some = &shapes[first..last];
             let encoded: Vec<_> = some.iter().map(encode).collect();
             let encoded: Vec<_> = encoded.iter().collect();
-            let work = some.iter().map(|giants| (slots, &giants[..], Some(words)));
+            let work = some.iter().map(|giants| (slots, &giants[..], Some(period)));
             let work = TransformWork::new(slots, work);
             let at = prices.at(level).expect("a level").transform.clone();
             let what = format!("level {level}, shapes {first}..{last}, period {period}");
@@ -115,6 +114,10 @@ fn operations_cost_what_a_dry_run_counts() {
             let one = prices.times().seconds(&counts(&ev, || many(1)));
             check("hoisted", one + 7.0 * hoisted, &|| many(8));
             check("add", at.add.of(count), &|| ev.add(&x, &x).map(drop));
+            check("split", count as f64 * at.slice, &|| ev.split(&x).map(drop));
+            let one = ev.zeros(64, level, 1).expect("a level");
+            let parts = vec![one; count];
+            check("join", at.join.of(count), &|| ev.join(&parts).map(drop));
             for steps in 1..6_u32 {
                 let by: Vec<i64> = (0..steps).map(|i| 1 << i).collect();
                 let price = at.doublings(steps as usize, count);

@@ -11,7 +11,7 @@ use crate::evaluator::{EncodedTransform, TransformPlan, TransformWork};
 ///
 /// The sum of the parts is the price of the whole to rounding: what is counted is linear in the
 /// numbers of the parts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformPrices {
     /// Splitting the operand into digits, once for all its baby steps.
     pub decompose: f64,
@@ -32,13 +32,16 @@ pub struct TransformPrices {
     pub result: f64,
     /// The division of a result by `P` and by the modulus of the level; infinite at level 0.
     pub rescaled_result: f64,
-    lift: Lift,
+    /// Bringing diagonals to the device, where they are not.
+    pub lift: LiftPrices,
 }
 
 /// Prices of bringing compact diagonals to the device, in seconds.
-#[derive(Clone, Debug, PartialEq)]
-struct Lift {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiftPrices {
     degree: usize,
+    /// Coefficients of a diagonal for each value of its period.
+    words_of_a_value: usize,
     /// The calls of a lift.
     call: f64,
     /// A whole row of `N` words.
@@ -49,10 +52,9 @@ struct Lift {
 
 impl TransformPrices {
     pub(super) fn new(scales: &Scales<'_>, level: usize) -> Result<Self> {
-        let lift = Lift::new(scales, level)?;
+        let lift = LiftPrices::new(scales, level)?;
         let of = |transforms: &[Giants<'_>], rescaled| seconds(scales, level, transforms, rescaled);
-        let unit = words_of_a_value(scales);
-        let one_more = |count: usize| lift.of(count + 1, unit) - lift.of(count, unit);
+        let one_more = |count: usize| lift.of(count + 1, 1) - lift.of(count, 1);
 
         let one = of(&[&[(0, &[0])]], false)?;
         let product = of(&[&[(0, &[0, 0])]], false)? - one - one_more(1);
@@ -78,7 +80,7 @@ impl TransformPrices {
             baby,
             identity,
             giant,
-            sum: sum_and_product - product - lift.of(1, unit),
+            sum: sum_and_product - product - lift.of(1, 1),
             product,
             operand: one - identity - sum_and_product - result,
             result,
@@ -96,7 +98,7 @@ impl TransformPrices {
         };
         let lifts = work.lifts.iter();
         let lifts: f64 = lifts
-            .map(|(&(count, words), &times)| times as f64 * self.lift(count, words))
+            .map(|(&(count, period), &times)| times as f64 * self.lift.of(count, period))
             .sum();
         let decompose = if work.babies > 0 { self.decompose } else { 0.0 };
         let identity = if work.identity { self.identity } else { 0.0 };
@@ -110,15 +112,9 @@ impl TransformPrices {
             + work.results as f64 * result
             + lifts
     }
-
-    /// Seconds of bringing `count` diagonals of `words` coefficients each to the device as compact
-    /// evaluations: `words` is a power of two at most the ring degree.
-    pub fn lift(&self, count: usize, words: usize) -> f64 {
-        self.lift.of(count, words)
-    }
 }
 
-impl Lift {
+impl LiftPrices {
     fn new(scales: &Scales<'_>, level: usize) -> Result<Self> {
         let degree = scales.ev.context().params().degree();
         let basis = scales.ev.switching_basis(level);
@@ -137,17 +133,21 @@ impl Lift {
         let row = of(2, degree)? - of(1, degree)? - whole;
         Ok(Self {
             degree,
+            words_of_a_value: degree / scales.ev.context().params().max_slots(),
             call: least - row,
             row,
             embed,
         })
     }
 
-    fn of(&self, count: usize, words: usize) -> f64 {
-        let rows = (count * words).div_ceil(self.degree);
+    /// Seconds of bringing `count` diagonals to the device as compact evaluations, each given by
+    /// one period of `period` values: a power of two at most the slots of the parameters.
+    pub fn of(&self, count: usize, period: usize) -> f64 {
+        let words = period * self.words_of_a_value;
+        let rows = (count * words).div_ceil(self.degree.max(1));
         let log = words.max(1).ilog2() as usize;
-        let embed = self.embed.get(log).copied().unwrap_or(f64::INFINITY);
-        self.call + rows as f64 * self.row + count as f64 * embed
+        let embed = self.embed.get(log).or(self.embed.last());
+        self.call + rows as f64 * self.row + count as f64 * embed.copied().unwrap_or_default()
     }
 }
 
@@ -156,12 +156,6 @@ type Giants<'a> = &'a [(usize, &'a [usize])];
 
 /// Slots of the transforms whose differences are the prices.
 const SLOTS: usize = 4;
-
-/// Coefficients of a diagonal of one value.
-fn words_of_a_value(scales: &Scales<'_>) -> usize {
-    let params = scales.ev.context().params();
-    params.degree() / params.max_slots()
-}
 
 /// Seconds of transforms of one operand with diagonals of one value each.
 fn seconds(

@@ -36,7 +36,8 @@ impl CrtReconstructor {
     ///
     /// # Errors
     /// [`EncodingError::Modulus`] for a modulus that is not odd and in `[3, 2^61]`,
-    /// [`EncodingError::NotCoprime`] for two that share a factor, [`EncodingError::Shape`] for none.
+    /// [`EncodingError::NotCoprime`] for two that share a factor, [`EncodingError::Shape`] for
+    /// none.
     pub fn new(moduli: &[u64]) -> Result<Self, EncodingError> {
         if moduli.is_empty() {
             return Err(EncodingError::Shape {

@@ -3,9 +3,9 @@
 //! # Precision
 //!
 //! Encoding rounds each coefficient to an integer, so a slot is off by at most `n / scale` and by
-//! about `sqrt(n / 6) / scale` in the root mean square (standard ring); the transform itself is good
-//! to about 50 bits relative to the largest value. At `n = 2^15`: 30 bits at scale 2^40, 48 bits
-//! from scale 2^60 on (tested below).
+//! about `sqrt(n / 6) / scale` in the root mean square (standard ring); the transform itself is
+//! good to about 50 bits relative to the largest value. At `n = 2^15`: 30 bits at scale 2^40, 48
+//! bits from scale 2^60 on (tested below).
 
 use super::complex::Complex64;
 use super::error::EncodingError;
@@ -181,7 +181,8 @@ impl Encoder {
         self.quantize(values, scale, modulus_bits, self.degree)
     }
 
-    /// The `slots` complex values of a polynomial with `N` centred coefficients, divided by `scale`.
+    /// The `slots` complex values of a polynomial with `N` centred coefficients, divided by
+    /// `scale`.
     ///
     /// Coefficients between the multiples of the gap are noise for sparse slots and are dropped.
     ///

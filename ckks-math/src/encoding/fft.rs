@@ -9,9 +9,10 @@
 //! ```
 //!
 //! Splitting into even and odd `k` gives `z_j = E_j + zeta^(5^j) O_j` and, because
-//! `5^(n/2) = 1 + 2 n mod 4 n`, `z_{j + n/2} = E_j - zeta^(5^j) O_j`, with `E` and `O` transforms of
-//! half the size on `w_even` and `w_odd`: a bit reversal followed by `log2 n` layers of butterflies
-//! whose twiddle factors depend on the layer only, so tables for `n` serve every smaller size.
+//! `5^(n/2) = 1 + 2 n mod 4 n`, `z_{j + n/2} = E_j - zeta^(5^j) O_j`, with `E` and `O` transforms
+//! of half the size on `w_even` and `w_odd`: a bit reversal followed by `log2 n` layers of
+//! butterflies whose twiddle factors depend on the layer only, so tables for `n` serve every
+//! smaller size.
 //!
 //! Real and imaginary parts live in two arrays: they are the two halves of the coefficient vector,
 //! and the butterfly loops vectorise.
@@ -66,7 +67,8 @@ impl SlotFft {
         self.max_slots
     }
 
-    /// Coefficients to slots, in place: `(re, im) = (m_0..m_{n-1}, m_n..m_{2n-1})` becomes the slots.
+    /// Coefficients to slots, in place: `(re, im) = (m_0..m_{n-1}, m_n..m_{2n-1})` becomes the
+    /// slots.
     ///
     /// Relative error about `2^-51` in the mean for `n = 2^15`.
     ///
@@ -113,7 +115,8 @@ impl SlotFft {
         self.forward(values, &mut im)
     }
 
-    /// Real slots to coefficients on the conjugate-invariant ring: inverse of [`SlotFft::forward_real`].
+    /// Real slots to coefficients on the conjugate-invariant ring: inverse of
+    /// [`SlotFft::forward_real`].
     ///
     /// # Errors
     /// [`EncodingError::Length`] unless the length is a power of two within the tables.
@@ -198,7 +201,8 @@ impl SlotFft {
         }
     }
 
-    /// `(a, b) -> (a + b, (a - b) conj t)` on all pairs at distance `half`: twice the inverse layer.
+    /// `(a, b) -> (a + b, (a - b) conj t)` on all pairs at distance `half`: twice the inverse
+    /// layer.
     fn inverse_layer(&self, half: usize, re: &mut [f64], im: &mut [f64]) {
         let cos = &self.cos[half - 1..2 * half - 1];
         let sin = &self.sin[half - 1..2 * half - 1];
@@ -222,7 +226,8 @@ impl SlotFft {
     }
 }
 
-/// Twiddle factors `exp(2 pi i 5^j / (8 half))`, `j < half`, of the layer joining blocks of `half` slots.
+/// Twiddle factors `exp(2 pi i 5^j / (8 half))`, `j < half`, of the layer joining blocks of `half`
+/// slots.
 ///
 /// `half` is a power of two, at most 2^58.
 pub(crate) fn layer_roots(half: usize) -> impl Iterator<Item = Complex64> {

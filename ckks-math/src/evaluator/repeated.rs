@@ -62,7 +62,8 @@ impl Attributes {
 }
 
 impl<B: Backend> Evaluator<B> {
-    /// `body(operands)` with the same residues, level and scale, submitted as one where the device can.
+    /// `body(operands)` with the same residues, level and scale, submitted as one where the device
+    /// can.
     ///
     /// The first use runs the body plainly, the second captures it for operands of the same
     /// attributes, all later ones replay the capture: see [`Captures`]. `sequence` names the body

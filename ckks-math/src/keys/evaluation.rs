@@ -99,6 +99,22 @@ impl<B: Backend> EvaluationKeys<B> {
         Ok(())
     }
 
+    /// Takes one more key and expands it now, unless a budget bounds what stays expanded: then its
+    /// first use does.
+    ///
+    /// # Errors
+    ///
+    /// Fails for keys of other parameters, and when the device has no room.
+    pub fn insert_expanded(&mut self, context: &Context<B>, key: SwitchingKey) -> Result<()> {
+        let request = key.request();
+        self.insert(context, key)?;
+        let mut store = lock(&self.store);
+        if !store.is_bounded() {
+            store.expanded(context, request)?;
+        }
+        Ok(())
+    }
+
     /// Expands all keys now, as far as the budget goes, so that no later operation has to.
     pub fn expand(&self, context: &Context<B>) -> Result<()> {
         let mut store = lock(&self.store);

@@ -34,8 +34,8 @@ fn number(cell: &str) -> f64 {
         .unwrap_or_else(|_| panic!("no number: {cell}"))
 }
 
-/// Every preset has one row: degree and ring, `log2 QP`, the secrets, `K`, and the probability of failure
-/// with all slots and with the number of slots that is worst.
+/// Every preset has one row: degree and ring, `log2 QP`, the secrets, `K`, and the probability of
+/// failure with all slots and with the number of slots that is worst.
 #[test]
 fn every_preset_is_described_as_it_is() {
     let rows = table("preset");

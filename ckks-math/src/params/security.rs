@@ -66,9 +66,9 @@ const fn sparse(least: usize, log_n: u32, log_qp: u32, source: &'static str) -> 
 /// The limits that [`ParamsLiteral::check`] applies, heavier secrets first.
 ///
 /// The estimates are the least over the primal and dual attacks of the public lattice-estimator at
-/// commit 27a581b with the geometric series assumption, under the costs of [MATZOV 2022] and core-SVP;
-/// over Meet-LWE; and over both again where one reduced basis serves all rotations `X^i s` of the
-/// secret:
+/// commit 27a581b with the geometric series assumption, under the costs of [MATZOV 2022] and
+/// core-SVP; over Meet-LWE; and over both again where one reduced basis serves all rotations
+/// `X^i s` of the secret:
 ///
 /// | weight | N | log QP | bits of security |
 /// |---|---|---|---|
@@ -77,10 +77,10 @@ const fn sparse(least: usize, log_n: u32, log_qp: u32, source: &'static str) -> 
 /// | 192 | 2^16 | 1456 | 128 |
 /// | 192 | 2^15 | 725 | 128 |
 ///
-/// Weight 512 is admitted up to the modulus that it was estimated for. Limits of weight 32 are for the
-/// ephemeral secret of bootstrapping: at the 98, 116 (`N = 2^16`) and 81 bits (`2^15`) that the presets
-/// use, the estimator gives 171, 165 and 153 bits and Meet-LWE 158, 154 and 141. A weight between two
-/// of the table is judged by the lighter one.
+/// Weight 512 is admitted up to the modulus that it was estimated for. Limits of weight 32 are for
+/// the ephemeral secret of bootstrapping: at the 98, 116 (`N = 2^16`) and 81 bits (`2^15`) that the
+/// presets use, the estimator gives 171, 165 and 153 bits and Meet-LWE 158, 154 and 141. A weight
+/// between two of the table is judged by the lighter one.
 pub const SECURITY_LIMITS: [SecurityLimit; 14] = [
     ternary(10, 26),
     ternary(11, 53),

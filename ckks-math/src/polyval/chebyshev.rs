@@ -60,11 +60,11 @@ impl Chebyshev {
     /// Interpolant of `f` of the given degree at the Chebyshev nodes cos(pi (j + 1/2) / n) of the
     /// interval, n = degree + 1.
     ///
-    /// Its error is at most 2 + (2/pi) ln(n) times the minimax error [Trefethen 2013, theorem 15.2], and
-    /// the coefficients are accurate to about 1e-15 times max |f|. On an interval symmetric about
-    /// zero, a function that is odd or even in floating point gives exact zeros in the coefficients
-    /// of the other parity. Errors: bad interval, degree above `MAX_DEGREE`, `f` not finite at a
-    /// node.
+    /// Its error is at most 2 + (2/pi) ln(n) times the minimax error [Trefethen 2013, theorem
+    /// 15.2], and the coefficients are accurate to about 1e-15 times max |f|. On an interval
+    /// symmetric about zero, a function that is odd or even in floating point gives exact zeros in
+    /// the coefficients of the other parity. Errors: bad interval, degree above `MAX_DEGREE`, `f`
+    /// not finite at a node.
     pub fn interpolate(
         f: impl Fn(f64) -> f64,
         interval: (f64, f64),

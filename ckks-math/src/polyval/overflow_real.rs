@@ -1,20 +1,21 @@
 //! Probability that the overflow count of a modulus raise on the conjugate-invariant ring leaves
 //! the range of the modular reduction.
 //!
-//! In the native basis `1, X_k = Y^k + Y^-k`, `X_i X_k = X_{i+k} + X_{|i-k|}`, so that coordinate `l` of
-//! `c1 s` is a sum of `2 h` coordinates of `c1` for a ternary secret of weight `h`, where the standard ring
-//! has `h`: the coordinate `x` of `c1` counts `s_{|l-x|} + s_{l+x}` times (indices folded, with signs), at
-//! most twice. The odd basis is `Z^k + Z^-k` with `k` odd, `Z^2 = Y`, in which the same holds with `X_i` for
-//! `i = 2 j`, `s_j` not zero. With `d` coordinates that count twice, the coordinate of `(m + q I) / q` is
+//! In the native basis `1, X_k = Y^k + Y^-k`, `X_i X_k = X_{i+k} + X_{|i-k|}`, so that coordinate
+//! `l` of `c1 s` is a sum of `2 h` coordinates of `c1` for a ternary secret of weight `h`, where
+//! the standard ring has `h`: the coordinate `x` of `c1` counts `s_{|l-x|} + s_{l+x}` times
+//! (indices folded, with signs), at most twice. The odd basis is `Z^k + Z^-k` with `k` odd,
+//! `Z^2 = Y`, in which the same holds with `X_i` for `i = 2 j`, `s_j` not zero. With `d`
+//! coordinates that count twice, the coordinate of `(m + q I) / q` is
 //!
 //! ```text
 //! S = (2 h + 1 - 2 d terms U) + (d terms 2 U),   U uniform on [-1/2, 1/2],
 //! ```
 //!
-//! or fewer. In the native basis `d = h` at `l = 0`. Everywhere else, and in the odd basis always, a
-//! term counts twice when both ends of a pair `(|l-x|, l+x)` are in the support; there are at most `N` pairs, and
-//! an index is in two of them at most. Among `d` pairs within the support there are then `r >= d / 3`
-//! disjoint ones, so that over the uniformly random support
+//! or fewer. In the native basis `d = h` at `l = 0`. Everywhere else, and in the odd basis always,
+//! a term counts twice when both ends of a pair `(|l-x|, l+x)` are in the support; there are at
+//! most `N` pairs, and an index is in two of them at most. Among `d` pairs within the support there
+//! are then `r >= d / 3` disjoint ones, so that over the uniformly random support
 //!
 //! ```text
 //! P(d > 3 (r - 1)) <= C(N, r) (h / N)^(2 r) <= (h^2 / N)^r / r!.
@@ -25,8 +26,8 @@
 use super::overflow::{chernoff_mixed, log2_add};
 use crate::bootstrap::RealBasis;
 
-/// log2 of a bound on the probability that one of `coefficients` coordinates of the overflow count exceeds
-/// `k`, for a secret of weight `h` on the conjugate-invariant ring of degree `n`.
+/// log2 of a bound on the probability that one of `coefficients` coordinates of the overflow count
+/// exceeds `k`, for a secret of weight `h` on the conjugate-invariant ring of degree `n`.
 ///
 /// At most 0; minus infinity when overflow is impossible or there is no coefficient.
 pub fn real_overflow_failure_log2(
@@ -65,8 +66,8 @@ mod tests {
     use super::*;
     use crate::polyval::overflow::overflow_failure_log2;
 
-    /// The sum at `l = 0` is twice that of the standard ring, and one term: it overflows `2 K` about as
-    /// rarely as the standard ring's does `K`.
+    /// The sum at `l = 0` is twice that of the standard ring, and one term: it overflows `2 K`
+    /// about as rarely as the standard ring's does `K`.
     #[test]
     fn coordinate_zero_is_twice_the_standard_one() {
         for k in [8, 10, 12, 14] {

@@ -33,12 +33,12 @@
 //!
 //! # A factor
 //!
-//! p(u) z for a second ciphertext z costs less than p(u) and then a product ([`Plan::with_factor`]):
-//! p z = (q z) T_G + r z. If z comes `late` levels after u, a polynomial of level at most t - 1 times
-//! z has level t, which takes care of r; by induction level t admits degree 2^t - 1 - 2^late, so the
-//! depth is ceil(log2(d + 1 + 2^late)), against ceil(log2(d + 1)) + 1. A product by z is a split with
-//! the giant 0: its quotient is a plain polynomial; all other nodes stand for their polynomial times
-//! z, and their leaves are constants times z.
+//! p(u) z for a second ciphertext z costs less than p(u) and then a product
+//! ([`Plan::with_factor`]): p z = (q z) T_G + r z. If z comes `late` levels after u, a polynomial
+//! of level at most t - 1 times z has level t, which takes care of r; by induction level t admits
+//! degree 2^t - 1 - 2^late, so the depth is ceil(log2(d + 1 + 2^late)), against ceil(log2(d +
+//! 1)) + 1. A product by z is a split with the giant 0: its quotient is a plain polynomial; all
+//! other nodes stand for their polynomial times z, and their leaves are constants times z.
 //!
 //! # Scales
 //!

@@ -20,7 +20,8 @@ const ROUNDED_SIGMA: (f64, f64) = (0.5, 562_949_953_421_312.0);
 /// The discrete Gaussian on the integers, `P(x) ~ exp(-x^2 / 2 sigma^2)`, cut at `6 sigma`.
 ///
 /// A cumulative table of `|x|` with 63-bit entries (accurate to the 53 bits of double precision) is
-/// compared in full with each random word, so the time and the addresses do not depend on the result.
+/// compared in full with each random word, so the time and the addresses do not depend on the
+/// result.
 #[derive(Clone, Debug)]
 pub struct DiscreteGaussian {
     /// `floor(2^63 P(|x| <= k))` for `k` from 0 to the bound minus one.
@@ -70,10 +71,11 @@ impl DiscreteGaussian {
     }
 }
 
-/// `n` samples of the normal distribution of deviation `sigma`, each rounded to the nearest integer.
+/// `n` samples of the normal distribution of deviation `sigma`, each rounded to the nearest
+/// integer.
 ///
-/// For noise flooding, where `sigma` is large; by the Box-Muller transform on 53-bit uniforms, hence
-/// cut at `8.6 sigma`. Not constant time.
+/// For noise flooding, where `sigma` is large; by the Box-Muller transform on 53-bit uniforms,
+/// hence cut at `8.6 sigma`. Not constant time.
 ///
 /// # Errors
 /// [`SamplingError::Sigma`] unless `0.5 <= sigma <= 2^49`.

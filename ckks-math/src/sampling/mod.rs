@@ -1,8 +1,8 @@
 //! Sampling from ChaCha20 seeds: uniform residues, ternary secrets, Gaussian errors.
 //!
 //! Every sampler is a function of a 32-byte [`Seed`] and derives its own key from it, so one seed
-//! may feed different samplers without overlap; equal seeds and arguments give equal output on every
-//! machine. Secrets come in buffers that are wiped when dropped.
+//! may feed different samplers without overlap; equal seeds and arguments give equal output on
+//! every machine. Secrets come in buffers that are wiped when dropped.
 //!
 //! Uniform residues are part of the wire format (keys carry a seed in place of their uniform half);
 //! [`uniform`] defines them to the byte. The other samplers are private to the client.

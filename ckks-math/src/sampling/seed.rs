@@ -13,8 +13,8 @@ const DERIVATION: u64 = 1 << 63;
 ///
 /// # Derivation
 ///
-/// `F(k, s)` is the first 32 bytes of the ChaCha20 key stream with key `k`, 64-bit stream identifier
-/// (nonce) `s` and block counter 0. [`Seed::derive`] is the cascade of `F`
+/// `F(k, s)` is the first 32 bytes of the ChaCha20 key stream with key `k`, 64-bit stream
+/// identifier (nonce) `s` and block counter 0. [`Seed::derive`] is the cascade of `F`
 /// [Bellare-Canetti-Krawczyk 1996] over the 64-bit words
 ///
 /// ```text

@@ -1,7 +1,7 @@
 //! Ternary secrets: uniform over {-1, 0, 1}, or of a fixed Hamming weight.
 //!
-//! Running time depends on the key stream (rejection) and, for fixed weight, memory addresses depend
-//! on the positions drawn: sample where no attacker shares the caches.
+//! Running time depends on the key stream (rejection) and, for fixed weight, memory addresses
+//! depend on the positions drawn: sample where no attacker shares the caches.
 
 use rand_core::RngCore;
 use zeroize::{Zeroize, Zeroizing};

@@ -2,8 +2,8 @@
 //!
 //! # Definition (part of the wire format)
 //!
-//! For a seed, a polynomial index `p` and a limb index `l`, let `W(0), W(1), ...` be the key stream of
-//! ChaCha20 (20 rounds, 64-bit block counter from 0, 64-bit nonce `l`) with key
+//! For a seed, a polynomial index `p` and a limb index `l`, let `W(0), W(1), ...` be the key stream
+//! of ChaCha20 (20 rounds, 64-bit block counter from 0, 64-bit nonce `l`) with key
 //! `seed.derive("uniform", p)`, read as little-endian 64-bit words (eight per block). With
 //! `M = 2^64 - (2^64 mod q)`, coefficient `i < 2^32` is
 //!
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The result is exactly uniform, and each coefficient depends on no other: limbs, coefficients and
-//! GPU threads can be computed in any order. A retry has probability `(2^64 mod q) / 2^64`, at most 1/8
-//! for `q <= 2^61` and negligible for small primes and for primes just below a power of two.
+//! GPU threads can be computed in any order. A retry has probability `(2^64 mod q) / 2^64`, at most
+//! 1/8 for `q <= 2^61` and negligible for small primes and for primes just below a power of two.
 
 use rand_core::RngCore;
 

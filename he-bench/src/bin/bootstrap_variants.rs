@@ -65,6 +65,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                     slots_to_coeffs_levels: Some(slots_to_coeffs),
                     resident: arguments.resident,
                     keys,
+                    ..BootstrapOptions::default()
                 };
                 let cost = refresh_cost(&params, slots, options, arguments.complex)?;
                 let products = [Kernel::Multiply, Kernel::MultiplyAccumulate, Kernel::DotKey]

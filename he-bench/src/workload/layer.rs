@@ -8,10 +8,12 @@ use ckks_math::keys::{KeyGenerator, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator, Params};
 use he_linalg::Packed;
+use he_linalg::matrix::StoreOptions;
 use he_llama::embedded;
-use he_llama::encrypted::Tensor;
-use he_llama::model::{Cache, Embedded, Role, Site};
-use he_llama::protocol::{Bootstrappers, Setup, demand, machine};
+use he_llama::encrypted::{KeyValues, Shape, Tensor};
+use he_llama::length::Length;
+use he_llama::model::{Embedded, Role, Site};
+use he_llama::protocol::{Constants, Setup, demand, machine};
 use std::sync::Arc;
 
 /// The layer that is timed: of those that get what a layer before them leaves, the first. Layer 0
@@ -37,32 +39,35 @@ pub(super) fn run<B: Backend>(
         });
     }
     let step = harness.wants("layer/step");
-    let demand = demand(&setup, 1 + usize::from(step), &mut |_| Ok(()))?;
+    let demand = demand(&setup, &mut |_, _| Ok(()))?;
     let context = Context::new(params.clone(), backend.clone())?;
     let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32]))?;
     let keys = KeyGenerator::new(&context, &secret)?.evaluation_keys(demand.keys)?;
     let model = Model {
         setup: &setup,
         ev: Evaluator::new(context.clone(), Arc::new(keys)),
-        bootstrappers: Bootstrappers::new(&context, &setup)?,
+        bootstrappers: Constants::new(&context, &setup, StoreOptions::default())?,
     };
     let mut encryptor = Encryptor::with_secret_key(&context, &secret, Seed::from_bytes([2; 32]))?;
 
+    let capacity = setup.session.capacity;
+    let prompt = Shape::window(0, ids.len(), capacity);
     let mut caches = setup.llama.caches();
-    let x = model.before(&mut encryptor, 0, &ids, &mut caches)?;
+    let x = model.before(&mut encryptor, prompt, &ids, &mut caches)?;
     if harness.wants("layer") {
         harness.time("layer", params, &mut || {
-            model.layer(0, LAYER, x.clone(), None, &mut Cache::default())?;
+            model.layer(prompt, LAYER, x.clone(), None, &mut KeyValues::default())?;
             Ok(backend.synchronize()?)
         })?;
     }
     if step {
-        model.layer(0, LAYER, x, None, &mut caches[LAYER])?;
+        model.layer(prompt, LAYER, x, None, &mut caches[LAYER])?;
         // Which token it is does not matter to the time.
-        let last = &ids[ids.len() - 1..];
-        let x = model.before(&mut encryptor, 1, last, &mut caches)?;
+        let text: Vec<u32> = ids.iter().chain(ids.last()).copied().collect();
+        let behind = Shape::step(ids.len(), capacity);
+        let x = model.before(&mut encryptor, behind, &text, &mut caches)?;
         harness.time("layer/step", params, &mut || {
-            model.layer(1, LAYER, x.clone(), None, &mut caches[LAYER].clone())?;
+            model.layer(behind, LAYER, x.clone(), None, &mut caches[LAYER].clone())?;
             Ok(backend.synchronize()?)
         })?;
     }
@@ -89,12 +94,12 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
     let source = embedded::source()?;
     let ids = source.prompt(embedded::PROMPT, TOKENS)?;
     let calibration = Arc::new(embedded::calibration(&source.llama)?);
-    let length = (ids.len(), TOKENS);
+    let capacity = Length::new(ids.len(), TOKENS)?.positions();
     let setup = Setup::new(
         &source.llama,
         &calibration,
         preset,
-        length,
+        capacity,
         limits,
         &KernelTimes::default(),
     )?;
@@ -105,19 +110,19 @@ fn session(preset: &str, limits: Limits) -> Result<(Arc<Setup>, Vec<u32>)> {
 struct Model<'a, B: Backend> {
     setup: &'a Setup,
     ev: Evaluator<B>,
-    bootstrappers: Bootstrappers<B>,
+    bootstrappers: Constants<B>,
 }
 
 impl<B: Backend> Model<'_, B> {
-    /// Encrypts `ids` for pass `pass` and runs them through the layers before the timed one.
+    /// Encrypts the tokens of `pass` in a text and runs them through the layers before the timed one.
     fn before(
         &self,
         encryptor: &mut Encryptor<B>,
-        pass: usize,
-        ids: &[u32],
-        caches: &mut [Cache<Tensor<B>>],
+        pass: Shape,
+        text: &[u32],
+        caches: &mut [KeyValues<B>],
     ) -> Result<Tensor<B>> {
-        let Embedded { hidden, normed } = self.encrypt(encryptor, pass, ids)?;
+        let Embedded { hidden, normed } = self.encrypt(encryptor, pass, text)?;
         let mut normed = Some(normed);
         let mut x = hidden;
         for (layer, cache) in caches[..LAYER].iter_mut().enumerate() {
@@ -130,12 +135,11 @@ impl<B: Backend> Model<'_, B> {
     fn encrypt(
         &self,
         encryptor: &mut Encryptor<B>,
-        pass: usize,
-        ids: &[u32],
+        pass: Shape,
+        text: &[u32],
     ) -> Result<Embedded<Tensor<B>>> {
         let setup = self.setup;
-        let shape = setup.session.shape(pass);
-        let clear = setup.llama.embed(&shape.padded(ids))?;
+        let clear = setup.llama.embed(&pass.padded(text))?;
         let layout = setup.packing(pass).channels(setup.llama.config.hidden)?;
         let mut tensor = |values: Vec<f64>, role| -> Result<Tensor<B>> {
             let unit = setup.units.of(Site::new(0, role))?;
@@ -154,17 +158,17 @@ impl<B: Backend> Model<'_, B> {
     /// Runs one layer of pass `pass`, as the server does.
     fn layer(
         &self,
-        pass: usize,
+        pass: Shape,
         layer: usize,
         x: Tensor<B>,
         normed: Option<&Tensor<B>>,
-        cache: &mut Cache<Tensor<B>>,
+        cache: &mut KeyValues<B>,
     ) -> Result<Tensor<B>> {
         let setup = self.setup;
         let (runs, mut report) = ((&self.ev, &self.bootstrappers), |_| Ok(()));
-        let (mut machine, positions) = machine(setup, runs, pass, &mut report);
+        let mut machine = machine(setup, runs, pass, &mut report);
         let functions = &setup.calibration.circuit.layers[layer];
         let layer = &setup.llama.layers[layer];
-        Ok(layer.forward(&mut machine, functions, x, normed, cache, positions)?)
+        Ok(layer.forward(&mut machine, functions, x, normed, cache)?)
     }
 }

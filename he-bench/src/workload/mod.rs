@@ -122,7 +122,7 @@ fn group_of(id: &str) -> Group {
 }
 
 /// `count` values in `[-1, 1]` without structure that an encoder could profit from.
-fn message(count: usize) -> Vec<f64> {
+pub(crate) fn message(count: usize) -> Vec<f64> {
     (0..count)
         .map(|i| ((i * 7919 + 13) % 1009) as f64 / 504.5 - 1.0)
         .collect()

@@ -42,6 +42,11 @@ impl Diagonal {
         (0..self.len).map(move |s| f64::from(self.values[(s & mask) >> run]))
     }
 
+    /// The period with which the values repeat.
+    pub fn period(&self) -> usize {
+        self.values.len() << self.log_run
+    }
+
     /// Bytes of the stored values.
     pub fn bytes(&self) -> usize {
         self.values.len() * size_of::<f32>()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ckks_math::backend::Device;
 use ckks_math::backend::dry_run::DryRun;
+use ckks_math::cost::{KernelTimes, Prices};
 use ckks_math::keys::{EvaluationKeys, KeyPurpose};
+use proptest::prelude::*;
 
 use super::*;
 use crate::field::{Axis, Field};
@@ -204,5 +206,88 @@ fn dry_runs_ask_for_the_rotations_of_the_plan() {
             .map(|r| ring.galois_rotation(r.amount as i64))
             .collect();
         assert_eq!(asked, planned, "{input} to {output}");
+    }
+}
+
+/// A map of random entries, some of them zero: those whose number is below `density` of 8.
+fn sparse_map(
+    (input, output): (&Layout, &Layout),
+    (seed, density): (u64, u64),
+    folded: bool,
+) -> LinearMap {
+    let mut indices = Vec::new();
+    input.for_each_index(|i| indices.push(i.to_vec()));
+    let row = |out: &[usize], terms: &mut Terms<'_>| {
+        for index in &indices {
+            let parts = out.iter().chain(index);
+            let mixed = parts.fold(seed, |mixed, &i| {
+                (mixed ^ i as u64)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .rotate_left(29)
+            });
+            if mixed % 8 < density {
+                terms.add(index, 0.25 + (mixed >> 32) as f64 / 2f64.powi(33));
+            }
+        }
+    };
+    match folded {
+        true => LinearMap::build_folded(input, output, row),
+        false => LinearMap::build(input, output, row),
+    }
+    .expect("valid")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// The counted key switches and the price of a plan are those of a dry run of the very map,
+    /// for one and several inputs and outputs, compact diagonals and full ones, and fused maps.
+    #[test]
+    fn the_price_of_a_plan_is_what_a_dry_run_counts(
+        log_slots in 2..6_u32,
+        sizes in proptest::array::uniform4(1..7_usize),
+        (seed, density) in (0..1000_u64, 1..=8_u64),
+        folded: bool,
+        fused: bool,
+    ) {
+        let fields = |axes: [Axis; 2], sizes: &[usize]| {
+            layout(log_slots, &[Field::new(axes[0], sizes[0]), Field::new(axes[1], sizes[1])])
+        };
+        let input = fields([Axis::TOKEN, Axis::DIM], &sizes[..2]);
+        let output = fields([Axis::HEAD, Axis::PART], &sizes[2..]);
+        let count = 1 + u64::from(fused);
+        let maps: Vec<LinearMap> = (0..count)
+            .map(|i| sparse_map((&input, &output), (seed + i, density), folded))
+            .collect();
+        let pairs: Vec<_> = maps.iter().map(|map| (map, &output)).collect();
+
+        let params = literal(2)
+            .check_insecure_for_tests(DryRun::default().limits())
+            .expect("valid");
+        let prices = Prices::new(&params, KernelTimes::default()).expect("times of a device");
+        let model = CostModel::new(&prices, 2).expect("a level");
+        let prepared = PreparedMap::fused(&pairs, &input, &model).expect("same input");
+        let context = Context::new(params, DryRun::default()).expect("shapes");
+        let keys = Arc::new(EvaluationKeys::recording());
+        let ev = Evaluator::new(context.clone(), keys);
+        let x = Packed::zeros(&ev, input.clone(), 2).expect("level");
+        let encoded = prepared.encode(&context, 2, x.scale(), 1.0, false).expect("a level");
+        encoded.apply_all(&ev, &x).expect("shapes");
+        let before = context.backend().counts();
+        encoded.apply_all(&ev, &x).expect("shapes");
+        let counts = context.backend().counts() - &before;
+
+        let linear: Vec<_> = maps.iter().collect();
+        let plan = BsgsPlan::fused(&linear, &model).expect("same input");
+        let (babies, giants, folds) = plan.rotation_counts();
+        prop_assert_eq!((babies + giants + folds) as u64, counts.key_switches());
+        let uses: usize = plan.rotations().iter().map(|rotation| rotation.uses).sum();
+        prop_assert_eq!(uses as u64, counts.key_switches());
+        // Outputs that are zero cost next to nothing, and are no part of the price.
+        let outputs: usize = prepared.work().maps.iter().map(|(outputs, _)| outputs).sum();
+        if prepared.work().results == outputs {
+            let (found, expected) = (prepared.seconds(&model), prices.times().seconds(&counts));
+            prop_assert!((found / expected - 1.0).abs() < 1e-9, "{} against {}", found, expected);
+        }
     }
 }

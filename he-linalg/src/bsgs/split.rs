@@ -1,34 +1,8 @@
 //! The choice of baby and giant steps for a set of rotation amounts.
 
-/// What the parts of a plan cost, in any one unit (time on the machine at hand).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CostModel {
-    /// Decomposing an input ciphertext before its baby rotations; 0 babies need none.
-    pub hoist: f64,
-    /// One baby rotation of a decomposed ciphertext.
-    pub baby: f64,
-    /// One giant rotation, or one fold.
-    pub giant: f64,
-    /// One plaintext product with its addition.
-    pub product: f64,
-    /// Most baby rotations held at once over all inputs, rotation 0 counted; at least one for each
-    /// input is always allowed.
-    pub max_babies: usize,
-}
+use ckks_math::evaluator::GiantChains;
 
-impl Default for CostModel {
-    /// Rough costs in units of one key switch at N = 2^16 with five digits: the decomposition
-    /// (inverse NTT, basis extension, NTTs) is most of a rotation. Replace by measured ones.
-    fn default() -> CostModel {
-        CostModel {
-            hoist: 0.6,
-            baby: 0.4,
-            giant: 1.0,
-            product: 0.03,
-            max_babies: 64,
-        }
-    }
-}
+use super::cost::{CostModel, PlanWork};
 
 /// A diagonal of a set of maps, as far as the split is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +13,8 @@ pub(crate) struct Amount {
     pub(crate) output: usize,
     /// The rotation amount, below the input period.
     pub(crate) amount: usize,
+    /// The period of the map.
+    pub(crate) period: usize,
 }
 
 /// Which part of an amount is the baby step.
@@ -60,12 +36,16 @@ pub(super) struct Split {
     modulus: usize,
     baby: Baby,
     shift: usize,
-    cost: f64,
 }
 
 impl Split {
-    /// The cheapest rule among the moduli tried, for amounts below `period`.
-    pub(super) fn cheapest(amounts: &[Amount], period: usize, model: &CostModel) -> Split {
+    /// The cheapest rule among the moduli tried, for amounts below `period` that rotate `inputs`
+    /// input ciphertexts.
+    pub(super) fn cheapest(
+        amounts: &[Amount],
+        (inputs, period): (usize, usize),
+        model: &CostModel,
+    ) -> Split {
         let mut all: Vec<usize> = amounts.iter().map(|a| a.amount).collect();
         all.sort_unstable();
         all.dedup();
@@ -75,7 +55,7 @@ impl Split {
         let span = all.iter().map(reach).max().unwrap_or(0);
         let stride = all.iter().map(reach).fold(0, gcd).max(1);
 
-        let mut best: Option<(bool, Split)> = None;
+        let mut best: Option<((bool, f64), Split)> = None;
         for (weight, modulus) in moduli(stride, span, all.len()) {
             for baby in [Baby::Remainder, Baby::Multiple] {
                 let mut split = Split {
@@ -84,21 +64,16 @@ impl Split {
                     modulus,
                     baby,
                     shift: 0,
-                    cost: 0.0,
                 };
                 split.shift = split.of(pivot).1;
-                let (cost, babies) = split.price(amounts, model);
-                let inputs = amounts.iter().map(|a| a.input + 1).max().unwrap_or(0);
-                let too_many = babies > model.max_babies.max(inputs);
-                let cost = cost * weight;
-                split.cost = cost;
+                let (work, keys) = split.work(amounts, inputs);
+                let babies = work.babies + work.identities;
                 // A plan within the limit beats any plan beyond it.
-                let better = match &best {
-                    None => true,
-                    Some((b, s)) => (too_many, cost) < (*b, s.cost),
-                };
-                if better {
-                    best = Some((too_many, split));
+                let too_many = babies > model.max_babies.max(inputs);
+                let cost = work.rotations_cost(model) + keys as f64 * model.key;
+                let price = (too_many, cost * weight);
+                if best.as_ref().is_none_or(|(least, _)| price < *least) {
+                    best = Some((price, split));
                 }
             }
         }
@@ -117,21 +92,54 @@ impl Split {
         ((amount + self.period - giant) % self.period, giant)
     }
 
-    /// Cost of the rotations.
-    pub(super) fn cost(&self) -> f64 {
-        self.cost
-    }
-
-    /// Cost of the rotations and number of baby steps, 0 included.
-    fn price(&self, amounts: &[Amount], model: &CostModel) -> (f64, usize) {
+    /// The rotations of the amounts of `inputs` input ciphertexts, and how many keys they take.
+    fn work(&self, amounts: &[Amount], inputs: usize) -> (PlanWork, usize) {
         let parts = || amounts.iter().map(|a| (a, self.of(a.amount)));
         let babies = distinct(parts().map(|(a, (b, _))| (a.input, b)).collect());
-        let giants = distinct(parts().map(|(a, (_, g))| (a.output, g)).collect());
+        let steps = distinct(parts().map(|(a, (_, g))| (a.output, g)).collect());
+        let sums = match inputs {
+            1 => steps.len(),
+            _ => distinct(parts().map(|(a, (_, g))| (a.output, g, a.input)).collect()).len(),
+        };
+        let keys = self.keys(&babies, amounts, inputs == 1);
         let rotated: Vec<usize> = babies.iter().filter(|b| b.1 != 0).map(|b| b.0).collect();
-        let turned = giants.iter().filter(|g| g.1 != 0).count();
-        let baby = model.baby * rotated.len() as f64;
-        let hoist = model.hoist * distinct(rotated).len() as f64;
-        (hoist + baby + model.giant * turned as f64, babies.len())
+        let work = PlanWork {
+            single: inputs == 1,
+            inputs,
+            operands: distinct(babies.iter().map(|b| b.0).collect()).len(),
+            babies: rotated.len(),
+            identities: babies.len() - rotated.len(),
+            hoists: distinct(rotated).len(),
+            // As many key switches as steps by other amounts than 0, in chains or alone.
+            giants: steps.iter().filter(|g| g.1 != 0).count(),
+            sums,
+            results: distinct(steps.iter().map(|g| g.0).collect()).len(),
+            steps: steps.len(),
+            products: amounts.len(),
+            maps: Vec::new(),
+        };
+        (work, keys)
+    }
+
+    /// The number of different rotations by baby steps, each with its input, and by the giant steps
+    /// of the amounts: over one input by those of their chains.
+    fn keys(&self, babies: &[(usize, usize)], amounts: &[Amount], single: bool) -> usize {
+        let mut rotations: Vec<usize> = babies.iter().map(|b| b.1).collect();
+        let giants = amounts
+            .iter()
+            .map(|a| (a.output, a.period, self.of(a.amount).1));
+        let giants = distinct(giants.collect());
+        for of_output in giants.chunk_by(|x, y| x.0 == y.0) {
+            let steps = of_output.iter().map(|giant| giant.2).collect::<Vec<_>>();
+            match single {
+                true => {
+                    let chains = GiantChains::new(&steps, of_output[0].1, self.period);
+                    rotations.extend(chains.rotations);
+                }
+                false => rotations.extend(steps),
+            }
+        }
+        distinct(rotations).into_iter().filter(|&r| r != 0).count()
     }
 }
 

@@ -57,6 +57,11 @@ pub(super) struct Encoding<B: Backend> {
 
 impl<B: Backend> Encoding<B> {
     /// Prepares to encode for an operand, without any value yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] at level 0, above the top one, and where the diagonals' targets cannot be
+    /// encoded.
     pub fn new(
         diagonals: &Diagonals,
         context: &Context<B>,
@@ -102,6 +107,11 @@ impl<B: Backend> Encoding<B> {
     ///
     /// `go_on` gets the bytes encoded so far, after every group of giant steps, and may stop the
     /// work; the answer is whether all was encoded.
+    ///
+    /// # Errors
+    ///
+    /// The error of a source, [`Error::Unplanned`] for a coefficient that the structure has no
+    /// diagonal for, and [`Error::Scheme`] for values that cannot be encoded.
     pub fn read(
         &mut self,
         diagonals: &Diagonals,
@@ -154,6 +164,10 @@ impl<B: Backend> Encoding<B> {
     }
 
     /// The encoded form: on the device with `resident`, else on the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheme`] where the device fails.
     pub fn finish(self, resident: bool) -> Result<EncodedDiagonals<B>> {
         let finish = |p: Pending<B>| {
             let transform = p.encoder.finish(p.polynomials, resident)?;

@@ -47,7 +47,7 @@ pub use coefficients::{Coefficients, FromFn, Relayout, from_fn};
 use encode::{Encoding, Operand};
 use product::{Product, check_layout};
 pub use store::{Announcement, MatrixStore, Planned, StoreOptions};
-use structure::{Diagonals, Form};
+use structure::{Diagonals, Form, Values};
 
 /// One or several plaintext matrices of the same input, which share the rotations of it.
 ///
@@ -76,8 +76,34 @@ impl Matrix {
         maps: Vec<(Arc<dyn Coefficients>, Layout)>,
         model: &CostModel,
     ) -> Result<Matrix> {
+        Self::plan(input, maps, Values::Fixed, model)
+    }
+
+    /// Plans matrices whose coefficients change from use to use ([`Matrix::apply_with`]), as
+    /// [`Matrix::new`].
+    ///
+    /// The sources list every entry that any use has, with any coefficient but zero. No diagonal
+    /// is taken to repeat within its length, whatever the sources list: it is encoded at its full
+    /// length, where [`Matrix::new`] would take the period of these coefficients.
+    ///
+    /// # Errors
+    /// As [`Matrix::new`].
+    pub fn varying(
+        input: &Layout,
+        maps: Vec<(Arc<dyn Coefficients>, Layout)>,
+        model: &CostModel,
+    ) -> Result<Matrix> {
+        Self::plan(input, maps, Values::Varying, model)
+    }
+
+    fn plan(
+        input: &Layout,
+        maps: Vec<(Arc<dyn Coefficients>, Layout)>,
+        values: Values,
+        model: &CostModel,
+    ) -> Result<Matrix> {
         let pairs: Vec<_> = maps.iter().map(|(source, to)| (&**source, to)).collect();
-        let form = Form::Diagonals(Diagonals::new(input, &pairs, model)?);
+        let form = Form::Diagonals(Diagonals::new(input, &pairs, values, model)?);
         let sources = maps.into_iter().map(|(source, _)| source).collect();
         Ok(Matrix::of(Arc::new(form), sources))
     }
@@ -142,7 +168,7 @@ impl Matrix {
     }
 
     /// As [`Matrix::apply`] with other coefficients, encoded for this product only: for matrices
-    /// whose values change from use to use, and their structure does not.
+    /// whose values change from use to use, and their structure does not ([`Matrix::varying`]).
     ///
     /// # Errors
     /// As [`Matrix::apply`]; [`Error::Count`] unless there is one source for each matrix, and as

@@ -1,7 +1,8 @@
 //! Products of encoded diagonals with encrypted tensors.
 //!
 //! ```text
-//! one input        all babies of all maps from one decomposition, giants summed before P is divided out
+//! one input        all babies of all maps from one decomposition, giants summed before
+//!                  the division by P
 //! several inputs   for each input the inner sums of all giant steps (babies shared as above),
 //!                  added up over the inputs, then one rotation for each giant step
 //! ```
@@ -38,6 +39,12 @@ pub(super) struct Product<'a, B: Backend> {
 
 impl<B: Backend> Product<'_, B> {
     /// The images of a tensor, one for each map: at the level below, at its canonical scale.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayoutMismatch`] for a tensor in another layout than was planned for;
+    /// [`Error::Scheme`] when it is not at the level encoded for, for a missing rotation key, and
+    /// where the device fails.
     pub fn of(&self, x: &Packed<B>) -> Result<Vec<Packed<B>>> {
         check_layout(x.layout(), &self.diagonals.input)?;
         if x.level() != self.encoded.level {

@@ -17,6 +17,15 @@ pub(super) enum Form {
     Diagonals(Diagonals),
 }
 
+/// Whether coefficients change from use to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// The diagonals of all uses repeat as those of the structure do.
+    Fixed,
+    /// The diagonals of a use may have no shorter period than their length.
+    Varying,
+}
+
 /// One or several matrices of the same input as generalized diagonals.
 #[derive(Debug)]
 pub(super) struct Diagonals {
@@ -77,9 +86,14 @@ impl Diagonals {
     /// The structure of matrices given by their coefficients, each with its output layout.
     ///
     /// Holds a mark for each amount and a fingerprint for each slot of one output at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] without a map, and the error of a source of coefficients.
     pub fn new(
         input: &Layout,
         maps: &[(&dyn Coefficients, &Layout)],
+        values: Values,
         model: &CostModel,
     ) -> Result<Diagonals> {
         if maps.is_empty() {
@@ -93,6 +107,7 @@ impl Diagonals {
         let mut patterns = Vec::new();
         let mut amounts = Vec::new();
         for (source, output) in maps {
+            let period = input.period().max(output.period());
             for pattern in patterns_of(input, output, *source)? {
                 let number = patterns.len();
                 for (input, of_input) in pattern.iter().enumerate() {
@@ -100,6 +115,7 @@ impl Diagonals {
                         input,
                         output: number,
                         amount,
+                        period,
                     };
                     amounts.extend(of_input.amounts.iter().map(of));
                 }
@@ -117,7 +133,9 @@ impl Diagonals {
                 folds: (written.ilog2()..period.ilog2())
                     .map(|bit| 1 << bit)
                     .collect(),
-                outputs: of_map.map(|p| OutputSteps::new(p, &steps)).collect(),
+                outputs: of_map
+                    .map(|pattern| OutputSteps::new(pattern, &steps, (values, period)))
+                    .collect(),
             }
         });
         Ok(Diagonals {
@@ -174,7 +192,11 @@ impl Diagonals {
 }
 
 impl OutputSteps {
-    fn new(pattern: &[InputPattern], steps: &Steps) -> OutputSteps {
+    fn new(
+        pattern: &[InputPattern],
+        steps: &Steps,
+        (values, period): (Values, usize),
+    ) -> OutputSteps {
         let mut giants: BTreeMap<usize, Vec<(usize, Vec<usize>)>> = BTreeMap::new();
         for (input, of_input) in pattern.iter().enumerate() {
             for &amount in &of_input.amounts {
@@ -191,7 +213,13 @@ impl OutputSteps {
             giants: giants
                 .map(|(amount, inputs)| GiantStep { amount, inputs })
                 .collect(),
-            periods: pattern.iter().map(|p| p.period).collect(),
+            periods: pattern
+                .iter()
+                .map(|of_input| match values {
+                    Values::Fixed => of_input.period,
+                    Values::Varying => period,
+                })
+                .collect(),
         }
     }
 

@@ -167,8 +167,8 @@ fn rows_and_single_entries_have_the_same_structure() {
     for (seed, (input, output)) in (120..).zip(shapes()) {
         let dense = Dense::random(&input, &output, seed);
         let steps = |source: &dyn Coefficients| {
-            let of = Diagonals::new(&input, &[(source, &output)], &CostModel::default());
-            let of = of.expect("valid");
+            let (maps, model) = ([(source, &output)], CostModel::default());
+            let of = Diagonals::new(&input, &maps, Values::Fixed, &model).expect("valid");
             let inputs = 0..input.ciphertexts();
             inputs.map(|i| of.transforms(i)).collect::<Vec<_>>()
         };
@@ -325,6 +325,48 @@ fn values_may_change_from_use_to_use() {
         let clear = map.apply_clear(&x.pack_array(&values).expect("length"));
         f.check_slots(&y.expect("keys")[0], &clear.expect("shape"), TOLERANCE);
     }
+}
+
+#[test]
+fn varying_matrices_take_any_values_in_their_structure() {
+    let mut f = Fixture::new(1, 4);
+    let (input, output) = (
+        layout(4, &[Field::new(Axis::DIM, 5), Field::new(Axis::HEAD, 2)]),
+        layout(4, &[Field::new(Axis::HEAD, 2), Field::new(Axis::DIM, 5)]),
+    );
+    let moved = |value: fn(usize) -> f64| {
+        from_fn(move |index: &[usize], terms: &mut Terms<'_>| {
+            terms.add(&[index[1], index[0]], value(2 * index[1] + index[0]));
+        })
+    };
+    let maps = || -> Vec<(Arc<dyn Coefficients>, Layout)> {
+        vec![(Arc::new(moved(|_| 1.0)), output.clone())]
+    };
+    let varying = Matrix::varying(&input, maps(), &CostModel::default()).expect("valid");
+    let (values, x) = f.random(&input, 152);
+    let others: [fn(usize) -> f64; 3] = [|_| 1.0, |i| i as f64 / 10.0, |i| f64::from(i < 4)];
+    for value in others {
+        let source = moved(value);
+        let y = varying
+            .apply_with(&f.ev, &x, &[&source], 1.0)
+            .expect("keys");
+        let map = linear_map(&source, &input, &output);
+        let clear = map.apply_clear(&input.pack_array(&values).expect("length"));
+        f.check_slots(&y[0], &clear.expect("shape"), TOLERANCE);
+    }
+    // A structure that goes by the values has periods that others lack.
+    let once = layout(4, &[Field::new(Axis::DIM, 16)]);
+    let ones = from_fn(|index: &[usize], terms: &mut Terms<'_>| terms.add(index, 1.0));
+    let fixed = matrix(&once, vec![(Arc::new(ones), once.clone())]);
+    let rising = from_fn(|index: &[usize], terms: &mut Terms<'_>| {
+        terms.add(index, 1.0 + index[0] as f64);
+    });
+    let (_, x) = f.random(&once, 153);
+    let result = fixed.apply_with(&f.ev, &x, &[&rising], 0.05).map(|_| ());
+    assert!(
+        matches!(result, Err(Error::NotPeriodic { .. })),
+        "{result:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use he_llama::protocol::envelope::{Kind, read};
+use he_llama::protocol::envelope::{Kind, Reader};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -14,7 +14,6 @@ fuzz_target!(|bytes: &[u8]| {
         Kind::State,
     ];
     for kind in all {
-        let mut input = bytes;
-        drop(read(kind, &mut input));
+        drop(Reader::begin(kind, bytes));
     }
 });

@@ -5,16 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backends::BUILT_IN;
+use crate::cli::memory::bytes;
 use crate::protocol::session::DEFAULT_PRESET;
 
 /// How the commands with files follow each other.
 const FLOW: &str = "\
-Client and server as separate programs:
+Client and server as separate programs, for the embedded model:
   client  keygen --prompt TEXT --tokens 8     secret.key (stays here), server.keys (to the server)
   client  encrypt --prompt TEXT               request.bin (to the server), text.json (stays here)
   server  eval                                response.bin (to the client), state.bin (stays here)
   client  decrypt                             shows the token and appends it to text.json
-then for each further token: encrypt, eval, decrypt.";
+then for each further token: encrypt, eval, decrypt; `show` prints the text.
+
+For a model that only the server has:
+  server  export-client --model DIR --prompt-tokens 16 --tokens 8 --out client
+  client  keygen --client client, then encrypt and decrypt with --client client
+  server  eval --model DIR";
 
 /// A Llama on encrypted prompts.
 #[derive(Debug, Parser)]
@@ -30,6 +36,9 @@ pub struct Cli {
 pub enum Command {
     /// Generate text on an encrypted prompt: client and server in one process.
     Generate(GenerateArgs),
+    /// Write what a client needs of a model: no layer's weights.
+    #[command(after_help = FLOW)]
+    ExportClient(ExportArgs),
     /// Make a secret key and the server's keys for prompts of one length.
     #[command(after_help = FLOW)]
     Keygen(KeygenArgs),
@@ -39,10 +48,12 @@ pub enum Command {
     Eval(EvalArgs),
     /// Decrypt a response and choose the token.
     Decrypt(DecryptArgs),
+    /// Print the text of a conversation.
+    Show(ShowArgs),
     /// Show what a run would be: shapes, ranges, plan, keys and memory.
     Inspect(InspectArgs),
-    /// List the backends and what they can do.
-    Devices,
+    /// List the backends and what they can do, or measure one.
+    Devices(DevicesArgs),
     /// Generate text in the clear with the polynomials, ranges and noise of an encrypted run.
     Simulate(SimulateArgs),
     /// Find ranges, degrees and the softmax of a model on text, and store them beside it.
@@ -55,7 +66,8 @@ pub struct RunArgs {
     /// Parameter set.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRESET)]
     pub preset: String,
-    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in
+    /// `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.
@@ -82,12 +94,41 @@ pub struct SamplingArgs {
     pub seed: u64,
 }
 
+/// A prompt, given in one of two ways.
+#[derive(Clone, Debug, Args)]
+pub struct PromptArgs {
+    /// Text to continue; without any, the embedded model's default prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Read the text to continue from this file, `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompt_file: Option<PathBuf>,
+}
+
+/// The length that keys or a plan are made for: that of a prompt, or a number.
+#[derive(Clone, Debug, Args)]
+pub struct LengthArgs {
+    /// The prompt, of which only the length in tokens counts.
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// The length of the prompt in tokens.
+    #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file"])]
+    pub prompt_tokens: Option<usize>,
+    /// Most tokens generated behind it.
+    #[arg(long, value_name = "K", default_value_t = 8)]
+    pub tokens: usize,
+    /// Most positions of a conversation, whatever its prompts and answers: all of its tokens but the
+    /// last one chosen. Without it those of the prompt and the tokens behind it.
+    #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens"])]
+    pub capacity: Option<usize>,
+}
+
 /// What to generate, and how tokens are chosen at the client.
 #[derive(Clone, Debug, Args)]
 pub struct TextArgs {
-    /// Text to continue; the default model has a default prompt.
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
+    /// Text to continue.
+    #[command(flatten)]
+    pub prompt: PromptArgs,
     /// Number of tokens to generate.
     #[arg(long, value_name = "K", default_value_t = 8)]
     pub tokens: usize,
@@ -97,9 +138,16 @@ pub struct TextArgs {
     /// How tokens are chosen.
     #[command(flatten)]
     pub sampling: SamplingArgs,
-    /// Write ids, agreement and figures to this file.
+    /// Write ids, agreement and figures to this file, which only its owner may read.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Replace the file of --json, whatever it holds.
+    #[arg(long)]
+    pub force: bool,
+    /// Compare with the same model in the clear (`simulate` always does): a token that differs is
+    /// reported on standard error and ends the program with exit code 3.
+    #[arg(long)]
+    pub check: bool,
     /// Print the text only.
     #[arg(long)]
     pub quiet: bool,
@@ -114,23 +162,54 @@ pub struct GenerateArgs {
     /// Parameters and backend.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
+    /// each product encodes its weights, ahead while the one before it runs.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
+    /// Run a model of any size, however long it takes.
+    #[arg(long)]
+    pub any_size: bool,
+}
+
+/// Options of `export-client`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Write the package to this directory.
+    #[arg(long, value_name = "DIR", default_value = "client")]
+    pub out: PathBuf,
+    /// The texts that it is for.
+    #[command(flatten)]
+    pub length: LengthArgs,
+    /// Replace the files of a package that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Parameters and backend.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Run a model of any size, however long it takes.
+    #[arg(long)]
+    pub any_size: bool,
+    /// Print nothing.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Options of `keygen`.
 #[derive(Clone, Debug, Args)]
 pub struct KeygenArgs {
-    /// A Hugging Face Llama directory; without it, the model built in.
-    #[arg(long, value_name = "DIR")]
-    pub model: Option<PathBuf>,
-    /// The prompt that the keys are for: only its length in tokens enters them.
-    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_tokens")]
-    pub prompt: Option<String>,
-    /// The length of the prompts that the keys are for, in tokens.
-    #[arg(long, value_name = "N")]
-    pub prompt_tokens: Option<usize>,
-    /// Most tokens that will be generated.
-    #[arg(long, value_name = "K", default_value_t = 8)]
-    pub tokens: usize,
+    /// A client package, which says what keys are for; without it, the model built in.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens", "tokens", "preset"]
+    )]
+    pub client: Option<PathBuf>,
+    /// The texts that the keys are for.
+    #[command(flatten)]
+    pub length: LengthArgs,
     /// Write the secret key here; nobody but its owner may read it.
     #[arg(long, value_name = "FILE", default_value = "secret.key")]
     pub secret_key: PathBuf,
@@ -151,10 +230,8 @@ pub struct KeygenArgs {
 /// Backend and threads of the commands whose parameters come from key files.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
-    /// A Hugging Face Llama directory; without it, the model built in.
-    #[arg(long, value_name = "DIR")]
-    pub model: Option<PathBuf>,
-    /// Backend, see `he-llama devices`; a card's number and options follow, as in `cuda:0,graphs,keys=fused`.
+    /// Backend, see `he-llama devices`; a card's number and options follow, as in
+    /// `cuda:0,graphs,keys=fused`.
     #[arg(long, value_name = "NAME", default_value = BUILT_IN[0])]
     pub backend: String,
     /// Threads; without it, one for each core.
@@ -171,16 +248,22 @@ pub struct EncryptArgs {
     /// The owner's secret key file.
     #[arg(long, value_name = "FILE", default_value = "secret.key")]
     pub secret_key: PathBuf,
+    /// The client package that the keys were made with; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub client: Option<PathBuf>,
     /// The tokens of this text so far, kept by the client: made when there is none.
     #[arg(long, value_name = "FILE", default_value = "text.json")]
     pub text: PathBuf,
     /// Start a new text with this prompt.
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// Give up the text that is in the file, and replace the request, whatever it is.
+    #[arg(long)]
+    pub force: bool,
     /// Write the request here.
     #[arg(long, value_name = "FILE", default_value = "request.bin")]
     pub out: PathBuf,
-    /// Model and backend.
+    /// Backend.
     #[command(flatten)]
     pub device: DeviceArgs,
 }
@@ -188,6 +271,13 @@ pub struct EncryptArgs {
 /// Options of `eval`.
 #[derive(Clone, Debug, Args)]
 pub struct EvalArgs {
+    /// A Hugging Face Llama directory; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
+    /// each product encodes its weights, ahead while the one before it runs.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// The server's keys.
     #[arg(long, value_name = "FILE", default_value = "server.keys")]
     pub server_key: PathBuf,
@@ -200,6 +290,12 @@ pub struct EvalArgs {
     /// Write the response here.
     #[arg(long, value_name = "FILE", default_value = "response.bin")]
     pub out: PathBuf,
+    /// Replace the state and the response of other conversations.
+    #[arg(long)]
+    pub force: bool,
+    /// Run a model of any size, however long it takes.
+    #[arg(long)]
+    pub any_size: bool,
     /// Model and backend.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -208,6 +304,9 @@ pub struct EvalArgs {
 /// Options of `decrypt`.
 #[derive(Clone, Debug, Args)]
 pub struct DecryptArgs {
+    /// The client package that the keys were made with; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub client: Option<PathBuf>,
     /// The owner's secret key file.
     #[arg(long, value_name = "FILE", default_value = "secret.key")]
     pub secret_key: PathBuf,
@@ -220,9 +319,20 @@ pub struct DecryptArgs {
     /// How the token is chosen.
     #[command(flatten)]
     pub sampling: SamplingArgs,
-    /// Model and backend.
+    /// Backend.
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// Options of `show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The client package of the text's model; without it, the model built in.
+    #[arg(long, value_name = "DIR")]
+    pub client: Option<PathBuf>,
+    /// The text.
+    #[arg(value_name = "FILE", default_value = "text.json")]
+    pub text: PathBuf,
 }
 
 /// Options of `inspect`.
@@ -231,18 +341,29 @@ pub struct InspectArgs {
     /// A Hugging Face Llama directory; without it, the model built in.
     #[arg(value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// The prompt to plan for.
-    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_tokens")]
-    pub prompt: Option<String>,
-    /// The length of the prompt to plan for, in tokens.
-    #[arg(long, value_name = "N")]
-    pub prompt_tokens: Option<usize>,
-    /// Tokens to plan for.
-    #[arg(long, value_name = "K", default_value_t = 8)]
-    pub tokens: usize,
+    /// The texts to plan for.
+    #[command(flatten)]
+    pub length: LengthArgs,
     /// Parameters and backend.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Options of `devices`.
+#[derive(Clone, Debug, Args)]
+pub struct DevicesArgs {
+    /// Measure the kernels of a backend and keep their times: runs on it are planned by them.
+    #[arg(long)]
+    pub measure: bool,
+    /// The backend that is measured.
+    #[arg(long, value_name = "NAME", default_value = BUILT_IN[0], requires = "measure")]
+    pub backend: String,
+    /// Its threads; without it, one for each core.
+    #[arg(long, value_name = "N", requires = "measure")]
+    pub threads: Option<usize>,
+    /// Write the times here, not into the cache directory.
+    #[arg(long, value_name = "FILE", requires = "measure")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `simulate`.

@@ -7,7 +7,7 @@ use crate::backends::{self, BUILT_IN};
 use crate::calibrate::{Calibration, Options, builtin_text};
 use crate::cli::args::CalibrateArgs;
 use crate::cli::inspect::show_plan;
-use crate::cli::output;
+use crate::cli::sources;
 use crate::error::{Error, Result};
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Function, LayerFunctions};
@@ -23,7 +23,7 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
             expected,
         });
     }
-    let source = output::open(args.model.as_deref())?;
+    let source = sources::open(args.model.as_deref())?;
     let directory = source.directory.as_deref();
     if let Some(path) = Calibration::stored(&source.llama, directory)?
         && !args.force
@@ -40,69 +40,76 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         windows,
         ..Options::default()
     };
-    let (calibration, summary) = output::calibrate_with_bar(&source, &text, &options, args.quiet)?;
+    let (calibration, summary) = sources::calibrate_with_bar(&source, &text, &options, args.quiet)?;
     let path = calibration.store(&source.llama, directory, args.force)?;
     if args.quiet {
         return Ok(());
     }
     for (i, functions) in calibration.circuit.layers.iter().enumerate() {
-        println!("layer {i}");
-        describe(functions);
+        say!("layer {i}")?;
+        describe(functions)?;
     }
-    // The plan of a text that fills half of what was calibrated for.
-    let length = (calibration.positions / 4, calibration.positions / 4);
+    // The plan of texts that fill half of what was calibrated for.
+    let capacity = calibration.positions / 2;
     let limits = backends::open(BUILT_IN[0], None)?.limits();
     let calibration = Arc::new(calibration);
     let (preset, times) = (DEFAULT_PRESET, KernelTimes::default());
-    match Setup::new(&source.llama, &calibration, preset, length, limits, &times) {
-        Ok(setup) => show_plan(&setup, length.1),
-        Err(error) => println!("no plan: {error}"),
+    match Setup::new(
+        &source.llama,
+        &calibration,
+        preset,
+        capacity,
+        limits,
+        &times,
+    ) {
+        Ok(setup) => show_plan(&setup)?,
+        Err(error) => say!("no plan: {error}")?,
     }
-    println!(
+    say!(
         "held out {} of {} windows:",
         summary.held_out,
         summary.held_out + summary.windows
-    );
-    println!(
+    )?;
+    say!(
         "  largest logit error of the polynomials  {:.2e}",
         summary.max_logit_error
-    );
-    println!(
+    )?;
+    say!(
         "  same likeliest token                    {:.1} %",
         100.0 * summary.top1_agreement
-    );
-    println!(
+    )?;
+    say!(
         "for texts of up to {} tokens, stored in {}",
         calibration.positions,
         path.display()
-    );
+    )?;
     Ok(())
 }
 
-fn describe(functions: &LayerFunctions) {
+fn describe(functions: &LayerFunctions) -> Result<()> {
     let Softmax {
         exponential,
         rounds,
         last,
         ..
     } = &functions.softmax;
-    line("norm before attention", &functions.attention_norm);
-    line("softmax exponential", exponential);
+    line("norm before attention", &functions.attention_norm)?;
+    line("softmax exponential", exponential)?;
     for round in rounds {
         match round {
-            Round::Square => println!("  softmax squaring"),
-            Round::Normalise(f) => line("softmax normalisation", f),
+            Round::Square => say!("  softmax squaring")?,
+            Round::Normalise(f) => line("softmax normalisation", f)?,
         }
     }
-    line("softmax last", last);
-    line("norm before MLP", &functions.mlp_norm);
-    line("SiLU", &functions.silu);
+    line("softmax last", last)?;
+    line("norm before MLP", &functions.mlp_norm)?;
+    line("SiLU", &functions.silu)
 }
 
-fn line(name: &str, f: &Function) {
+fn line(name: &str, f: &Function) -> Result<()> {
     match &f.fit {
-        None => println!("  {name:24} exact, by the client"),
-        Some(fit) => println!(
+        None => say!("  {name:24} exact, by the client"),
+        Some(fit) => say!(
             "  {name:24} degree {:3} on [{:.4}, {:.4}], error {:.1e}",
             fit.degree(),
             fit.lo,

@@ -2,89 +2,88 @@
 
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::backends;
 use crate::cli::args::GenerateArgs;
-use crate::cli::output;
-use crate::embedded;
-use crate::encrypted::Event;
-use crate::error::{Error, Result};
-use crate::protocol::generate::{Options, Progress, Record, generate, stage};
+use crate::cli::progress::{announce, describe};
+use crate::cli::screen::{self, size};
+use crate::cli::targets::{check_record, write_record};
+use crate::cli::{device, memory, sources};
+use crate::error::Result;
 use crate::protocol::session;
+use crate::runner::{Options, Progress, Record, Reference, generate};
 
+/// Generates text with both sides in this process.
+///
+/// # Errors
+///
+/// Fails for wrong options before a key is made, where the run does, and, with `--check`, when a
+/// token differs from that of the model in the clear.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let (text, run) = (&args.text, &args.run);
-    let sampler = output::sampler(text.sampling)?;
+    let sampler = sources::sampler(text.sampling)?;
     // Everything that can be wrong is found before the first key is made.
-    session::parameters(
-        &run.preset,
-        backends::open(&run.backend, run.threads)?.limits(),
-    )?;
-    output::check_writable(text.json.as_deref())?;
-    let source = output::open(text.model.as_deref())?;
-    let prompt = text.prompt.as_deref().unwrap_or(embedded::PROMPT);
-    let ids = source.prompt(prompt, text.tokens)?;
-    output::warn_if_insecure(&run.preset);
-    let calibration = output::calibration(&source, ids.len() + text.tokens, text.quiet)?;
+    session::parameters(&run.preset, run.engine()?.limits())?;
+    check_record(text.json.as_deref(), text.force)?;
+    let source = sources::open_to_run(text.model.as_deref(), args.any_size)?;
+    let prompt = text.prompt.text_or_default()?;
+    let ids = source.prompt(&prompt, text.tokens)?;
+    sources::warn_if_insecure(&run.preset)?;
+    let calibration = sources::calibration(&source, ids.len() + text.tokens, text.quiet)?;
 
     calibration.check_length(ids.len(), text.tokens)?;
 
     let options = Options {
         preset: run.preset.clone(),
         backend: run.backend.clone(),
-        threads: run.threads,
+        threads: device::threads(run.threads)?,
         tokens: text.tokens,
+        check: text.check,
+        store: memory::store(args.memory, run.threads),
     };
     let mut stream = source.tokenizer.stream(&ids)?;
     let mut screen = Screen::new(text.quiet);
     let layers = source.llama.config.layers;
     if !text.quiet {
-        screen.show(prompt)?;
+        screen.show(&prompt)?;
     }
-    let mut watch = |progress| {
-        match progress {
-            Progress::Planning(done, total) => at(&screen.bar, done, total, "planning".into()),
-            Progress::Keys(done, total) => {
-                at(&screen.bar, done, total, format!("keys: {done} of {total}"));
-            }
-            Progress::Step {
-                pass,
-                event,
-                done,
-                total,
-            } => {
-                at(&screen.bar, done, total, describe(pass, event, layers));
-            }
-            Progress::Token(id) => {
-                let new = stream.push(id)?;
-                screen.show(&new)?;
-            }
+    let mut watch = |progress: Progress<'_>| match progress {
+        Progress::Planning(done, total) => screen.bar.at(done, total, &|| "planning".into()),
+        Progress::Planned(setup, demand) => announce(setup, demand, text.quiet),
+        Progress::Keys(done, total) => {
+            let message = || format!("keys: {done} of {total}");
+            screen.bar.at(done, total, &message)
         }
-        Ok::<(), Error>(())
+        Progress::Step {
+            pass,
+            event,
+            done,
+            total,
+        } => screen
+            .bar
+            .at(done, total, &|| describe(pass, event, layers)),
+        Progress::Token(id) => screen.show(&stream.push(id)?),
     };
     let record = generate(&source, &calibration, &ids, &options, &sampler, &mut watch)?;
     screen.finish(&stream.finish()?)?;
     if !text.quiet {
-        report(&record);
+        report(&record)?;
     }
-    match &text.json {
-        Some(path) => output::write_json(path, &record),
-        None => Ok(()),
+    if let Some(path) = &text.json {
+        write_record(path, &record)?;
     }
+    record.reference.expect(&record.ids)
 }
 
 /// The text and the bar. Where both go to one terminal they would write over each other, so there
 /// the bar shows the text, and standard output gets it at the end.
 struct Screen {
-    bar: ProgressBar,
+    bar: screen::Progress,
     together: Option<String>,
 }
 
 impl Screen {
     fn new(quiet: bool) -> Self {
-        let bar = stages_bar(quiet);
-        let terminal = std::io::stdout().is_terminal() && !bar.is_hidden();
+        let bar = screen::Progress::new(quiet);
+        let terminal = std::io::stdout().is_terminal() && bar.is_on_screen();
         Self {
             bar,
             together: terminal.then(String::new),
@@ -94,7 +93,7 @@ impl Screen {
     /// Adds text, at once.
     fn show(&mut self, new: &str) -> Result<()> {
         let Some(text) = &mut self.together else {
-            return output::show(new);
+            return screen::show(new);
         };
         text.push_str(new);
         self.bar.set_prefix(format!("{text}\n"));
@@ -103,109 +102,74 @@ impl Screen {
 
     /// Adds the last of the text and leaves it alone on the screen.
     fn finish(self, rest: &str) -> Result<()> {
-        self.bar.finish_and_clear();
-        output::show(&format!("{}{rest}\n", self.together.unwrap_or_default()))
+        self.bar.clear();
+        screen::show(&format!("{}{rest}\n", self.together.unwrap_or_default()))
     }
 }
 
-/// A bar on standard error with a message that changes; hidden when `quiet` or not on a terminal.
-pub fn stages_bar(quiet: bool) -> ProgressBar {
-    if quiet {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{prefix}[{bar:30}] {elapsed} {msg}")
-        .expect("the template is constant and valid");
-    ProgressBar::new(1).with_style(style)
-}
-
-/// Moves the bar.
-pub fn at(bar: &ProgressBar, done: usize, total: usize, message: String) {
-    bar.set_length(total as u64);
-    bar.set_position(done as u64);
-    bar.set_message(message);
-}
-
-/// A step in words.
-pub fn describe(pass: usize, event: Event, layers: usize) -> String {
-    let (site, what) = match event {
-        Event::Reached(site) | Event::Refreshed(site) => (site, String::new()),
-        Event::Refresh(site, count) => {
-            let plural = if count == 1 { "" } else { "s" };
-            (site, format!(", bootstrapping {count} ciphertext{plural}"))
-        }
-    };
-    let part = stage(site, layers);
-    let place = match part {
-        "head" => part.to_owned(),
-        _ => format!("layer {} of {layers}, {part}", site.layer + 1),
-    };
-    format!("token {}: {place}: {}{what}", pass + 1, site.role)
-}
-
-fn report(record: &Record) {
-    let seconds = &record.seconds;
+fn report(record: &Record) -> Result<()> {
     let security = record
         .security_bits
         .map_or("NONE".to_owned(), |bits| format!("{bits} bits"));
-    println!();
-    let line = |name: &str, value: String| println!("{name:22} {value}");
-    line("parameters", record.preset.clone());
-    line("ring degree", format!("2^{}", record.log_n));
-    line("log QP", format!("{:.1}", record.log_qp));
-    line("secret", record.secret.clone());
-    line("security", security);
-    line("backend", record.backend.clone());
-    line("bootstraps", format!("{} ciphertexts", record.bootstraps));
-    line(
-        "failure probability",
-        format!("at most 2^{:.1}, all bootstraps", record.failure_log2),
-    );
-    line("key switches", record.key_switches.to_string());
-    line(
-        "evaluation keys",
-        format!("{}, {} sent", record.keys, output::size(record.bytes.keys)),
-    );
-    line(
-        "seconds",
-        format!(
-            "plan {:.1}, keys {:.1}, encrypt {:.2}, first token {:.1}, decrypt {:.2}",
-            seconds.plan, seconds.keygen, seconds.encrypt, seconds.prefill, seconds.decrypt
-        ),
-    );
-    if !seconds.per_token.is_empty() {
-        let each: Vec<String> = seconds
-            .per_token
-            .iter()
-            .map(|s| format!("{s:.1}"))
-            .collect();
-        line("  further tokens", each.join(", "));
-    }
-    for (stage, time) in &seconds.stages {
-        line(&format!("  {stage}"), format!("{time:.1}"));
-    }
+    say!()?;
+    line("parameters", &record.preset)?;
+    line("ring degree", &format!("2^{}", record.log_n))?;
+    line("log QP", &format!("{:.1}", record.log_qp))?;
+    line("secret", &record.secret)?;
+    line("security", &security)?;
+    line("backend", &record.backend)?;
+    line("bootstraps", &format!("{} ciphertexts", record.bootstraps))?;
+    let failure = record.failure_log2;
+    let failure = format!("at most 2^{failure:.1}, all bootstraps");
+    line("failure probability", &failure)?;
+    line("key switches", &record.key_switches.to_string())?;
+    let keys = format!("{}, {} sent", record.keys, size(record.bytes.keys));
+    line("evaluation keys", &keys)?;
+    report_times(record)?;
     let bytes = &record.bytes;
-    line(
-        "peak memory",
-        format!(
-            "{} (client's backend {}, server's {})",
-            output::size(record.peak_memory_bytes),
-            output::size(bytes.client_peak),
-            output::size(bytes.server_peak)
-        ),
+    let peak = format!(
+        "{} (client's backend {}, server's {})",
+        size(record.peak_memory_bytes),
+        size(bytes.client_peak),
+        size(bytes.server_peak)
     );
-    let count = record.ids.len();
-    println!("agreement with the same model in the clear over {count} tokens:");
-    line(
-        "  same likeliest token",
-        format!("{:.1} %", 100.0 * record.top1_agreement),
+    line("peak memory", &peak)?;
+    report_reference(&record.reference, &record.ids)
+}
+
+fn report_times(record: &Record) -> Result<()> {
+    let seconds = &record.seconds;
+    let times = format!(
+        "plan {:.1}, keys {:.1}, encrypt {:.2}, first token {:.1}, decrypt {:.2}",
+        seconds.plan, seconds.keygen, seconds.encrypt, seconds.prefill, seconds.decrypt
     );
-    line(
-        "  same token chosen",
-        (record.ids == record.reference_ids).to_string(),
-    );
-    line(
-        "  largest logit error",
-        format!("{:.2e}", record.max_logit_error),
-    );
-    line("  largest divergence", format!("{:.2e} nats", record.kl));
+    line("seconds", &times)?;
+    if !seconds.per_token.is_empty() {
+        let each = seconds.per_token.iter().map(|s| format!("{s:.1}"));
+        line("  further tokens", &each.collect::<Vec<_>>().join(", "))?;
+    }
+    let mut stages = seconds.stages.iter();
+    stages.try_for_each(|(stage, time)| line(&format!("  {stage}"), &format!("{time:.1}")))
+}
+
+fn report_reference(reference: &Reference, ids: &[u32]) -> Result<()> {
+    let Reference {
+        reference_ids: Some(expected),
+        top1_agreement: Some(top1),
+        kl: Some(kl),
+        max_logit_error: Some(error),
+    } = reference
+    else {
+        return say!("not compared with the same model in the clear: --check does that");
+    };
+    let count = ids.len();
+    say!("agreement with the same model in the clear over {count} tokens:")?;
+    line("  same likeliest token", &format!("{:.1} %", 100.0 * top1))?;
+    line("  same token chosen", &(ids == expected).to_string())?;
+    line("  largest logit error", &format!("{error:.2e}"))?;
+    line("  largest divergence", &format!("{kl:.2e} nats"))
+}
+
+fn line(name: &str, value: &str) -> Result<()> {
+    say!("{name:22} {value}")
 }

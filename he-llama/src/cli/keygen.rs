@@ -1,124 +1,110 @@
 //! `he-llama keygen`.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::sync::Arc;
 
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::keys::SecretKey;
-use indicatif::ProgressBar;
+use ckks_math::wire::key_set_len;
 
-use crate::backends;
 use crate::cli::args::KeygenArgs;
-use crate::cli::generate::{at, stages_bar};
-use crate::cli::output;
-use crate::error::{Error, Result};
+use crate::cli::progress::follow;
+use crate::cli::screen::{Progress, size};
+use crate::cli::sources::{self, warn_if_insecure};
+use crate::embedded;
+use crate::error::Result;
+use crate::outputs::{Access, Output, check_absent, check_distinct, check_target};
 use crate::protocol::client::fresh_seed;
-use crate::protocol::key_file::{check_absent, write_secret};
-use crate::protocol::{ClientSide, Demand, Setup, demand, session};
+use crate::protocol::key_file::write_secret;
+use crate::protocol::{ClientPackage, ClientSpec, Engine, session};
 
+/// Makes both key files.
+///
+/// # Errors
+///
+/// Fails for paths that cannot be written before a key is made; old files are then as before.
 pub fn run(args: &KeygenArgs) -> Result<()> {
-    let engine = backends::open(&args.run.backend, args.run.threads)?;
+    let engine = args.run.engine()?;
     session::parameters(&args.run.preset, engine.limits())?;
-    if args.secret_key == args.server_key {
-        return Err(Error::Argument {
-            name: "server-key",
-            found: args.server_key.display().to_string(),
-            expected: "another file than --secret-key",
-        });
-    }
+    check_distinct(&[
+        ("--secret-key", &args.secret_key),
+        ("--server-key", &args.server_key),
+    ])?;
     for path in [&args.secret_key, &args.server_key] {
+        check_target(path)?;
         check_absent(path, args.force)?;
-        output::check_writable(Some(path))?;
     }
-    let source = output::open(args.model.as_deref())?;
-    let (prompt, tokens) = (args.prompt.as_deref(), args.tokens);
-    let prompt = output::prompt_length(&source, prompt, args.prompt_tokens, tokens)?;
-    output::warn_if_insecure(&args.run.preset);
-    let calibration = output::calibration(&source, prompt + tokens, args.quiet)?;
-    let (preset, limits) = (&args.run.preset, engine.limits());
-    let setup = Setup::new(
-        &source.llama,
-        &calibration,
-        preset,
-        (prompt, tokens),
-        limits,
-        &KernelTimes::default(),
+    let progress = Progress::new(args.quiet);
+    let package = package(args, engine.as_ref(), &progress)?;
+    let (spec, keys) = (&package.spec, &package.keys);
+    let secret = SecretKey::from_seed(spec.params(), fresh_seed())?;
+    // Both files are complete before the first of the old ones is replaced.
+    let secret_file = write_secret(&args.secret_key, spec.session(), spec.params(), &secret)?;
+    let total = key_set_len(spec.params(), keys)?;
+    let mut out = Counting {
+        file: Output::create(&args.server_key, Access::Umask)?,
+        progress: &progress,
+        done: 0,
+        total,
+        keys: keys.len(),
+    };
+    let client = engine.client(spec, secret)?;
+    let written = client.write_keys(keys, &mut out);
+    progress.clear();
+    written.map_err(|e| e.in_file(&args.server_key))?;
+    let server_file = out.file.finish()?;
+    server_file.publish()?;
+    secret_file.publish()?;
+    if args.quiet {
+        return Ok(());
+    }
+    say!(
+        "secret key   {} (keep it to yourself)",
+        args.secret_key.display()
     )?;
-
-    let bar = stages_bar(args.quiet);
-    let demand = follow(&setup, &bar)?;
-    let secret = SecretKey::from_seed(&setup.params, fresh_seed())?;
-    write_secret(
-        &args.secret_key,
-        args.force,
-        &setup.session,
-        &setup.params,
-        &secret,
-    )?;
-    let client = engine.client(&setup, secret)?;
-    let written = write_keys(client.as_ref(), &setup, &demand, &args.server_key, &bar);
-    bar.finish_and_clear();
-    if written.is_err() {
-        // Half a set of keys is of no use; the first error is the one to tell.
-        let _ = std::fs::remove_file(&args.server_key);
-    }
-    written?;
-    if !args.quiet {
-        let bytes = output::size(demand.sent_bytes(&setup.params)?);
-        println!(
-            "secret key   {} (keep it to yourself)",
-            args.secret_key.display()
-        );
-        println!(
-            "server keys  {}: {} keys, {bytes}",
-            args.server_key.display(),
-            demand.keys.len()
-        );
-        println!("for          prompts of {prompt} tokens and up to {tokens} behind them");
-    }
-    Ok(())
+    let (path, count) = (args.server_key.display(), keys.len());
+    say!("server keys  {path}: {count} keys, {}", size(total))?;
+    let session = spec.session();
+    say!(
+        "for          conversations of up to {} tokens",
+        session.capacity + 1
+    )
 }
 
-/// The keys of a whole session, with a bar.
-pub fn follow(setup: &Setup, bar: &ProgressBar) -> Result<Demand> {
-    let passes = setup.session.passes();
-    demand(setup, passes, &mut |done| {
-        at(bar, done, passes, "planning".into());
-        Ok(())
+/// What the client knows and the keys to make: from its package, or from the embedded model.
+fn package(args: &KeygenArgs, engine: &dyn Engine, progress: &Progress) -> Result<ClientPackage> {
+    if let Some(directory) = &args.client {
+        let package = ClientPackage::read(directory, engine.limits())?;
+        warn_if_insecure(package.spec.params().name())?;
+        return Ok(package);
+    }
+    let source = embedded::source()?;
+    let capacity = args.length.capacity(&source)?;
+    let setup = sources::setup(&source, engine, &args.run.preset, capacity, args.quiet)?;
+    Ok(ClientPackage {
+        spec: Arc::new(ClientSpec::of(&setup)?),
+        keys: follow(&setup, progress)?.keys,
+        tokenizer: source.tokenizer,
     })
 }
 
-fn write_keys(
-    client: &dyn ClientSide,
-    setup: &Setup,
-    demand: &Demand,
-    path: &Path,
-    bar: &ProgressBar,
-) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    let file = options.open(path).map_err(Error::write(path))?;
-    let total = demand.sent_bytes(&setup.params)?;
-    bar.set_length(total);
-    bar.set_position(0);
-    bar.set_message(format!("making {} keys", demand.keys.len()));
-    let mut out = Counting { file, bar };
-    client
-        .write_keys(&demand.keys, &mut out)
-        .map_err(|e| e.in_file(path))
-}
-
-/// Moves the bar by the bytes written.
+/// A file of keys with progress by the bytes written.
 struct Counting<'a> {
-    file: std::fs::File,
-    bar: &'a ProgressBar,
+    file: Output,
+    progress: &'a Progress,
+    done: u64,
+    total: u64,
+    keys: usize,
 }
 
 impl Write for Counting<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let count = self.file.write(bytes)?;
-        self.bar.inc(count as u64);
+        self.done += count as u64;
+        let message = || format!("making {} keys", self.keys);
+        // In megabytes, so that the numbers in lines of progress can be read.
+        let [done, total] = [self.done, self.total].map(|bytes| (bytes >> 20) as usize);
+        let shown = self.progress.at(done, total, &message);
+        shown.map_err(|e| std::io::Error::other(e.to_string()))?;
         Ok(count)
     }
 

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ckks_math::backend::dry_run::KernelTimes;
 use ckks_math::bootstrap::refresh_requests;
 use ckks_math::keys::{KeyDemand, merge_demand};
 
 use crate::calibrate::{Accuracy, Calibration, fingerprint};
 use crate::checkpoint::{LayerWeights, Weights};
 use crate::cli::inspect::show_plan;
-use crate::cli::output::size;
+use crate::cli::screen::size;
 use crate::config::Config;
-use crate::encrypted::Refresh;
+use crate::encrypted::{PassKind, Refresh, Shape};
 use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Circuit, Fit, Function, Kind, LayerFunctions, Llama, Role, Site};
 use crate::protocol::demand::device_bytes;
 use crate::protocol::{Engine, Setup};
+use crate::times::TimesInUse;
 
 /// Models of more parameters are not read to be inspected.
 pub const FOLLOWED: usize = 20_000_000;
@@ -34,41 +34,52 @@ const LAST: usize = 123;
 
 /// Prints plan, keys and memory of a model of the sizes of `config`; `directory` has its weights
 /// or has none.
+///
+/// # Errors
+///
+/// Fails where planning does, and when standard output cannot be written.
 pub fn outline(
     config: &Config,
     directory: &Path,
     engine: &dyn Engine,
     preset: &str,
-    (prompt, tokens): (usize, usize),
+    capacity: usize,
 ) -> Result<()> {
     let weights = weight_bytes(directory);
-    println!();
+    say!()?;
     if weights == 0 {
-        println!(
+        say!(
             "no weights in {}: their ranges are unknown",
             directory.display()
-        );
+        )?;
     } else {
-        println!(
+        say!(
             "weights of {}, not read: models of more than {FOLLOWED} parameters are outlined only",
             size(weights)
-        );
+        )?;
     }
-    println!(
+    say!(
         "what follows takes norms and SiLU of degree {SMOOTH}, an exponential of degree \
          {EXPONENTIAL}, {} normalisations and a last one of degree {LAST}; a calibration decides",
         NORMALISATIONS.len()
-    );
+    )?;
     let llama = Arc::new(shape_of(config));
     let calibration = Arc::new(assumed(&llama)?);
-    let length = (prompt, tokens);
-    let (limits, times) = (engine.limits(), KernelTimes::default());
-    let setup = Setup::new(&llama, &calibration, preset, length, limits, &times)?;
-    show_plan(&setup, tokens);
+    let (limits, times) = (
+        engine.limits(),
+        TimesInUse::of_device(&engine.name())?.times,
+    );
+    let setup = Setup::new(&llama, &calibration, preset, capacity, limits, &times)?;
+    show_plan(&setup)?;
 
+    costs(config, &setup)
+}
+
+/// Prints keys and memory of a model of the sizes of `config`.
+fn costs(config: &Config, setup: &Setup) -> Result<()> {
     let params = &setup.params;
     let mut demand = KeyDemand::new();
-    for placed in [&setup.plan.prompt, &setup.plan.step] {
+    for (_, placed) in setup.plan.kinds() {
         let Refresh { slots, .. } = placed.refresh;
         demand.extend(refresh_requests(
             params,
@@ -79,34 +90,34 @@ pub fn outline(
     }
     let keys = merge_demand(params, &demand);
     let bytes = keys.iter().map(|k| device_bytes(params, k)).sum::<u64>();
-    println!(
+    say!(
         "\nkeys of bootstraps: {}, {} in memory",
         keys.len(),
         size(bytes)
-    );
-    println!(
+    )?;
+    say!(
         "  the rotations of {} projections need more",
         7 * config.layers + 1
-    );
-    let packing = setup.packing(usize::from(tokens > 1));
+    )?;
+    let capacity = setup.session.capacity;
+    let last = Shape::of_kind(PassKind::Step, capacity);
+    let packing = setup.packing(last.unwrap_or(Shape::window(0, 1, capacity)));
     let each = packing.cache()?.ciphertexts();
     let level = setup.budget.top / 2;
     let limb = 8 * params.degree() as u64;
     let limbs = params.basis_at(level).limbs() as u64;
     let cache = 2 * (config.layers * each) as u64 * 2 * limb * limbs;
-    println!(
+    say!(
         "encrypted keys and values: {} ciphertexts, {} at level {level}",
         2 * config.layers * each,
         size(cache)
-    );
-    println!(
+    )?;
+    say!(
         "weights: {} in single precision",
         size(4 * config.parameters() as u64)
-    );
+    )?;
     if config.parameters() > FOLLOWED {
-        println!(
-            "a run of this size is beyond this program: it encodes all weights for each token"
-        );
+        say!("a run of this size is beyond this program: it encodes all weights for each token")?;
     }
     Ok(())
 }
@@ -156,7 +167,7 @@ fn assumed(llama: &Llama) -> Result<Calibration> {
         fit: Some(Fit {
             lo: -1.0,
             hi: 1.0,
-            coefficients: vec![0.0; degree + 1],
+            coefficients: (0..=degree).map(|n| 1.0 / (n + 1) as f64).collect(),
             error: 0.0,
         }),
     };

@@ -1,124 +1,118 @@
-//! `he-llama encrypt` and `he-llama decrypt`: the client's side, with files.
+//! `he-llama encrypt`, `decrypt` and `show`: the client's side, with files.
 
-use std::path::Path;
-
-use serde::{Deserialize, Serialize};
-
-use crate::cli::args::{DecryptArgs, EncryptArgs};
-use crate::cli::output;
+use crate::cli::args::{DecryptArgs, EncryptArgs, PromptArgs, ShowArgs};
+use crate::cli::screen::{show, size};
+use crate::cli::targets::check_message;
+use crate::cli::text::Text;
+use crate::cli::{device, sources};
 use crate::embedded;
 use crate::error::{Error, Result};
+use crate::outputs::{Access, Lock, Output, check_absent, check_distinct, check_target};
+use crate::protocol::client::fresh_conversation;
 use crate::protocol::envelope::Kind;
-use crate::protocol::key_file::{SecretFile, header_of, read_message, replace};
+use crate::protocol::key_file::{SecretFile, header_of, read_message};
+use crate::tokenizer::Tokenizer;
 
-/// Longest response that is read, in bytes.
-const RESPONSE_LIMIT: u64 = 1 << 32;
-
-/// The tokens of a text, kept by the client between requests.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    /// Name of the key that it is encrypted under.
-    key: String,
-    /// How many of the tokens are the prompt's.
-    prompt: usize,
-    /// All tokens.
-    ids: Vec<u32>,
-}
-
-impl Text {
-    fn read(path: &Path, key: &str) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::read(path))?;
-        let text: Self = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
-            path: path.to_path_buf(),
-            what: "text of this program",
-            source,
-        })?;
-        if text.key != key {
-            let (found, expected) = (text.key, key.to_owned());
-            let way_out = "give its secret key, or start a new text with --prompt";
-            return Err(Error::Session {
-                what: "text",
-                field: "key",
-                found,
-                expected,
-                way_out,
-            });
-        }
-        if text.prompt == 0 || text.ids.len() < text.prompt {
-            return Err(Error::EmptyPrompt.in_file(path));
-        }
-        Ok(text)
-    }
-
-    fn write(&self, path: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec(self).expect("numbers and strings serialize");
-        replace(path, |out| {
-            out.write_all(&bytes).map_err(Error::write(path))
-        })
-    }
-}
-
+/// Encrypts what the server needs next of a text.
+///
+/// # Errors
+///
+/// Fails for files that do not fit each other, and rather than give up a text unasked.
 pub fn encrypt(args: &EncryptArgs) -> Result<()> {
+    check_distinct(&[
+        ("--secret-key", &args.secret_key),
+        ("--text", &args.text),
+        ("--out", &args.out),
+    ])?;
     let file = SecretFile::open(&args.secret_key)?;
-    for path in [&args.out, &args.text] {
-        output::check_writable(Some(path))?;
-    }
+    check_target(&args.text)?;
+    let _lock = Lock::take(&args.text)?;
+    let known = known_text(args, file.key())?;
+    let conversation = known
+        .as_ref()
+        .map_or_else(fresh_conversation, |t| t.conversation);
+    check_message(&args.out, Kind::Request, Some(conversation.id), args.force)?;
     let session = file.session.clone();
-    let known = match (&args.prompt, args.text.exists()) {
-        (None, true) => Some(Text::read(&args.text, file.key())?),
-        _ => None,
-    };
-    let (source, engine, setup) = output::restore(&args.device, &session, Kind::SecretKey.name())?;
-    let text = match known {
+    let engine = device::open(&args.device.backend, args.device.threads)?;
+    let package = sources::client(
+        args.client.as_deref(),
+        engine.as_ref(),
+        &session,
+        args.device.quiet,
+    )?;
+    let mut text = match known {
         Some(text) => text,
         None => {
-            let prompt = args.prompt.as_deref().unwrap_or(embedded::PROMPT);
-            let ids = source.prompt(prompt, session.tokens)?;
-            Text {
-                key: file.key().to_owned(),
-                prompt: ids.len(),
-                ids,
-            }
+            let ids = package.prompt(&args.prompt.text_or_default()?)?;
+            Text::start(file.key(), ids, conversation)
         }
     };
-    let (ids, position) = match text.ids.len() > text.prompt {
-        true => (&text.ids[text.ids.len() - 1..], text.ids.len() - 1),
-        false => (&text.ids[..], 0),
-    };
-    let secret = file
-        .secret(&setup.params)
-        .map_err(|e| e.in_file(&args.secret_key))?;
-    let request = engine.client(&setup, secret)?.request(ids, position)?;
-    replace(&args.out, |out| {
-        out.write_all(&request).map_err(Error::write(&args.out))
-    })?;
+    let secret = file.secret(package.spec.params());
+    let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
+    let (count, position) = (
+        text.ids.len() - text.cached.positions,
+        text.cached.positions,
+    );
+    let mut client = engine.client(&package.spec, secret)?;
+    let request = client.request(&text.ids, text.cached, &text.conversation)?;
+    text.pending = Some((request.after, request.cached));
+    // The text first: a request whose text is lost is of no use, and another can be made.
     text.write(&args.text)?;
-    if !args.device.quiet {
-        let (size, out) = (output::size(request.len() as u64), args.out.display());
-        println!(
-            "{} tokens at position {position} encrypted to {out}, {size}",
-            ids.len()
-        );
+    Output::write(&args.out, Access::Umask, &request.bytes)?;
+    if args.device.quiet {
+        return Ok(());
     }
-    Ok(())
+    let (size, out) = (size(request.bytes.len() as u64), args.out.display());
+    say!("{count} tokens from position {position} on encrypted to {out}, {size}")
 }
 
+/// The text that goes on; `None` where a new one starts.
+fn known_text(args: &EncryptArgs, key: &str) -> Result<Option<Text>> {
+    let PromptArgs {
+        prompt,
+        prompt_file,
+    } = &args.prompt;
+    let starts = prompt.is_some() || prompt_file.is_some();
+    if !starts && args.text.exists() {
+        return Text::read(&args.text, key).map(Some);
+    }
+    // What is there may be the only copy of a text.
+    check_absent(&args.text, args.force)?;
+    Ok(None)
+}
+
+/// Decrypts a response and appends the token that is chosen to the text.
+///
+/// # Errors
+///
+/// Fails for any response but that to the last request; the text is then as before.
 pub fn decrypt(args: &DecryptArgs) -> Result<()> {
-    let mut sampler = output::sampler(args.sampling)?;
+    let mut sampler = sources::sampler(args.sampling)?;
+    check_distinct(&[
+        ("--secret-key", &args.secret_key),
+        ("--text", &args.text),
+        ("--response", &args.response),
+    ])?;
     let file = SecretFile::open(&args.secret_key)?;
     let session = file.session.clone();
     let header = header_of(Kind::Response, &args.response)?;
     let checked = header.expect(Kind::Response, &session, file.key());
     checked.map_err(|e| e.in_file(&args.response))?;
-    output::check_writable(Some(&args.text))?;
+    check_target(&args.text)?;
+    let _lock = Lock::take(&args.text)?;
     let mut text = Text::read(&args.text, file.key())?;
-    let (source, engine, setup) = output::restore(&args.device, &session, Kind::SecretKey.name())?;
-    let secret = file
-        .secret(&setup.params)
-        .map_err(|e| e.in_file(&args.secret_key))?;
-    let bytes = read_message(&args.response, RESPONSE_LIMIT)?;
-    let opened = engine.client(&setup, secret)?.open(&bytes);
+    let awaited = text.awaited().map_err(|e| e.in_file(&args.text))?;
+    let found = header.conversation(Kind::Response)?;
+    let checked = awaited.expect(&found, Kind::Response.name());
+    checked.map_err(|e| e.in_file(&args.response))?;
+    let (device, quiet) = (&args.device, args.device.quiet);
+    let engine = device::open(&device.backend, device.threads)?;
+    let package = sources::client(args.client.as_deref(), engine.as_ref(), &session, quiet)?;
+    let secret = file.secret(package.spec.params());
+    let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
+    let bytes = read_message(&args.response, package.spec.response_limit())?;
+    let client = engine.client(&package.spec, secret)?;
+    let opened = client.open(&bytes, &awaited);
     let reply = opened.map_err(|e| e.in_file(&args.response))?;
     if reply.position + 1 != text.ids.len() {
         return Err(Error::Session {
@@ -129,22 +123,46 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
             way_out: "decrypt each response once, in order",
         });
     }
-    let mut stream = source.tokenizer.stream(&text.ids[..text.prompt])?;
+    let mut stream = package.tokenizer.stream(&text.ids[..text.prompt])?;
     for &id in &text.ids[text.prompt..] {
         stream.push(id)?;
     }
     sampler.skip(text.ids.len() - text.prompt);
     let id = sampler.choose(&reply.logits)?;
     let new = stream.push(id)?;
-    text.ids.push(id);
+    text.push(id);
     text.write(&args.text)?;
-    output::show(&(new + "\n"))?;
-    if !args.device.quiet {
-        let made = text.ids.len() - text.prompt;
-        eprintln!("token {id}, number {made} of at most {}", session.tokens);
-        if source.llama.config.eos.contains(&id) {
-            eprintln!("this token ends the text");
-        }
+    show(&(new + "\n"))?;
+    if quiet {
+        return Ok(());
+    }
+    let made = text.ids.len() - text.prompt;
+    let most = session.capacity + 1 - text.prompt;
+    note!("token {id}, number {made} of at most {most}")?;
+    if package.spec.ends().eos.contains(&id) {
+        note!("this token ends the text")?;
     }
     Ok(())
+}
+
+/// Prints a text.
+///
+/// # Errors
+///
+/// Fails for damaged files, and when standard output cannot be written.
+pub fn print(args: &ShowArgs) -> Result<()> {
+    let bytes = std::fs::read(&args.text).map_err(Error::read(&args.text))?;
+    let text = Text::parse(&bytes, &args.text)?;
+    let tokenizer = match &args.client {
+        Some(directory) => Tokenizer::read(&directory.join("tokenizer.json"))?,
+        None => embedded::source()?.tokenizer,
+    };
+    say!("{}", tokenizer.decode(&text.ids)?)?;
+    let made = text.ids.len() - text.prompt;
+    let waits = match text.pending {
+        Some(_) => ", a response is awaited",
+        None => "",
+    };
+    let prompt = text.prompt;
+    note!("{prompt} tokens of the prompt, {made} behind it{waits}")
 }

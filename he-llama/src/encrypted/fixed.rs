@@ -23,7 +23,7 @@ pub type FixedParts<B> = Repeated<B, Part, Found>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
     site: Site,
-    /// The sizes of the pass; of its start only whether it is a step.
+    /// What passes of its kind have in common.
     shape: Shape,
     operands: Vec<Kind>,
 }
@@ -35,7 +35,6 @@ struct Kind {
     /// The bits of its unit.
     unit: u64,
     part: Option<usize>,
-    prompt: Option<Shape>,
 }
 
 /// What a part returns and reports beside ciphertexts.
@@ -51,7 +50,6 @@ impl Kind {
             layout: x.packed.layout().clone(),
             unit: x.unit.to_bits(),
             part: x.part,
-            prompt: x.prompt,
         }
     }
 
@@ -60,7 +58,6 @@ impl Kind {
             packed: Packed::new(self.layout.clone(), batch)?,
             unit: f64::from_bits(self.unit),
             part: self.part,
-            prompt: self.prompt,
         })
     }
 }
@@ -75,13 +72,9 @@ impl<B: Backend> Encrypted<'_, B> {
         mut work: impl FnMut(&mut Self, [Tensor<B>; N]) -> Result<[Tensor<B>; K]>,
     ) -> Result<[Tensor<B>; K]> {
         let operands: Vec<Kind> = tensors.iter().map(Kind::of).collect();
-        let shape = self.packing.shape();
         let part = Part {
             site,
-            shape: Shape {
-                start: shape.start.min(1),
-                ..shape
-            },
+            shape: self.packing.shape().common(),
             operands: operands.clone(),
         };
         let batches = tensors.map(|x| x.packed.batch().clone()).to_vec();

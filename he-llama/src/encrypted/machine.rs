@@ -6,19 +6,21 @@ use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
 use ckks_math::polyval::Plan;
 use ckks_math::{Ciphertext, Evaluator};
-use he_linalg::bsgs::CostModel;
+use he_linalg::matrix::{MatrixStore, Planned, from_fn};
 use he_linalg::reduce::{Spread, SumOptions};
-use he_linalg::{Axis, Contraction, Layout, Packed, PreparedMap, ReducePlan};
+use he_linalg::{Axis, Contraction, Layout, Packed, ReducePlan};
 
 use crate::config::Config;
+use crate::encrypted::cache::KeyValues;
 use crate::encrypted::fixed::FixedParts;
 use crate::encrypted::maps;
+use crate::encrypted::matrices::{Matrices, Name};
 use crate::encrypted::packing::{Packing, Shape};
 use crate::encrypted::tensor::Tensor;
 use crate::encrypted::units::{Units, fit};
 use crate::error::{Error, Result};
 use crate::model::attention::{Anchor, Softmax};
-use crate::model::{Cache, Function, Machine, Positions, Projection, Role, Site};
+use crate::model::{Function, Machine, Projection, Site};
 
 /// Where bootstraps go in one kind of pass, and the level each leaves.
 pub type PassPlan = BTreeMap<Site, usize>;
@@ -50,6 +52,12 @@ pub struct Encrypted<'a, B: Backend> {
     pub packing: Packing,
     /// Parts that the device may submit as one.
     pub fixed: &'a FixedParts<B>,
+    /// Plaintext matrices.
+    pub matrices: &'a Matrices,
+    /// Their encoded forms.
+    pub store: &'a MatrixStore<B>,
+    /// The products so far whose encoded forms can be kept and made ahead.
+    pub products: Vec<Planned>,
     /// What was reported so far.
     pub heard: Vec<Event>,
     /// Receives every step; its error stops the pass before the next operation.
@@ -75,7 +83,6 @@ impl<B: Backend> Encrypted<'_, B> {
             packed: Packed::new(layout, batch)?,
             unit,
             part: None,
-            prompt: None,
         })
     }
 
@@ -85,37 +92,7 @@ impl<B: Backend> Encrypted<'_, B> {
         batch.with_scale(batch.scale() * unit / x.unit)
     }
 
-    /// The layout that a projection writes to.
-    fn output_layout(&self, p: &Projection) -> Result<Layout> {
-        match p.site.role {
-            Role::QueryRaw | Role::Query => self.packing.per_head(),
-            Role::KeyRaw | Role::Key | Role::ValueRaw | Role::Value => {
-                if self.packing.shape().is_step() {
-                    self.packing.cache()
-                } else {
-                    self.packing.per_head()
-                }
-            }
-            _ => self.packing.channels(p.outputs()),
-        }
-    }
-
-    /// A prompt's keys or values at their places in the cache of a step.
-    fn cached(&self, x: &Tensor<B>, part: Option<usize>) -> Result<Tensor<B>> {
-        let Some(shape) = x.prompt else {
-            return Ok(x.clone());
-        };
-        let prompt = Packing::new(self.config, shape, self.log_slots());
-        let [turn, place] = maps::into_cache(&prompt, &self.packing, part)?;
-        Ok(Tensor {
-            packed: place.apply(self.ev, &turn.apply(self.ev, &x.packed)?)?,
-            unit: x.unit,
-            part,
-            prompt: None,
-        })
-    }
-
-    /// Keys as queries meet them, in `unit`, less the anchors of those that queries see.
+    /// Keys aligned with queries, in `unit`, less the anchors of those that queries see.
     fn anchored(
         &self,
         keys: &Packed<B>,
@@ -128,12 +105,12 @@ impl<B: Backend> Encrypted<'_, B> {
         let Shape { start, tokens, .. } = self.packing.shape();
         let anchors: Vec<_> = (start..start + tokens).map(|t| anchor.at(t)).collect();
         let values = keys.layout().pack(|index| {
-            let met = self.packing.met_at(index);
-            if !met.visible {
+            let aligned = self.packing.aligned_at(index);
+            if !aligned.visible {
                 return 0.0;
             }
-            let of_token = &anchors[met.token];
-            -of_token[met.head % of_token.len()][met.dim] / unit
+            let of_token = &anchors[aligned.token];
+            -of_token[aligned.head % of_token.len()][aligned.dim] / unit
         });
         let parts = self.ev.split(keys.batch())?;
         let parts = parts.iter().zip(&values);
@@ -142,8 +119,78 @@ impl<B: Backend> Encrypted<'_, B> {
         Ok(Packed::new(keys.layout().clone(), batch)?)
     }
 
+    /// Keys or values by offset from the queries of a window.
+    fn by_offset(&self, x: &Tensor<B>) -> Result<Packed<B>> {
+        let (input, output) = (self.packing.windows()?, self.packing.by_offset()?);
+        let shape = self.packing.shape().common();
+        let (name, row) = (Name::ByOffset(shape), maps::by_offset(shape));
+        let matrix = self.matrices.of_attention(name, (&input, &output), row)?;
+        Ok(matrix.apply_one(self.ev, self.store, &x.packed, 1.0)?)
+    }
+
+    /// Attention weights of a window copied along the channels of a head.
+    fn spread(&self, weights: &Tensor<B>) -> Result<Packed<B>> {
+        let (input, output) = (self.packing.scores()?, self.packing.weights_by_offset()?);
+        let name = Name::Spread(self.packing.shape().common());
+        let layouts = (&input, &output);
+        let matrix = (self.matrices).of_attention(name, layouts, maps::spread_weights())?;
+        Ok(matrix.apply_one(self.ev, self.store, &weights.packed, 1.0)?)
+    }
+
+    /// Scores of a window without the channels that they were summed over, times `factor`.
+    fn compacted(&self, summed: &Packed<B>, factor: f64) -> Result<Packed<B>> {
+        let (packing, output) = (self.packing, self.packing.scores()?);
+        let name = Name::Compact(packing.shape().common());
+        let any = maps::compact_scores(maps::any_factor);
+        let matrix = (self.matrices).of_attention(name, (summed.layout(), &output), any)?;
+        let of_seen = |index: &[usize]| f64::from(u8::from(packing.visible(index))) * factor;
+        let seen = from_fn(maps::compact_scores(of_seen));
+        let mut scores = matrix.apply_with(self.ev, summed, &[&seen], 1.0)?;
+        Ok(scores.swap_remove(0))
+    }
+
+    /// The tensors, bootstrapped to the level that `wanted` gives for a site, as they are where it
+    /// gives none. Parts of one ciphertext are bootstrapped together, by the first one's site.
+    pub(super) fn refresh_by<const N: usize>(
+        &mut self,
+        mut tensors: [Tensor<B>; N],
+        sites: [Site; N],
+        mut wanted: impl FnMut(&Tensor<B>, Site) -> Result<Option<usize>>,
+    ) -> Result<[Tensor<B>; N]> {
+        let together = N > 1 && tensors.iter().all(|x| x.part.is_some());
+        for (x, site) in tensors.iter_mut().zip(sites) {
+            if let Some(level) = wanted(x, site)? {
+                *x = self.fresh(x, site, level)?;
+                if together {
+                    let fresh = x.clone();
+                    return self.alike(&fresh, tensors, sites);
+                }
+            } else if together {
+                break;
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Tensors that share the ciphertext of `fresh`.
+    pub(super) fn alike<const N: usize>(
+        &self,
+        fresh: &Tensor<B>,
+        mut tensors: [Tensor<B>; N],
+        sites: [Site; N],
+    ) -> Result<[Tensor<B>; N]> {
+        for (x, site) in tensors.iter_mut().zip(sites) {
+            *x = Tensor {
+                unit: self.units.of(site)?,
+                part: x.part,
+                ..fresh.clone()
+            };
+        }
+        Ok(tensors)
+    }
+
     /// The tensor after a bootstrap, at `level`.
-    fn fresh(&mut self, x: &Tensor<B>, site: Site, level: usize) -> Result<Tensor<B>> {
+    pub(super) fn fresh(&mut self, x: &Tensor<B>, site: Site, level: usize) -> Result<Tensor<B>> {
         let unit = self.units.of(site)?;
         let batch = self.in_unit(x, unit);
         let batch = batch.with_period(x.packed.layout().period())?;
@@ -156,81 +203,19 @@ impl<B: Backend> Encrypted<'_, B> {
             ..*x
         })
     }
-
-    fn log_slots(&self) -> u32 {
-        self.ev.context().params().max_slots().trailing_zeros()
-    }
 }
 
 impl<B: Backend> Machine for Encrypted<'_, B> {
     type Tensor = Tensor<B>;
+    type Cache = KeyValues<B>;
     type Error = Error;
 
     fn project<const N: usize>(
         &mut self,
         x: &Tensor<B>,
         projections: [&Projection; N],
-        _: Positions,
     ) -> Result<[Tensor<B>; N]> {
-        let shape = self.packing.shape();
-        let positions = Positions {
-            start: shape.start,
-            len: shape.tokens,
-        };
-        let input = x.packed.layout().clone();
-        let from = (&input, x.part.unwrap_or(0));
-        let mut parts = Vec::with_capacity(N);
-        for p in projections {
-            parts.push(maps::Part {
-                projection: p,
-                factor: x.unit / self.units.of(p.site)?,
-                place: 0,
-            });
-        }
-        let roles = projections.map(|p| p.site.role);
-        let widest = projections.iter().map(|p| p.outputs()).max().unwrap_or(0);
-        if let Some(joined) = self.packing.joined(&roles, widest)? {
-            for (part, place) in parts.iter_mut().zip(joined.parts) {
-                part.place = *place;
-            }
-            let output = joined.layout;
-            let map = maps::projection(&parts, self.config, positions, from, &output, None)?;
-            let prepared = PreparedMap::new(&map, &input, &output, &CostModel::default())?;
-            let image = prepared.apply(self.ev, &x.packed)?;
-            let mut results = Vec::with_capacity(N);
-            for part in &parts {
-                let site = part.projection.site;
-                let unit = self.units.of(site)?;
-                let mut result = self.tensor(output.clone(), image.batch(), unit, site)?;
-                result.part = Some(part.place);
-                results.push(result);
-            }
-            return Ok(results
-                .try_into()
-                .unwrap_or_else(|_| unreachable!("one result for each projection")));
-        }
-        let mut built = Vec::with_capacity(N);
-        for part in parts {
-            let p = part.projection;
-            let output = self.output_layout(p)?;
-            let token = (p.site.role == Role::LogitsRaw).then_some(shape.used - 1);
-            let map = maps::projection(&[part], self.config, positions, from, &output, token)?;
-            built.push((map, output, self.units.of(p.site)?, p.site));
-        }
-        let pairs: Vec<_> = built
-            .iter()
-            .map(|(map, output, ..)| (map, output))
-            .collect();
-        let prepared = PreparedMap::fused(&pairs, &input, &CostModel::default())?;
-        let mut images = prepared.apply_all(self.ev, &x.packed)?.into_iter();
-        let mut results = Vec::with_capacity(N);
-        for (_, output, unit, site) in built {
-            let image = images.next().expect("one image for each map");
-            results.push(self.tensor(output, image.batch(), unit, site)?);
-        }
-        Ok(results
-            .try_into()
-            .unwrap_or_else(|_| unreachable!("one result for each projection")))
+        self.project_all(x, projections)
     }
 
     fn mean_square(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
@@ -293,48 +278,16 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
 
     fn append(
         &mut self,
-        cache: &mut Cache<Tensor<B>>,
+        cache: &mut KeyValues<B>,
         keys: &Tensor<B>,
         values: &Tensor<B>,
         sites: [Site; 2],
-        positions: Positions,
-    ) -> Result<()> {
-        let shape = self.packing.shape();
-        cache.entries = Some(match cache.entries.take() {
-            None => {
-                let mark = |x: &Tensor<B>| Tensor {
-                    prompt: Some(shape),
-                    ..x.clone()
-                };
-                (mark(keys), mark(values))
-            }
-            Some((k, v)) if keys.part.is_some() => {
-                let mut all = self.cached(&k, keys.part)?.packed.batch().clone();
-                if k.prompt.is_some() {
-                    let values = self.cached(&v, values.part)?;
-                    all = self.ev.add(&all, values.packed.batch())?;
-                }
-                let all = self.ev.add(&all, keys.packed.batch())?;
-                let layout = keys.packed.layout();
-                let mut part = |new: &Tensor<B>, site| -> Result<Tensor<B>> {
-                    let cached = self.tensor(layout.clone(), &all, new.unit, site)?;
-                    Ok(Tensor {
-                        part: new.part,
-                        ..cached
-                    })
-                };
-                (part(keys, sites[0])?, part(values, sites[1])?)
-            }
-            Some((k, v)) => {
-                let mut join = |old: &Tensor<B>, new: &Tensor<B>, site| -> Result<Tensor<B>> {
-                    let old = self.cached(old, None)?;
-                    self.add(&old, new, site)
-                };
-                (join(&k, keys, sites[0])?, join(&v, values, sites[1])?)
-            }
-        });
-        cache.len = positions.end();
-        Ok(())
+    ) -> Result<[Tensor<B>; 2]> {
+        let new = [keys.clone(), values.clone()];
+        match self.packing.shape().is_step() {
+            true => cache.append_step(self, new, sites),
+            false => cache.append_window(self, new, sites),
+        }
     }
 
     fn scores(
@@ -342,7 +295,6 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         queries: &Tensor<B>,
         keys: &Tensor<B>,
         anchor: Option<&Anchor<'_>>,
-        _: Positions,
         site: Site,
     ) -> Result<Tensor<B>> {
         let unit = queries.unit * keys.unit;
@@ -360,17 +312,16 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
             let scores = plan.apply(self.ev, &q, &k)?;
             return self.tensor(self.packing.scores()?, scores.batch(), unit, site);
         }
-        let met = maps::by_offset(&self.packing)?.apply(self.ev, &keys.packed)?;
-        let met = self.anchored(&met, keys.unit, anchor)?;
+        let aligned = self.by_offset(keys)?;
+        let aligned = self.anchored(&aligned, keys.unit, anchor)?;
         let first = SumOptions {
             spread: Spread::First,
             ..SumOptions::default()
         };
-        let plan = Contraction::scores(queries.packed.layout(), met.layout(), first)?;
-        let summed = plan.apply(self.ev, &queries.packed, &met)?;
+        let plan = Contraction::scores(queries.packed.layout(), aligned.layout(), first)?;
+        let summed = plan.apply(self.ev, &queries.packed, &aligned)?;
         let wanted = self.units.of(site)?;
-        let map = maps::compact_scores(&self.packing, summed.layout(), unit / wanted)?;
-        let scores = map.apply(self.ev, &summed)?;
+        let scores = self.compacted(&summed, unit / wanted)?;
         self.tensor(self.packing.scores()?, scores.batch(), wanted, site)
     }
 
@@ -378,7 +329,6 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         &mut self,
         scores: &Tensor<B>,
         softmax: &Softmax,
-        _: Positions,
         argument: Site,
         site: Site,
     ) -> Result<Tensor<B>> {
@@ -413,33 +363,21 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
     }
 
     fn sum_keys(&mut self, x: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
-        let axis = if self.packing.shape().is_step() {
-            Axis::KEY
-        } else {
-            Axis::OFFSET
-        };
-        let plan = ReducePlan::sum(x.packed.layout(), &[axis], SumOptions::default())?;
+        let axes = self.packing.key_axes();
+        let plan = ReducePlan::sum(x.packed.layout(), axes, SumOptions::default())?;
         let sum = plan.apply(self.ev, &x.packed)?;
         self.tensor(sum.layout().clone(), sum.batch(), x.unit, site)
     }
 
-    fn mix(
-        &mut self,
-        weights: &Tensor<B>,
-        values: &Tensor<B>,
-        _: Positions,
-        site: Site,
-    ) -> Result<Tensor<B>> {
+    fn mix(&mut self, weights: &Tensor<B>, values: &Tensor<B>, site: Site) -> Result<Tensor<B>> {
         let unit = weights.unit * values.unit;
-        let step = self.packing.shape().is_step();
-        let (w, v, axis) = if step {
-            (weights.packed.clone(), values.packed.clone(), Axis::KEY)
+        let (w, v) = if self.packing.shape().is_step() {
+            (weights.packed.clone(), values.packed.clone())
         } else {
-            let w = maps::spread_weights(&self.packing)?.apply(self.ev, &weights.packed)?;
-            let v = maps::by_offset(&self.packing)?.apply(self.ev, &values.packed)?;
-            (w, v, Axis::OFFSET)
+            (self.spread(weights)?, self.by_offset(values)?)
         };
-        let plan = Contraction::mix(w.layout(), v.layout(), axis, SumOptions::default())?;
+        let axes = self.packing.key_axes();
+        let plan = Contraction::new(w.layout(), v.layout(), axes, SumOptions::default())?;
         let mixed = plan.apply(self.ev, &w, &v)?;
         let layout = match values.part {
             Some(_) => mixed.layout().clone(),
@@ -452,7 +390,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         })
     }
 
-    fn last(&mut self, x: &Tensor<B>, _: Positions) -> Result<Tensor<B>> {
+    fn last(&mut self, x: &Tensor<B>) -> Result<Tensor<B>> {
         // The head reads the slots of the last token; the others stay where they are.
         Ok(x.clone())
     }
@@ -468,25 +406,10 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
 
     fn refresh<const N: usize>(
         &mut self,
-        mut tensors: [Tensor<B>; N],
+        tensors: [Tensor<B>; N],
         sites: [Site; N],
     ) -> Result<[Tensor<B>; N]> {
-        let mut first: Option<Tensor<B>> = None;
-        for (x, site) in tensors.iter_mut().zip(sites) {
-            let fresh = match &first {
-                Some(first) if x.part.is_some() => Tensor {
-                    unit: self.units.of(site)?,
-                    part: x.part,
-                    ..first.clone()
-                },
-                _ => match self.plan.get(&site) {
-                    Some(&level) => self.fresh(x, site, level)?,
-                    None => continue,
-                },
-            };
-            first.get_or_insert_with(|| fresh.clone());
-            *x = fresh;
-        }
-        Ok(tensors)
+        let plan = self.plan;
+        self.refresh_by(tensors, sites, |_, site| Ok(plan.get(&site).copied()))
     }
 }

@@ -1,188 +1,116 @@
-//! Linear maps of the encrypted machine.
+//! The matrices of attention: which entries of one packing make up those of another.
+//!
+//! Each function gives the coefficients of a matrix as [`he_linalg::Coefficients::row`] wants them;
+//! the layouts between which it acts are named with it.
 
-use he_linalg::bsgs::CostModel;
-use he_linalg::{Axis, Layout, LinearMap, PreparedMap};
+use he_linalg::matrix::{FromFn, from_fn};
+use he_linalg::{Layout, Terms};
 
-use crate::config::Config;
-use crate::encrypted::packing::{Packing, Shape};
-use crate::error::Result;
-use crate::model::{Positions, Projection, Role};
+use crate::encrypted::packing::{Packing, PassKind, Shape};
 
-/// The matrices of a projection, one for each token unless they are all the same.
-struct Matrices {
-    columns: usize,
-    of_token: Vec<Vec<f64>>,
-}
-
-impl Matrices {
-    fn new(p: &Projection, positions: Positions) -> Self {
-        let count = if p.rope.is_some() { positions.len } else { 1 };
-        let of_token = (0..count)
-            .map(|t| p.matrix_at(positions.start + t))
-            .collect();
-        Self {
-            columns: p.inputs(),
-            of_token,
-        }
-    }
-
-    fn row(&self, token: usize, output: usize) -> &[f64] {
-        let matrix = &self.of_token[token.min(self.of_token.len() - 1)];
-        &matrix[output * self.columns..(output + 1) * self.columns]
-    }
-}
-
-/// A projection as a part of a map.
-pub struct Part<'a> {
-    /// The projection.
-    pub projection: &'a Projection,
-    /// What its result is multiplied by.
-    pub factor: f64,
-    /// Its place along [`Axis::PART`] of the output, 0 where there is none.
-    pub place: usize,
-}
-
-/// Projections of a tensor packed by `input`, which lies in the part `from` where it has parts,
-/// into one `output`.
-///
-/// Heads of the layouts beyond the model's repeat real ones; keys and values are written only at
-/// the pass's own position where the output has keys, and only `token` where it is given.
-pub fn projection(
-    parts: &[Part<'_>],
-    config: &Config,
-    positions: Positions,
-    (input, from): (&Layout, usize),
+/// A map between any two layouts that reads, where it can, the slot that it writes: it has few
+/// diagonals and takes the levels of any other.
+pub(super) fn thin(
+    input: &Layout,
     output: &Layout,
-    token: Option<usize>,
-) -> Result<LinearMap> {
-    let matrices = |part: &Part<'_>| Matrices::new(part.projection, positions);
-    let matrices: Vec<Matrices> = parts.iter().map(matrices).collect();
-    let at = |layout: &Layout, axis| layout.component(axis);
-    let [out_token, out_channel, out_head, out_dim, out_key, out_part] = [
-        Axis::TOKEN,
-        Axis::CHANNEL,
-        Axis::HEAD,
-        Axis::DIM,
-        Axis::KEY,
-        Axis::PART,
-    ]
-    .map(|a| at(output, a));
-    let [in_token, in_channel, in_head, in_dim, in_part] = [
-        Axis::TOKEN,
-        Axis::CHANNEL,
-        Axis::HEAD,
-        Axis::DIM,
-        Axis::PART,
-    ]
-    .map(|a| at(input, a));
-    let read = |index: &[usize], at: Option<usize>| at.map_or(0, |i| index[i]);
-    let mut source = vec![0; input.lens().len()];
-    if let Some(part) = in_part {
-        source[part] = from;
-    }
-    let map = LinearMap::build_folded(input, output, |index, terms| {
-        let place = read(index, out_part);
-        let mut found = parts.iter().zip(&matrices);
-        let Some((part, matrices)) = found.find(|(part, _)| part.place == place) else {
-            return;
-        };
-        let p = part.projection;
-        let t = read(index, out_token);
-        let queries = matches!(p.site.role, Role::QueryRaw | Role::Query);
-        if token.is_some_and(|wanted| wanted != t)
-            || out_key.is_some_and(|k| !queries && index[k] != positions.start)
+) -> FromFn<impl Fn(&[usize], &mut Terms<'_>) + Send + Sync + use<>> {
+    let (input, output) = (input.clone(), output.clone());
+    from_fn(move |index: &[usize], terms: &mut Terms<'_>| {
+        let mut source = vec![0; input.lens().len()];
+        if let Ok((_, slot)) = output.position(index)
+            && input.index_at(0, slot % input.period(), &mut source)
         {
-            return;
+            terms.add(&source, 1.0);
         }
-        let dims = p.outputs() / p.heads;
-        let channel = match out_channel {
-            Some(c) => index[c],
-            None => {
-                let head = read(index, out_head) % config.heads;
-                head * p.heads / config.heads * dims + read(index, out_dim)
-            }
-        };
-        if channel >= p.outputs() {
-            return;
-        }
-        for (i, &w) in matrices.row(t, channel).iter().enumerate() {
-            if let Some(at) = in_token {
-                source[at] = t;
-            }
-            if let Some(at) = in_channel {
-                source[at] = i;
-            }
-            if let (Some(head), Some(dim)) = (in_head, in_dim) {
-                (source[head], source[dim]) = (i / config.head_dim, i % config.head_dim);
-            }
-            terms.add(&source, w * part.factor);
-        }
-    })?;
-    Ok(map)
+    })
 }
 
-/// Keys or values of a prompt as each query meets them: `[offset][dim][head][token]`, the entry of
-/// `token - offset`, zero before the first token.
-pub fn by_offset(packing: &Packing) -> Result<PreparedMap> {
-    let (input, output) = (packing.per_head()?, packing.by_offset()?);
-    let map = LinearMap::build_folded(&input, &output, |index, terms| {
-        let &[token, head, dim, offset] = index else {
+/// From [`Packing::windows`] to [`Packing::by_offset`]: keys or values by offset from the queries of
+/// a window; where it is the first one, without those behind the query.
+pub(super) fn by_offset(shape: Shape) -> impl Fn(&[usize], &mut Terms<'_>) {
+    move |index, terms| {
+        let &[token, head, dim, ref window @ .., offset] = index else {
             return;
         };
-        if offset <= token {
-            terms.add(&[token - offset, head, dim], 1.0);
+        if shape.kind == PassKind::Later || offset <= token {
+            let mut source = [(token + shape.tokens - offset) % shape.tokens, head, dim, 0];
+            source[3..3 + window.len()].copy_from_slice(window);
+            terms.add(&source[..3 + window.len()], 1.0);
         }
-    })?;
-    prepare(&map, &input, &output)
+    }
 }
 
-/// Drops the channels that scores were summed over, times `factor`; pairs that do not see each
-/// other become zero.
-pub fn compact_scores(packing: &Packing, summed: &Layout, factor: f64) -> Result<PreparedMap> {
-    let output = packing.scores()?;
-    let map = LinearMap::build_folded(summed, &output, |index, terms| {
-        if packing.visible(index) {
-            let &[token, head, offset] = index else {
-                return;
-            };
-            terms.add(&[token, head, 0, offset], factor);
-        }
-    })?;
-    prepare(&map, summed, &output)
+/// From scores that still have a field of the channels they were summed over, to
+/// [`Packing::scores`], times the `factor` of each.
+pub(super) fn compact_scores(
+    factor: impl Fn(&[usize]) -> f64,
+) -> impl Fn(&[usize], &mut Terms<'_>) {
+    move |index, terms| {
+        let &[token, head, ref rest @ ..] = index else {
+            return;
+        };
+        let mut source = [token, head, 0, 0, 0];
+        source[3..3 + rest.len()].copy_from_slice(rest);
+        terms.add(&source[..3 + rest.len()], factor(index));
+    }
 }
 
-/// Attention weights copied along the channels of a head.
-pub fn spread_weights(packing: &Packing) -> Result<PreparedMap> {
-    let (input, output) = (packing.scores()?, packing.weights_by_offset()?);
-    let map = LinearMap::build_folded(&input, &output, |index, terms| terms.add(index, 1.0))?;
-    prepare(&map, &input, &output)
+/// A factor that differs from entry to entry, for the structure of a matrix whose factors change
+/// from pass to pass: it has no period that those may not have.
+pub(super) fn any_factor(index: &[usize]) -> f64 {
+    let mix = |hash: u64, i: &usize| {
+        (hash ^ (*i as u64 + 1))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    };
+    let hash = index.iter().fold(index.len() as u64, mix);
+    1.0 + (hash >> 12) as f64 / (1u64 << 52) as f64
 }
 
-/// Keys or values of a prompt at their places in the cache; padding tokens are left out. Two maps:
-/// the first exchanges heads and tokens, the second makes room for later keys. One map for both
-/// would have the product of their numbers of diagonals.
-pub fn into_cache(
-    prompt: &Packing,
-    step: &Packing,
-    part: Option<usize>,
-) -> Result<[PreparedMap; 2]> {
-    let (input, turned, output) = (prompt.per_head()?, prompt.by_token()?, step.cache()?);
-    let Shape { used, .. } = prompt.shape();
-    let turn = LinearMap::build_folded(&input, &turned, |index, terms| {
-        let &[head, token, dim] = index else { return };
-        terms.add(&[token, head, dim], 1.0);
-    })?;
-    let place = LinearMap::build_folded(&turned, &output, |index, terms| {
-        if index[1] < used && index.get(3) == part.as_ref() {
+/// From [`Packing::scores`] to [`Packing::weights_by_offset`]: attention weights copied along the
+/// channels of a head.
+pub(super) fn spread_weights() -> impl Fn(&[usize], &mut Terms<'_>) {
+    |index, terms| terms.add(index, 1.0)
+}
+
+/// From [`Packing::windows`] of the first window to that of later ones: its keys or values among
+/// those of all windows.
+pub(super) fn first_of_windows() -> impl Fn(&[usize], &mut Terms<'_>) {
+    |index, terms| {
+        if index[3] == 0 {
             terms.add(&index[..3], 1.0);
         }
-    })?;
-    Ok([
-        prepare(&turn, &input, &turned)?,
-        prepare(&place, &turned, &output)?,
-    ])
+    }
 }
 
-fn prepare(map: &LinearMap, input: &Layout, output: &Layout) -> Result<PreparedMap> {
-    Ok(PreparedMap::new(map, input, output, &CostModel::default())?)
+/// From [`Packing::windows`] to [`Packing::windows_by_token`]: heads and tokens exchanged.
+///
+/// Together with [`placed`] this brings keys or values of windows into the cache of a step. One
+/// matrix for both would have the product of their numbers of diagonals.
+pub(super) fn exchanged() -> impl Fn(&[usize], &mut Terms<'_>) {
+    |index, terms| {
+        let mut source = [0; 4];
+        source[..index.len()].copy_from_slice(index);
+        source.swap(0, 1);
+        terms.add(&source[..index.len()], 1.0);
+    }
+}
+
+/// From [`Packing::windows_by_token`] of `windows` to [`Packing::cache`] of a step: keys or values of
+/// all positions at their places, in `part` where they share a ciphertext, times the `factor` of
+/// each.
+pub(super) fn placed<F: Fn(&[usize]) -> f64>(
+    windows: &Packing,
+    part: Option<usize>,
+    factor: F,
+) -> impl Fn(&[usize], &mut Terms<'_>) + use<F> {
+    let tokens = windows.shape().tokens;
+    let several = windows.shape().kind == PassKind::Later;
+    move |index, terms| {
+        let &[head, key, dim, ..] = index else { return };
+        if (several || key < tokens) && index.get(3) == part.as_ref() {
+            let source = [head, key % tokens, dim, key / tokens];
+            terms.add(&source[..if several { 4 } else { 3 }], factor(index));
+        }
+    }
 }

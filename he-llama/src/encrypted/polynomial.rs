@@ -14,14 +14,6 @@ use crate::model::{Fit, Site};
 /// scales of its powers drift by the ratio to their index.
 const SCALE_DRIFT: f64 = 1.26;
 
-/// Levels that the map onto `[-1, 1]` costs for a tensor stored in `unit`: none when the argument
-/// is near a whole multiple of what is stored, since the rest goes into the scale.
-pub(crate) fn argument_levels(unit: f64, f: &Fit) -> usize {
-    let factor = 2.0 * unit / (f.hi - f.lo);
-    let drift = factor / factor.round().max(1.0);
-    usize::from(!(1.0 / SCALE_DRIFT..=SCALE_DRIFT).contains(&drift))
-}
-
 impl<B: Backend> Encrypted<'_, B> {
     /// The ciphertext of `x`, turned so that what lies in its part lies in the part `to`.
     pub(super) fn turned(&self, x: &Tensor<B>, to: Option<usize>) -> Result<Ciphertext<B>> {

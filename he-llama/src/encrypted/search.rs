@@ -1,266 +1,363 @@
-//! The cheapest way of one kind of pass through the layers, in ciphertexts bootstrapped.
+//! Where the bootstraps of one kind of pass may go.
 //!
-//! Layer by layer, for every level that its input may have, all subsets of the layer's candidates
-//! are followed ([`Levels`]); the way with the fewest bootstraps through all layers wins. Then the
-//! level that each bootstrap leaves is lowered as far as the run allows, because every operation
-//! costs by the primes it carries.
+//! A layer is followed ([`Follow`]) with sets of its candidates for bootstraps. A set grows only by
+//! candidates before the operation at which it ran out of levels: whatever comes later cannot help.
+//! [`crate::encrypted::plan`] joins the passages through all layers; then the level that each
+//! bootstrap leaves is lowered as far as the pass allows, because every operation costs by the
+//! primes it carries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+
+use ckks_math::Evaluator;
+use ckks_math::backend::dry_run::{DryRun, KernelTimes};
+use ckks_math::bootstrap::Bootstrapper;
+use he_linalg::matrix::MatrixStore;
+use he_linalg::{Layout, Packed};
 
 use crate::calibrate::Calibration;
-use crate::encrypted::levels::{Leveled, Levels};
-use crate::encrypted::machine::PassPlan;
-use crate::encrypted::packing::Packing;
-use crate::encrypted::plan::Refresh;
+use crate::encrypted::cache::{KeyValues, among_windows};
+use crate::encrypted::fixed::FixedParts;
+use crate::encrypted::follow::{Follow, Memory, Shadow};
+use crate::encrypted::machine::{Encrypted, PassPlan};
+use crate::encrypted::matrices::Matrices;
+use crate::encrypted::packing::{Packing, PassKind};
+use crate::encrypted::plan::{Budget, Refresh};
+use crate::encrypted::tensor::Tensor;
 use crate::encrypted::units::Units;
 use crate::error::Result;
-use crate::model::{Cache, Embedded, Llama, Positions, Role, Site};
+use crate::model::{Embedded, Llama, Role, Site};
 
-/// Everything a search needs.
-#[derive(Clone, Copy)]
-pub(super) struct Search<'a> {
+/// Sets of candidates of one layer that are followed at most.
+const SETS: usize = 4096;
+/// Bootstraps of a layer beyond the fewest with which it runs that are tried. One leaves a higher
+/// level to the next layer; in a window three are those of queries, keys and values, which every
+/// step behind it gains from.
+const BEYOND_FEWEST: [(PassKind, usize); 3] = [
+    (PassKind::First, 3),
+    (PassKind::Later, 3),
+    (PassKind::Step, 1),
+];
+
+/// What all searches of a plan share.
+pub(super) struct Shapes<'a> {
     pub llama: &'a Llama,
     pub calibration: &'a Calibration,
     pub units: &'a Units,
-    pub packing: Packing,
-    /// Level that a bootstrap leaves, and at which inputs are encrypted.
-    pub top: usize,
-    /// The least level that a product may leave.
-    pub least: usize,
-    /// How bootstraps are made: the slots that they admit, the level that they take.
-    pub refresh: Refresh,
+    pub ev: &'a Evaluator<DryRun>,
+    pub fixed: &'a FixedParts<DryRun>,
+    pub matrices: &'a Matrices,
+    pub store: &'a MatrixStore<DryRun>,
+    pub budget: Budget,
+    pub times: &'a KernelTimes,
 }
 
-/// The cheapest way to a hidden state of some level.
+/// A search for one kind of pass with one way of bootstrapping.
+pub(super) struct Search<'a> {
+    pub shapes: &'a Shapes<'a>,
+    pub packing: Packing,
+    pub refresh: Refresh,
+    pub bootstrapper: &'a Bootstrapper<DryRun>,
+    pub memory: &'a Memory,
+}
+
+/// The level of the keys and values of one layer before a pass, and the least one that the pass may
+/// leave its own at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub before: usize,
+    pub floor: usize,
+}
+
+/// One layer with some bootstraps.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct Passage {
+    pub hidden: Shadow,
+    /// The lower level of new keys and values.
+    pub kept: usize,
+    pub seconds: f64,
     pub bootstraps: usize,
-    pub plan: PassPlan,
-    pub caches: Vec<Cache<Leveled>>,
-    hidden: Leveled,
+    /// Where they are, to the highest level.
+    pub chosen: Vec<Site>,
+}
+
+/// A layer followed with some bootstraps.
+struct Followed {
+    /// `None` where levels ran out.
+    passage: Option<Passage>,
+    /// Candidates before the end.
+    candidates: Vec<Site>,
 }
 
 impl Search<'_> {
-    fn levels<'b>(&'b self, plan: &'b PassPlan) -> Levels<'b> {
-        let Refresh { slots, bottom } = self.refresh;
-        let mut levels = Levels::new(self.units, self.packing, plan, bottom, &self.llama.config);
-        (levels.slots, levels.least) = (slots, self.least);
-        levels
-    }
-
-    fn positions(&self) -> Positions {
-        let shape = self.packing.shape();
-        Positions {
-            start: shape.start,
-            len: shape.tokens,
+    /// The machine, whose bootstraps `decide` places.
+    fn follow<'f>(
+        &'f self,
+        plan: &'f PassPlan,
+        progress: &'f mut dyn FnMut(crate::encrypted::Event) -> Result<()>,
+        decide: &'f dyn Fn(Site) -> Option<usize>,
+    ) -> Follow<'f> {
+        let shapes = self.shapes;
+        Follow {
+            machine: Encrypted {
+                ev: shapes.ev,
+                bootstrapper: self.bootstrapper,
+                config: &shapes.llama.config,
+                units: shapes.units,
+                plan,
+                packing: self.packing,
+                fixed: shapes.fixed,
+                matrices: shapes.matrices,
+                store: shapes.store,
+                products: Vec::new(),
+                heard: Vec::new(),
+                progress,
+            },
+            memory: self.memory,
+            refresh: self.refresh,
+            least: shapes.budget.least,
+            times: shapes.times,
+            decide,
+            candidates: Vec::new(),
+            seconds: 0.0,
+            bootstraps: 0,
         }
     }
 
-    fn input(&self) -> Result<Leveled> {
-        let layout = self.packing.channels(self.llama.config.hidden)?;
-        let unit = self.units.of(Site::new(0, Role::Hidden))?;
-        Ok(Leveled {
-            level: self.top,
-            unit,
-            count: layout.ciphertexts(),
-            prompt: false,
-            joined: false,
+    /// A tensor of zeros.
+    fn zeros(&self, layout: Layout, level: usize, site: Site) -> Result<Shadow> {
+        let packed = Packed::zeros(self.shapes.ev, layout, level)?;
+        Ok(Tensor::new(packed, self.shapes.units.of(site)?))
+    }
+
+    pub fn input(&self, role: Role) -> Result<Shadow> {
+        let layout = self.packing.channels(self.shapes.llama.config.hidden)?;
+        self.zeros(layout, self.shapes.budget.top, Site::new(0, role))
+    }
+
+    /// Keys and values of a layer before the pass, at `level`.
+    fn cache(&self, layer: usize, level: usize) -> Result<KeyValues<DryRun>> {
+        let mut cache = KeyValues::default();
+        let sites = [Role::Key, Role::Value].map(|role| Site::new(layer, role));
+        match self.packing.shape().kind {
+            PassKind::First => {}
+            PassKind::Later => {
+                let [keys, values] = sites.map(|s| self.zeros(self.packing.windows()?, level, s));
+                cache.complete = Some([keys?, values?]);
+                let before = self.packing.shape();
+                let shape = crate::encrypted::Shape {
+                    used: before.tokens,
+                    ..before
+                };
+                let [keys, values] = sites.map(|s| self.zeros(self.packing.windows()?, level, s));
+                cache.last = Some((shape, [keys?, values?]));
+            }
+            PassKind::Step => {
+                let [keys, values] = sites.map(|s| self.zeros(self.packing.cache()?, level, s));
+                let (mut pair, parts) = ([keys?, values?], self.packing.cache_parts()?);
+                for (x, part) in pair.iter_mut().zip(parts) {
+                    x.part = part;
+                }
+                cache.stepped = Some(pair);
+            }
+        }
+        Ok(cache)
+    }
+
+    /// One layer with bootstraps at `chosen` to the highest level.
+    fn layer(
+        &self,
+        index: usize,
+        hidden: &Shadow,
+        kept: usize,
+        chosen: &[Site],
+    ) -> Result<Followed> {
+        let (none, top) = (PassPlan::new(), self.shapes.budget.top);
+        let decide = |site| chosen.contains(&site).then_some(top);
+        let mut silent = |_| Ok(());
+        let mut follow = self.follow(&none, &mut silent, &decide);
+        let mut cache = self.cache(index, kept)?;
+        let normed = match index {
+            0 => Some(self.input(Role::Normed)?),
+            _ => None,
+        };
+        let result = self.shapes.llama.layers[index].forward(
+            &mut follow,
+            &self.shapes.calibration.circuit.layers[index],
+            hidden.clone(),
+            normed.as_ref(),
+            &mut cache,
+        );
+        let (seconds, bootstraps) = (follow.seconds, follow.bootstraps);
+        let candidates = std::mem::take(&mut follow.candidates);
+        let passage = match result {
+            Ok(hidden) => Some(Passage {
+                hidden,
+                kept: new_level(&cache),
+                seconds,
+                bootstraps,
+                chosen: chosen.to_vec(),
+            }),
+            Err(error) if error.lacks_levels() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Followed {
+            passage,
+            candidates,
         })
     }
 
-    /// The cheapest way through the model, or none. `floor` is the least level of new keys and
-    /// values.
-    pub fn run(&self, caches: &[Cache<Leveled>], floor: usize) -> Result<Option<Way>> {
-        let input = self.input()?;
-        let start = Way {
-            bootstraps: 0,
-            plan: PassPlan::new(),
-            caches: caches.to_vec(),
-            hidden: input,
-        };
-        let mut ways = BTreeMap::from([(usize::MAX, start)]);
-        for layer in 0..self.llama.layers.len() {
-            let mut next: BTreeMap<usize, Way> = BTreeMap::new();
-            for way in ways.values() {
-                for candidate in self.layer(layer, way, floor)? {
-                    let level = candidate.hidden.level;
-                    let cheaper = next
-                        .get(&level)
-                        .is_none_or(|w| candidate.bootstraps < w.bootstraps);
-                    if cheaper {
-                        next.insert(level, candidate);
+    /// The useful passages through one layer whose cache is at level `kept`: none of them is at
+    /// least as dear as another that leaves no lower levels.
+    fn passages(&self, index: usize, hidden: &Shadow, kept: usize) -> Result<Vec<Passage>> {
+        let mut found: Vec<Passage> = Vec::new();
+        let (mut sets, mut seen) = (vec![Vec::new()], HashSet::new());
+        let kind = self.packing.shape().kind;
+        let beyond = BEYOND_FEWEST.iter().find(|(of, _)| *of == kind);
+        let beyond = beyond.map_or(1, |(_, beyond)| *beyond);
+        let mut rest = None;
+        while !sets.is_empty() && rest != Some(0) && seen.len() < SETS {
+            let mut next: Vec<Vec<Site>> = Vec::new();
+            for chosen in &sets {
+                let followed = self.layer(index, hidden, kept, chosen)?;
+                for site in followed.candidates {
+                    if let Err(at) = chosen.binary_search(&site) {
+                        let mut more = chosen.clone();
+                        more.insert(at, site);
+                        if seen.insert(more.clone()) {
+                            next.push(more);
+                        }
                     }
                 }
+                found.extend(followed.passage);
             }
-            // A lower level at no lower price is of no use.
-            let mut best = usize::MAX;
-            ways = next
-                .into_iter()
-                .rev()
-                .filter(|(_, way)| {
-                    let better = way.bootstraps < best;
-                    best = best.min(way.bootstraps);
-                    better
-                })
-                .collect();
-        }
-        let end = Site::new(self.llama.config.layers, Role::Hidden);
-        let mut done: Option<Way> = None;
-        for mut way in ways.into_values() {
-            // The head divides once more.
-            if way.hidden.level < self.least + 1 {
-                if way.hidden.level < self.refresh.bottom {
-                    continue;
-                }
-                way.bootstraps += way.hidden.count;
-                way.plan.insert(end, self.top);
-            }
-            if done.as_ref().is_none_or(|d| way.bootstraps < d.bootstraps) {
-                done = Some(way);
-            }
-        }
-        Ok(done)
-    }
-
-    /// All useful ways on from `way` through one layer.
-    fn layer(&self, index: usize, way: &Way, floor: usize) -> Result<Vec<Way>> {
-        let none = PassPlan::new();
-        let follow = |chosen: &BTreeSet<Site>| -> Result<(Leveled, Cache<Leveled>, Levels<'_>)> {
-            let mut levels = self.levels(&none);
-            levels.chosen = Some((chosen.clone(), self.top));
-            let mut cache = way.caches[index].clone();
-            let normed = (index == 0).then_some(way.hidden);
-            let hidden = self.llama.layers[index].forward(
-                &mut levels,
-                &self.calibration.circuit.layers[index],
-                way.hidden,
-                normed.as_ref(),
-                &mut cache,
-                self.positions(),
-            )?;
-            Ok((hidden, cache, levels))
-        };
-        let candidates = self.candidates(index)?;
-        let mut found: BTreeMap<usize, Way> = BTreeMap::new();
-        for bits in 0_u32..1 << candidates.len() {
-            let chosen: BTreeSet<Site> = candidates
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| bits >> i & 1 == 1)
-                .map(|(_, site)| *site)
-                .collect();
-            let Ok((hidden, cache, levels)) = follow(&chosen) else {
-                continue;
+            rest = match rest {
+                Some(left) => Some(left - 1),
+                None => (!found.is_empty()).then_some(beyond),
             };
-            let low = cache
-                .entries
-                .as_ref()
-                .is_some_and(|(k, v)| k.level.min(v.level) < floor);
-            let bootstraps = way.bootstraps + levels.bootstraps;
-            let dearer = found
-                .range(hidden.level..)
-                .any(|(_, w)| w.bootstraps <= bootstraps);
-            if low || dearer {
-                continue;
-            }
-            let mut plan = way.plan.clone();
-            plan.extend(chosen.iter().map(|site| (*site, self.top)));
-            let mut caches = way.caches.clone();
-            caches[index] = cache;
-            found.insert(
-                hidden.level,
-                Way {
-                    bootstraps,
-                    plan,
-                    caches,
-                    hidden,
-                },
-            );
+            sets = next;
         }
-        Ok(found.into_values().collect())
+        found.sort_by(|x, y| x.seconds.total_cmp(&y.seconds));
+        let mut useful: Vec<Passage> = Vec::new();
+        for passage in found {
+            let no_better = useful.iter().any(|other| {
+                other.hidden.level() >= passage.hidden.level() && other.kept >= passage.kept
+            });
+            if !no_better {
+                useful.push(passage);
+            }
+        }
+        Ok(useful)
     }
 
-    /// The candidates of a layer, met when levels never run out.
-    fn candidates(&self, index: usize) -> Result<Vec<Site>> {
-        let none = PassPlan::new();
-        let mut levels = self.levels(&none);
-        let plenty = Leveled {
-            level: 1 << 20,
-            ..self.input()?
-        };
-        let normed = (index == 0).then_some(plenty);
-        let mut cache = Cache::default();
-        self.llama.layers[index].forward(
-            &mut levels,
-            &self.calibration.circuit.layers[index],
-            plenty,
-            normed.as_ref(),
-            &mut cache,
-            self.positions(),
-        )?;
-        Ok(levels.candidates)
-    }
-
-    /// Lowers the level after each bootstrap while the pass still runs, and what follows it with the
-    /// cache that it leaves: `then`, told the plan and the cache.
-    pub fn lower(
+    /// [`Search::passages`], found once.
+    pub fn known_passages<'p>(
         &self,
-        way: &Way,
-        caches: &[Cache<Leveled>],
-        then: &dyn Fn(&PassPlan, &[Cache<Leveled>]) -> bool,
-    ) -> PassPlan {
-        let mut plan = way.plan.clone();
-        let sites: Vec<Site> = plan.keys().copied().collect();
-        for site in sites {
+        known: &'p mut Passages,
+        index: usize,
+        hidden: &Shadow,
+        kept: usize,
+    ) -> Result<&'p [Passage]> {
+        let key = (index, hidden.level(), hidden.unit.to_bits(), kept);
+        Ok(match known.0.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(self.passages(index, hidden, kept)?),
+        })
+    }
+
+    /// Seconds and bootstraps of the head.
+    pub fn head(&self, hidden: &Shadow, level: Option<usize>) -> Result<Option<(f64, usize)>> {
+        let (none, decide) = (PassPlan::new(), |_| level);
+        let mut silent = |_| Ok(());
+        let mut follow = self.follow(&none, &mut silent, &decide);
+        match self.shapes.llama.head(&mut follow, hidden) {
+            Ok(_) => Ok(Some((follow.seconds, follow.bootstraps))),
+            Err(error) if error.lacks_levels() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lowers the level after each bootstrap while the pass still runs.
+    pub fn lower(&self, sites: &PassPlan, kept: &[Kept]) -> Result<PassPlan> {
+        let mut plan = sites.clone();
+        for site in sites.keys().copied() {
             while let Some(level) = plan[&site].checked_sub(1) {
-                let kept = plan.insert(site, level);
-                let left = self.follow(&plan, caches);
-                if !left.is_some_and(|left| then(&plan, &left)) {
-                    plan.insert(site, kept.unwrap_or(self.top));
+                let before = plan.insert(site, level);
+                if !self.runs(&plan, kept)? {
+                    plan.insert(site, before.unwrap_or(self.shapes.budget.top));
                     break;
                 }
             }
         }
-        plan
+        Ok(plan)
     }
 
-    /// The caches that a pass with this plan leaves; none if it runs out of levels.
-    pub fn follow(
-        &self,
-        plan: &PassPlan,
-        caches: &[Cache<Leveled>],
-    ) -> Option<Vec<Cache<Leveled>>> {
-        let mut levels = self.levels(plan);
-        let mut caches = caches.to_vec();
-        let x = self.input().ok()?;
+    /// Whether a pass with this plan has levels enough, and leaves them for keys and values.
+    fn runs(&self, plan: &PassPlan, kept: &[Kept]) -> Result<bool> {
+        let decide = |site| plan.get(&site).copied();
+        let mut silent = |_| Ok(());
+        let mut follow = self.follow(plan, &mut silent, &decide);
+        let layers = kept.iter().enumerate();
+        let caches = layers.map(|(layer, kept)| self.cache(layer, kept.before));
+        let mut caches = caches.collect::<Result<Vec<_>>>()?;
         let input = Embedded {
-            hidden: x,
-            normed: x,
+            hidden: self.input(Role::Hidden)?,
+            normed: self.input(Role::Normed)?,
         };
-        let circuit = &self.calibration.circuit;
-        let positions = self.positions();
-        let done = self
-            .llama
-            .forward(&mut levels, circuit, input, &mut caches, positions);
-        done.is_ok().then_some(caches)
+        let (llama, circuit) = (self.shapes.llama, &self.shapes.calibration.circuit);
+        match llama.forward(&mut follow, circuit, input, &mut caches) {
+            Ok(_) => {
+                let mut pairs = caches.iter().zip(kept);
+                Ok(pairs.all(|(cache, kept)| new_level(cache) >= kept.floor))
+            }
+            Err(error) if error.lacks_levels() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Periods of the tensors that may be bootstrapped, ascending.
-    pub fn periods(&self) -> Result<Vec<usize>> {
-        let any = Refresh {
-            slots: usize::MAX,
-            ..self.refresh
-        };
-        let whole = Self {
-            refresh: any,
-            ..*self
-        };
-        let mut periods = BTreeSet::new();
-        for layer in 0..self.llama.layers.len() {
-            for site in whole.candidates(layer)? {
-                periods.insert(self.packing.of_site(site, &self.llama.config)?);
+    /// The level of keys and values that windows leave at `level`, where the pass of this search
+    /// takes them up: among those of all windows, or as a step has them.
+    pub fn taken_up(&self, windows: Packing, level: usize) -> Result<Option<usize>> {
+        let none = PassPlan::new();
+        let (mut silent, decide) = (|_| Ok(()), |_| None);
+        let mut machine = self.follow(&none, &mut silent, &decide).machine;
+        let sites = [Role::Key, Role::Value].map(|role| Site::new(0, role));
+        let [keys, values] = sites.map(|s| self.zeros(windows.windows()?, level, s));
+        let (shape, entries) = (windows.shape(), [keys?, values?]);
+        let found = match self.packing.shape().kind {
+            PassKind::First => return Ok(Some(level)),
+            PassKind::Later => among_windows(&machine, shape, entries),
+            PassKind::Step => {
+                let [keys, values] = sites.map(|s| self.zeros(self.packing.cache()?, level, s));
+                let (mut like, parts) = ([keys?, values?], self.packing.cache_parts()?);
+                for (x, part) in like.iter_mut().zip(parts) {
+                    x.part = part;
+                }
+                let windows = KeyValues {
+                    last: Some((shape, entries)),
+                    ..KeyValues::default()
+                };
+                windows.converted(&mut machine, &like, sites)
             }
+        };
+        match found {
+            Ok([keys, values]) => {
+                let level = keys.level().min(values.level());
+                Ok((level >= self.shapes.budget.least).then_some(level))
+            }
+            Err(error) if error.lacks_levels() => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(periods.into_iter().collect())
     }
+}
+
+/// Passages through layers that were found before, by layer, level and unit of the hidden states,
+/// and level of the cache.
+#[derive(Default)]
+pub(super) struct Passages(BTreeMap<(usize, usize, u64, usize), Vec<Passage>>);
+
+/// The lower level of the keys and values that a pass has added to a cache.
+fn new_level(cache: &KeyValues<DryRun>) -> usize {
+    let new = cache.entries();
+    new.map_or(0, |[keys, values]| keys.level().min(values.level()))
 }

@@ -3,16 +3,12 @@
 use ckks_math::backend::Backend;
 use he_linalg::Packed;
 
-use crate::encrypted::packing::Shape;
-
 /// An encrypted tensor: ciphertexts of `value / unit`.
 pub struct Tensor<B: Backend> {
     pub(crate) packed: Packed<B>,
     pub(crate) unit: f64,
-    /// Its place along [`Axis::PART`], where others share its ciphertext.
+    /// Its index along [`he_linalg::Axis::PART`], where others share its ciphertext.
     pub(crate) part: Option<usize>,
-    /// For keys and values of a prompt, the pass that packed them.
-    pub(crate) prompt: Option<Shape>,
 }
 
 impl<B: Backend> Clone for Tensor<B> {
@@ -31,8 +27,12 @@ impl<B: Backend> Tensor<B> {
             packed,
             unit,
             part: None,
-            prompt: None,
         }
+    }
+
+    /// The same tensor as one of those side by side in its ciphertext.
+    pub(crate) fn in_part(self, part: Option<usize>) -> Self {
+        Self { part, ..self }
     }
 
     /// The ciphertexts.
@@ -45,7 +45,7 @@ impl<B: Backend> Tensor<B> {
         self.unit
     }
 
-    /// Its place along [`he_linalg::Axis::PART`] of its layout, where others share its ciphertext.
+    /// Its index along [`he_linalg::Axis::PART`] of its layout, where others share its ciphertext.
     pub fn part(&self) -> Option<usize> {
         self.part
     }

@@ -49,7 +49,8 @@ impl Units {
             }
             let last = at(Role::Powers(softmax.rounds.len() as u8));
             units.stretch_square(last, &softmax.last, 1.0)?;
-            // Side by side gate and up enter SiLU's polynomial together: both must be in its interval.
+            // Side by side gate and up enter SiLU's polynomial together: both must be in its
+            // interval.
             let multiple = units.of(at(Role::Gate))? / half_width(silu);
             let up = units.of(at(Role::Up))?;
             units.0.insert(at(Role::Up), up * multiple);

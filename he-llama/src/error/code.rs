@@ -64,6 +64,18 @@ codes! { Error:
     Unplannable => "unplannable",
     CalibrationText => "calibration-text",
     Softmax => "softmax",
+    NotPlain => "not-a-plain-file",
+    SameFile => "same-file",
+    Locked => "locked",
+    Package => "client-package",
+    TooLarge => "model-too-large",
+    MessageLength => "message-length",
+    MissingKeys => "keys-missing",
+    Position => "position",
+    Capacity => "capacity",
+    Disagreement => "disagreement",
+    Closed => "output-closed",
+    StaleTimes => "times-stale",
 }
 
 codes! { MessageFault:
@@ -72,6 +84,7 @@ codes! { MessageFault:
     Version => "message-version",
     Limit => "message-limit",
     Checksum => "message-checksum",
+    Digest => "message-digest",
     Header => "message-header",
     Field => "message-field",
     Truncated => "message-truncated",
@@ -86,8 +99,25 @@ impl Error {
         match self {
             Self::File { source, .. } => source.code(),
             Self::Message { fault, .. } => fault.own_code(),
+            Self::Session { field, .. } => of_session(field),
             other => other.own_code(),
         }
+    }
+}
+
+/// The code of two sides that differ in a field.
+fn of_session(field: &str) -> &'static str {
+    match field {
+        "preset" | "parameters" => "session-preset",
+        "model" => "session-model",
+        "calibration" => "session-calibration",
+        "plan" => "session-plan",
+        "capacity" => "session-capacity",
+        "number of tokens" => "session-position",
+        "key" => "session-key",
+        "conversation" => "session-conversation",
+        "history" => "session-history",
+        _ => "session",
     }
 }
 
@@ -123,5 +153,15 @@ mod tests {
             fault: MessageFault::Truncated,
         };
         assert_eq!(cut.code(), "message-truncated");
+        let differs = |field| Error::Session {
+            what: "response",
+            field,
+            found: "1".into(),
+            expected: "2".into(),
+            way_out: "",
+        };
+        let in_file = differs("history").in_file(std::path::Path::new("f"));
+        assert_eq!(in_file.code(), "session-history");
+        assert_eq!(differs("plan").code(), "session-plan");
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::function::{Function, Kind};
-use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::machine::Machine;
 use crate::model::projection::Rope;
 use crate::model::site::{Role, Site};
 
@@ -72,42 +72,29 @@ impl Softmax {
     }
 }
 
-/// The first powers of softmax, of queries, keys and values of the tokens at `positions` against all of
-/// `cache`, to which keys and values are appended first: `[head, token, key]`, and the values of the cache.
+/// The first powers of softmax, of queries, keys and values of the pass's tokens against all of
+/// `cache`, to which keys and values are appended first: `[head, token, key]`, and the values of
+/// all keys.
 pub fn weigh<M: Machine>(
     m: &mut M,
     [queries, keys, values]: [M::Tensor; 3],
-    cache: &mut Cache<M::Tensor>,
+    cache: &mut M::Cache,
     softmax: &Softmax,
     rope: Option<&Rope>,
-    positions: Positions,
     layer: usize,
 ) -> Result<[M::Tensor; 2], M::Error> {
     let at = |role| Site::new(layer, role);
     let sites = [at(Role::Key), at(Role::Value)];
-    m.append(cache, &keys, &values, sites, positions)?;
-    let (keys, values) = cache.entries.clone().unwrap_or((keys, values));
+    let [keys, values] = m.append(cache, &keys, &values, sites)?;
 
     let keys_of = &softmax.anchors;
     let anchor = (!keys_of.is_empty()).then_some(Anchor {
         keys: keys_of,
         rope,
     });
-    let scores = m.scores(
-        &queries,
-        &keys,
-        anchor.as_ref(),
-        positions,
-        at(Role::Scores),
-    )?;
+    let scores = m.scores(&queries, &keys, anchor.as_ref(), at(Role::Scores))?;
     let [scores] = m.refresh([scores], [at(Role::Scores)])?;
-    let y = m.exponential(
-        &scores,
-        softmax,
-        positions,
-        at(Role::Scores),
-        at(Role::Powers(0)),
-    )?;
+    let y = m.exponential(&scores, softmax, at(Role::Scores), at(Role::Powers(0)))?;
     Ok([y, values])
 }
 
@@ -121,7 +108,6 @@ pub fn mix<M: Machine>(
     mut y: M::Tensor,
     values: &M::Tensor,
     softmax: &Softmax,
-    positions: Positions,
     layer: usize,
 ) -> Result<M::Tensor, M::Error> {
     let at = |role| Site::new(layer, role);
@@ -144,7 +130,7 @@ pub fn mix<M: Machine>(
     [y] = m.refresh([y], [at(Role::Powers(number))])?;
     let squares = m.square(&y, at(Role::Squares(number)))?;
     let sum = m.sum_keys(&squares, at(Role::SquareSum(number)))?;
-    let raw = m.mix(&squares, values, positions, at(Role::MixedRaw))?;
+    let raw = m.mix(&squares, values, at(Role::MixedRaw))?;
     let argument = at(Role::SquareSum(number));
     let [mixed] = m.apply_times(&sum, &softmax.last, [&raw], argument, [at(Role::Mixed)])?;
     Ok(mixed)

@@ -5,7 +5,7 @@ use ndarray::{Array3, Axis, Slice, aview1};
 use crate::error::{Error, Result};
 use crate::model::attention::{Anchor, Softmax};
 use crate::model::function::Function;
-use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::machine::{Machine, Positions};
 use crate::model::policy::Policy;
 use crate::model::projection::Projection;
 use crate::model::site::Site;
@@ -15,12 +15,18 @@ use crate::model::site::Site;
 pub struct Clear<P> {
     /// Evaluates functions and adds noise.
     pub policy: P,
+    /// Those of the pass's tokens.
+    pub positions: Positions,
 }
 
+/// Rotated keys and values `[kv head, position, channel]` of one layer; `None` while empty.
+#[derive(Clone, Debug, Default)]
+pub struct ClearCache(pub Option<[Array3<f64>; 2]>);
+
 impl<P: Policy> Clear<P> {
-    /// A machine that follows `policy`.
-    pub fn new(policy: P) -> Self {
-        Self { policy }
+    /// A machine that follows `policy`, for a pass over the tokens at `positions`.
+    pub fn new(policy: P, positions: Positions) -> Self {
+        Self { policy, positions }
     }
 
     fn done(&mut self, mut x: Array3<f64>, site: Site) -> Result<Array3<f64>> {
@@ -31,15 +37,20 @@ impl<P: Policy> Clear<P> {
 
 impl<P: Policy> Machine for Clear<P> {
     type Tensor = Array3<f64>;
+    type Cache = ClearCache;
     type Error = Error;
 
     fn project<const N: usize>(
         &mut self,
         x: &Array3<f64>,
         projections: [&Projection; N],
-        positions: Positions,
     ) -> Result<[Array3<f64>; N]> {
         let (_, tokens, _) = x.dim();
+        // The pass's tokens, or the last of them alone.
+        let positions = Positions {
+            start: self.positions.end() - tokens,
+            len: tokens,
+        };
         // [group, token, channel] to row-major [token, group channel].
         let rows: Vec<f64> = x.view().permuted_axes([1, 0, 2]).iter().copied().collect();
         let mut results = projections.map(|_| Array3::zeros((0, 0, 0)));
@@ -88,22 +99,23 @@ impl<P: Policy> Machine for Clear<P> {
 
     fn append(
         &mut self,
-        cache: &mut Cache<Array3<f64>>,
+        cache: &mut ClearCache,
         keys: &Array3<f64>,
         values: &Array3<f64>,
         _: [Site; 2],
-        positions: Positions,
-    ) -> Result<()> {
+    ) -> Result<[Array3<f64>; 2]> {
+        let before = Slice::from(..self.positions.start);
         let behind = |old: &Array3<f64>, new: &Array3<f64>| {
-            ndarray::concatenate(Axis(1), &[old.view(), new.view()])
+            let old = old.slice_axis(Axis(1), before);
+            ndarray::concatenate(Axis(1), &[old, new.view()])
                 .expect("heads and channels of a layer never change")
         };
-        cache.entries = Some(match cache.entries.take() {
-            None => (keys.clone(), values.clone()),
-            Some((k, v)) => (behind(&k, keys), behind(&v, values)),
-        });
-        cache.len = positions.end();
-        Ok(())
+        let all = match &cache.0 {
+            None => [keys.clone(), values.clone()],
+            Some([k, v]) => [behind(k, keys), behind(v, values)],
+        };
+        cache.0 = Some(all.clone());
+        Ok(all)
     }
 
     fn scores(
@@ -111,7 +123,6 @@ impl<P: Policy> Machine for Clear<P> {
         queries: &Array3<f64>,
         keys: &Array3<f64>,
         anchor: Option<&Anchor<'_>>,
-        positions: Positions,
         site: Site,
     ) -> Result<Array3<f64>> {
         let (heads, tokens, _) = queries.dim();
@@ -126,7 +137,7 @@ impl<P: Policy> Machine for Clear<P> {
             );
         }
         for t in 0..tokens {
-            let at = positions.start + t;
+            let at = self.positions.start + t;
             let shift = anchor.map(|anchor| anchor.at(at));
             for (h, mut of_head) in scores.outer_iter_mut().enumerate() {
                 let queries = queries.index_axis(Axis(0), h);
@@ -144,14 +155,13 @@ impl<P: Policy> Machine for Clear<P> {
         &mut self,
         scores: &Array3<f64>,
         softmax: &Softmax,
-        positions: Positions,
         argument: Site,
         site: Site,
     ) -> Result<Array3<f64>> {
         let mut y = Array3::zeros(scores.dim());
         for ((h, of_head), mut out) in scores.outer_iter().enumerate().zip(y.outer_iter_mut()) {
             for (t, row) in of_head.outer_iter().enumerate() {
-                let visible = positions.start + t + 1;
+                let visible = self.positions.start + t + 1;
                 let shift = if P::ROW_MAXIMUM {
                     row.iter()
                         .take(visible)
@@ -178,7 +188,6 @@ impl<P: Policy> Machine for Clear<P> {
         &mut self,
         weights: &Array3<f64>,
         values: &Array3<f64>,
-        _: Positions,
         site: Site,
     ) -> Result<Array3<f64>> {
         let (heads, tokens, _) = weights.dim();
@@ -195,8 +204,8 @@ impl<P: Policy> Machine for Clear<P> {
         self.done(mixed, site)
     }
 
-    fn last(&mut self, x: &Array3<f64>, positions: Positions) -> Result<Array3<f64>> {
-        Ok(x.slice_axis(Axis(1), Slice::from(positions.len - 1..))
+    fn last(&mut self, x: &Array3<f64>) -> Result<Array3<f64>> {
+        Ok(x.slice_axis(Axis(1), Slice::from(self.positions.len - 1..))
             .to_owned())
     }
 

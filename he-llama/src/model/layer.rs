@@ -6,7 +6,7 @@ use crate::checkpoint::LayerWeights;
 use crate::config::Config;
 use crate::model::attention::{Softmax, mix, weigh};
 use crate::model::function::{Function, Kind};
-use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::machine::Machine;
 use crate::model::mlp::gated;
 use crate::model::norm::{apply_norm, norm_project};
 use crate::model::projection::{Projection, Rope};
@@ -118,50 +118,79 @@ impl Layer {
         [query, key, value, output, gate, up, down]
     }
 
-    /// The hidden states after this layer, of the hidden states `x` of the tokens at `positions`.
+    /// The hidden states after this layer, of the hidden states `x` of the pass's tokens.
     ///
     /// `normed` are the same states already normalised (without the norm's weights), where the
     /// client could do that: for the first layer.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine's operations.
     pub fn forward<M: Machine>(
         &self,
         m: &mut M,
         functions: &LayerFunctions,
         x: M::Tensor,
         normed: Option<&M::Tensor>,
-        cache: &mut Cache<M::Tensor>,
-        positions: Positions,
+        cache: &mut M::Cache,
     ) -> Result<M::Tensor, M::Error> {
         let layer = self.query.site.layer;
         let at = |role| Site::new(layer, role);
-        let x = if normed.is_some() {
-            x
-        } else {
-            let [x] = m.refresh([x], [at(Role::Hidden)])?;
-            x
-        };
-
-        let sites = [Role::Query, Role::Key, Role::Value].map(at);
-        let projections = [&self.query, &self.key, &self.value];
-        let raw = m.project(normed.unwrap_or(&x), projections, positions)?;
-        let qkv = match normed {
-            Some(_) => m.refresh(raw, sites)?,
-            None => {
-                let [q, k, v] = raw;
-                let norm = &functions.attention_norm;
-                m.fixed(at(Role::Query), [x.clone(), q, k, v], |m, [x, q, k, v]| {
-                    let square = at(Role::AttentionMeanSquare);
-                    let qkv = apply_norm(m, &x, norm, [&q, &k, &v], sites, square)?;
-                    m.refresh(qkv, sites)
-                })?
-            }
-        };
+        let (x, qkv) = self.queries_keys_values(m, functions, x, normed)?;
         let (softmax, rope) = (&functions.softmax, self.query.rope.as_ref());
-        let [y, values] = weigh(m, qkv, cache, softmax, rope, positions, layer)?;
+        let [y, values] = weigh(m, qkv, cache, softmax, rope, layer)?;
         let [x] = m.fixed(at(Role::Mixed), [x, y, values], |m, [x, y, values]| {
-            let mixed = mix(m, y, &values, softmax, positions, layer)?;
-            Ok([self.behind_attention(m, functions, &x, mixed, positions)?])
+            let mixed = mix(m, y, &values, softmax, layer)?;
+            Ok([self.behind_attention(m, functions, &x, mixed)?])
         })?;
         Ok(x)
+    }
+
+    /// Adds the keys and values of the pass's tokens to `cache`, and computes no more: all that a
+    /// later pass needs of the last layer.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine's operations.
+    pub fn extend<M: Machine>(
+        &self,
+        m: &mut M,
+        functions: &LayerFunctions,
+        x: M::Tensor,
+        normed: Option<&M::Tensor>,
+        cache: &mut M::Cache,
+    ) -> Result<(), M::Error> {
+        let (_, [_, keys, values]) = self.queries_keys_values(m, functions, x, normed)?;
+        let sites = [Role::Key, Role::Value].map(|role| Site::new(self.query.site.layer, role));
+        m.append(cache, &keys, &values, sites)?;
+        Ok(())
+    }
+
+    /// The hidden states, refreshed where the machine does that, and their queries, keys and values.
+    fn queries_keys_values<M: Machine>(
+        &self,
+        m: &mut M,
+        functions: &LayerFunctions,
+        x: M::Tensor,
+        normed: Option<&M::Tensor>,
+    ) -> Result<(M::Tensor, [M::Tensor; 3]), M::Error> {
+        let layer = self.query.site.layer;
+        let at = |role| Site::new(layer, role);
+        let sites = [Role::Query, Role::Key, Role::Value].map(at);
+        let projections = [&self.query, &self.key, &self.value];
+        if let Some(normed) = normed {
+            let raw = m.project(normed, projections)?;
+            return Ok((x, m.refresh(raw, sites)?));
+        }
+        let [x] = m.refresh([x], [at(Role::Hidden)])?;
+        let [q, k, v] = m.project(&x, projections)?;
+        let norm = &functions.attention_norm;
+        let qkv = m.fixed(at(Role::Query), [x.clone(), q, k, v], |m, [x, q, k, v]| {
+            let square = at(Role::AttentionMeanSquare);
+            let qkv = apply_norm(m, &x, norm, [&q, &k, &v], sites, square)?;
+            m.refresh(qkv, sites)
+        })?;
+        Ok((x, qkv))
     }
 
     /// The second half of the layer: the hidden states after it, of those before it and of the mixed values
@@ -172,12 +201,11 @@ impl Layer {
         functions: &LayerFunctions,
         x: &M::Tensor,
         mixed: M::Tensor,
-        positions: Positions,
     ) -> Result<M::Tensor, M::Error> {
         let layer = self.query.site.layer;
         let at = |role| Site::new(layer, role);
         let [mixed] = m.refresh([mixed], [at(Role::Mixed)])?;
-        let [attended] = m.project(&mixed, [&self.output], positions)?;
+        let [attended] = m.project(&mixed, [&self.output])?;
         let x = m.add(x, &attended, at(Role::HiddenMiddle))?;
         let [x] = m.refresh([x], [at(Role::HiddenMiddle)])?;
 
@@ -186,11 +214,10 @@ impl Layer {
             &x,
             &functions.mlp_norm,
             [(&self.gate, at(Role::Gate)), (&self.up, at(Role::Up))],
-            positions,
             at(Role::MlpMeanSquare),
         )?;
         let product = gated(m, gate, up, &functions.silu, layer)?;
-        let [down] = m.project(&product, [&self.down], positions)?;
+        let [down] = m.project(&product, [&self.down])?;
         m.add(&x, &down, Site::new(layer + 1, Role::Hidden))
     }
 }

@@ -9,7 +9,7 @@ use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::layer::{Layer, LayerFunctions};
-use crate::model::machine::{Cache, Machine, Positions};
+use crate::model::machine::Machine;
 use crate::model::projection::Projection;
 use crate::model::site::{Role, Site};
 
@@ -123,8 +123,8 @@ impl Llama {
     }
 
     /// An empty key and value cache of every layer.
-    pub fn caches<T>(&self) -> Vec<Cache<T>> {
-        (0..self.layers.len()).map(|_| Cache::default()).collect()
+    pub fn caches<C: Default>(&self) -> Vec<C> {
+        (0..self.layers.len()).map(|_| C::default()).collect()
     }
 
     /// Checks that `ids` are tokens of the model, and at least one.
@@ -149,59 +149,111 @@ impl Llama {
     ///
     /// Those of [`Llama::check_ids`].
     pub fn embed(&self, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
-        self.check_ids(ids)?;
-        let mut hidden = Array3::zeros((1, ids.len(), self.config.hidden));
-        let mut row = vec![0.0; self.config.hidden];
-        for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
-            self.embedding.row(id as usize, &mut row);
-            let numbers = token.iter_mut().zip(&row);
-            numbers.for_each(|(x, v)| *x = f64::from(*v));
-        }
-        let mut normed = hidden.clone();
-        for mut row in normed.lanes_mut(Axis(2)) {
-            let mean = row.iter().map(|x| x * x).sum::<f64>() / self.config.hidden as f64;
-            row /= (mean + self.config.norm_epsilon).sqrt();
-        }
-        Ok(Embedded { hidden, normed })
+        embed(&self.embedding, self.config.norm_epsilon, ids)
     }
 
     /// The client's last step: logits from the decrypted output.
     pub fn logits(&self, raw: &[f64], mean_square: f64) -> Vec<f64> {
-        let factor = 1.0 / (mean_square + self.config.norm_epsilon).sqrt();
-        raw.iter().map(|z| z * factor).collect()
+        logits(self.config.norm_epsilon, raw, mean_square)
     }
 
-    /// The server's part: all layers on the tokens at `positions`, and the head on the last.
+    /// The server's part: all layers on the pass's tokens, and the head on the last.
     ///
-    /// `caches` hold the positions before `positions.start` and grow by the new ones.
+    /// `caches`, one for each layer, hold the positions before the pass and grow by its own.
     ///
     /// # Errors
     ///
-    /// Those of the machine.
+    /// Those of the machine's operations.
     pub fn forward<M: Machine>(
         &self,
         m: &mut M,
         circuit: &Circuit,
         input: Embedded<M::Tensor>,
-        caches: &mut [Cache<M::Tensor>],
-        positions: Positions,
+        caches: &mut [M::Cache],
     ) -> Result<Output<M::Tensor>, M::Error> {
         let mut x = input.hidden;
         let mut normed = Some(input.normed);
         let layers = self.layers.iter().zip(&circuit.layers).zip(caches);
         for ((layer, functions), cache) in layers {
-            x = layer.forward(m, functions, x, normed.as_ref(), cache, positions)?;
+            x = layer.forward(m, functions, x, normed.as_ref(), cache)?;
             normed = None;
         }
+        self.head(m, &x)
+    }
+
+    /// [`Llama::forward`] without its output: for tokens behind which more of a prompt follows.
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine's operations.
+    pub fn extend<M: Machine>(
+        &self,
+        m: &mut M,
+        circuit: &Circuit,
+        input: Embedded<M::Tensor>,
+        caches: &mut [M::Cache],
+    ) -> Result<(), M::Error> {
+        let mut x = input.hidden;
+        let mut normed = Some(input.normed);
+        let mut layers = self.layers.iter().zip(&circuit.layers).zip(caches);
+        let last = layers.next_back();
+        for ((layer, functions), cache) in layers {
+            x = layer.forward(m, functions, x, normed.as_ref(), cache)?;
+            normed = None;
+        }
+        match last {
+            Some(((layer, functions), cache)) => {
+                layer.extend(m, functions, x, normed.as_ref(), cache)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the client decrypts, of the hidden states behind all layers.
+    pub(crate) fn head<M: Machine>(
+        &self,
+        m: &mut M,
+        x: &M::Tensor,
+    ) -> Result<Output<M::Tensor>, M::Error> {
         let end = self.config.layers;
-        let x = m.last(&x, positions)?;
+        let x = m.last(x)?;
         let [x] = m.refresh([x], [Site::new(end, Role::Hidden)])?;
-        let last = Positions {
-            start: positions.end() - 1,
-            len: 1,
-        };
-        let [raw] = m.project(&x, [&self.head], last)?;
+        let [raw] = m.project(&x, [&self.head])?;
         let mean_square = m.mean_square(&x, Site::new(end, Role::FinalMeanSquare))?;
         Ok(Output { raw, mean_square })
     }
+}
+
+/// Embeddings of `ids`, plain and normalised, from the table `[vocabulary, hidden]`.
+///
+/// # Errors
+///
+/// Fails on no id and on ids outside the vocabulary.
+pub fn embed(embedding: &Matrix, norm_epsilon: f64, ids: &[u32]) -> Result<Embedded<Array3<f64>>> {
+    if ids.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    let [vocabulary, channels] = [embedding.nrows(), embedding.ncols()];
+    if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+        return Err(Error::TokenId { id, vocabulary });
+    }
+    let mut hidden = Array3::zeros((1, ids.len(), channels));
+    let mut row = vec![0.0; channels];
+    for (mut token, &id) in hidden.axis_iter_mut(Axis(1)).zip(ids) {
+        embedding.row(id as usize, &mut row);
+        let numbers = token.iter_mut().zip(&row);
+        numbers.for_each(|(x, v)| *x = f64::from(*v));
+    }
+    let mut normed = hidden.clone();
+    for mut row in normed.lanes_mut(Axis(2)) {
+        let mean = row.iter().map(|x| x * x).sum::<f64>() / channels as f64;
+        row /= (mean + norm_epsilon).sqrt();
+    }
+    Ok(Embedded { hidden, normed })
+}
+
+/// Logits from those before the last norm's factor, and the mean square that it is made of.
+pub fn logits(norm_epsilon: f64, raw: &[f64], mean_square: f64) -> Vec<f64> {
+    let factor = 1.0 / (mean_square + norm_epsilon).sqrt();
+    raw.iter().map(|z| z * factor).collect()
 }

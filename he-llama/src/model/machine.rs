@@ -21,24 +21,6 @@ impl Positions {
     }
 }
 
-/// Keys and values of one layer at positions `0..len`, in the machine's own form.
-#[derive(Clone, Debug)]
-pub struct Cache<T> {
-    /// Rotated keys and values `[kv head, position, channel]`; `None` while empty.
-    pub entries: Option<(T, T)>,
-    /// Number of positions held.
-    pub len: usize,
-}
-
-impl<T> Default for Cache<T> {
-    fn default() -> Self {
-        Self {
-            entries: None,
-            len: 0,
-        }
-    }
-}
-
 /// Runs the operations of the model on some kind of tensor.
 ///
 /// Tensors are logical, `[group, token, channel]`: hidden states have one group, queries one per
@@ -47,11 +29,15 @@ impl<T> Default for Cache<T> {
 /// (the arguments in [`Machine::refresh`]) and with it the calibrated bound on its magnitude: a
 /// machine may store `value / bound(site)`, folding the bounds into weights and constants.
 ///
+/// A machine runs one pass: it knows the positions of the pass's tokens.
+///
 /// Levels are those of an encrypted run: plaintext or ciphertext product 1, polynomials as in
 /// [`crate::model::function`].
 pub trait Machine {
     /// A tensor.
     type Tensor: Clone;
+    /// Keys and values of one layer, of the positions before the pass; empty by default.
+    type Cache: Default;
     /// What can go wrong.
     type Error;
 
@@ -61,7 +47,6 @@ pub trait Machine {
         &mut self,
         x: &Self::Tensor,
         projections: [&Projection; N],
-        positions: Positions,
     ) -> Result<[Self::Tensor; N], Self::Error>;
 
     /// Mean over all channels of `x^2`, `[1, token, 1]`. One level.
@@ -91,16 +76,17 @@ pub trait Machine {
     /// `x^2`. One level.
     fn square(&mut self, x: &Self::Tensor, site: Site) -> Result<Self::Tensor, Self::Error>;
 
-    /// Writes `keys` and `values` of the tokens at `positions` behind what `cache` holds; `sites` are
-    /// those of the keys and of the values.
+    /// Writes `keys` and `values` of the pass's tokens into `cache`, in place of all that it holds
+    /// from the first of their positions on. Returns the keys and values of all positions up to
+    /// the last token's, in the form that [`Machine::scores`] and [`Machine::mix`] take; `sites`
+    /// are those of the keys and of the values.
     fn append(
         &mut self,
-        cache: &mut Cache<Self::Tensor>,
+        cache: &mut Self::Cache,
         keys: &Self::Tensor,
         values: &Self::Tensor,
         sites: [Site; 2],
-        positions: Positions,
-    ) -> Result<(), Self::Error>;
+    ) -> Result<[Self::Tensor; 2], Self::Error>;
 
     /// `s[head, query, key] = sum_channel q[head, query, channel] * (k[kv(head), key, channel] - a)`
     /// where `key <= position(query)`, else 0; `kv(head) = head * kv_heads / heads`, and `a` is the
@@ -110,7 +96,6 @@ pub trait Machine {
         queries: &Self::Tensor,
         keys: &Self::Tensor,
         anchor: Option<&Anchor<'_>>,
-        positions: Positions,
         site: Site,
     ) -> Result<Self::Tensor, Self::Error>;
 
@@ -122,7 +107,6 @@ pub trait Machine {
         &mut self,
         scores: &Self::Tensor,
         softmax: &Softmax,
-        positions: Positions,
         argument: Site,
         site: Site,
     ) -> Result<Self::Tensor, Self::Error>;
@@ -136,13 +120,11 @@ pub trait Machine {
         &mut self,
         weights: &Self::Tensor,
         values: &Self::Tensor,
-        positions: Positions,
         site: Site,
     ) -> Result<Self::Tensor, Self::Error>;
 
     /// The last token of `x` alone. No level: the others are ignored from here on.
-    fn last(&mut self, x: &Self::Tensor, positions: Positions)
-    -> Result<Self::Tensor, Self::Error>;
+    fn last(&mut self, x: &Self::Tensor) -> Result<Self::Tensor, Self::Error>;
 
     /// A place where tensors, each with `|x| <= bound(site)`, may be bootstrapped; the machine
     /// decides, and may do so for those of one projection together.

@@ -22,7 +22,7 @@ pub use clear::Clear;
 pub use function::{Fit, Function, Kind};
 pub use layer::{Layer, LayerFunctions};
 pub use llama::{Circuit, Embedded, Llama, Output};
-pub use machine::{Cache, Machine, Positions};
+pub use machine::{Machine, Positions};
 pub use policy::{Exact, NoiseModel, Policy, Simulated};
 pub use projection::{Projection, Rope};
 pub use site::{Role, Site};

@@ -1,7 +1,7 @@
 //! RMSNorm, merged with the projections behind it.
 
 use crate::model::function::Function;
-use crate::model::machine::{Machine, Positions};
+use crate::model::machine::Machine;
 use crate::model::projection::Projection;
 use crate::model::site::Site;
 
@@ -16,10 +16,9 @@ pub fn norm_project<M: Machine, const N: usize>(
     x: &M::Tensor,
     inverse_root: &Function,
     projections: [(&Projection, Site); N],
-    positions: Positions,
     mean_square: Site,
 ) -> Result<[M::Tensor; N], M::Error> {
-    let raw = m.project(x, projections.map(|(p, _)| p), positions)?;
+    let raw = m.project(x, projections.map(|(p, _)| p))?;
     let sites = projections.map(|(_, site)| site);
     apply_norm(m, x, inverse_root, raw.each_ref(), sites, mean_square)
 }

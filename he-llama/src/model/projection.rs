@@ -86,6 +86,37 @@ impl Projection {
         matrix
     }
 
+    /// Row `output` of [`Projection::matrix_at`], into `row`, which has a place for each input.
+    ///
+    /// # Panics
+    ///
+    /// When `row` has another length, and for outputs that there are not.
+    pub fn row_at(&self, position: usize, output: usize, row: &mut [f64]) {
+        let mut stored = vec![0.0; self.inputs()];
+        let mut add = |o: usize, factor: f64, row: &mut [f64]| {
+            self.weight.row(o, &mut stored);
+            for (i, (out, w)) in row.iter_mut().zip(&stored).enumerate() {
+                let gain = self.gain.as_ref().map_or(1.0, |g| f64::from(g[i]));
+                *out += f64::from(*w) * gain * self.scale * factor;
+            }
+        };
+        row.fill(0.0);
+        let Some(rope) = &self.rope else {
+            return add(output, 1.0, row);
+        };
+        let (dim, half) = (self.outputs() / self.heads, rope.frequencies.len());
+        let (start, within) = (output - output % dim, output % dim);
+        let pair = within % half;
+        let (sin, cos) = (position as f64 * rope.frequencies[pair]).sin_cos();
+        let (low, high) = (start + pair, start + pair + half);
+        let [of_low, of_high] = match within < half {
+            true => [cos, -sin],
+            false => [sin, cos],
+        };
+        add(low, of_low, row);
+        add(high, of_high, row);
+    }
+
     /// The image of the tokens `x` (row-major `[token, in]`) at `positions`, row-major
     /// `[token, out]`.
     pub fn times(&self, x: &[f64], positions: Positions) -> Vec<f64> {
@@ -176,6 +207,11 @@ mod tests {
         for t in 0..2 {
             let m = p.matrix_at(6 + t);
             for o in 0..8 {
+                let mut row = [7.0; 3];
+                p.row_at(6 + t, o, &mut row);
+                for (found, expected) in row.iter().zip(&m[o * 3..]) {
+                    assert!((found - expected).abs() < 1e-14);
+                }
                 let want: f64 = (0..3).map(|i| m[o * 3 + i] * x[t * 3 + i]).sum();
                 assert!((y[t * 8 + o] - want).abs() < 1e-14);
             }

@@ -1,11 +1,9 @@
 //! A clear run of the model, token by token, with its cache.
 
-use ndarray::Array3;
-
 use crate::error::{Error, Result};
-use crate::model::clear::Clear;
+use crate::model::clear::{Clear, ClearCache};
 use crate::model::llama::{Circuit, Llama};
-use crate::model::machine::{Cache, Positions};
+use crate::model::machine::Positions;
 use crate::model::policy::{Exact, Policy};
 
 /// A text in progress on a clear machine.
@@ -14,21 +12,19 @@ pub struct Twin<'a, P> {
     llama: &'a Llama,
     circuit: &'a Circuit,
     machine: Clear<P>,
-    caches: Vec<Cache<Array3<f64>>>,
-    position: usize,
+    caches: Vec<ClearCache>,
     limit: usize,
 }
 
 impl<'a, P: Policy> Twin<'a, P> {
     /// An empty text.
     pub fn new(llama: &'a Llama, circuit: &'a Circuit, policy: P) -> Self {
-        let machine = Clear::new(policy);
+        let machine = Clear::new(policy, Positions { start: 0, len: 0 });
         Self {
             llama,
             circuit,
             machine,
             caches: llama.caches(),
-            position: 0,
             limit: llama.config.positions,
         }
     }
@@ -47,9 +43,9 @@ impl<'a, P: Policy> Twin<'a, P> {
     /// context; those of the policy.
     pub fn advance(&mut self, ids: &[u32]) -> Result<Vec<f64>> {
         let input = self.llama.embed(ids)?;
-        let limit = self.limit;
-        if ids.len() > limit - self.position {
-            let (prompt, tokens) = (self.position, ids.len());
+        let (limit, start) = (self.limit, self.position());
+        if ids.len() > limit.saturating_sub(start) {
+            let (prompt, tokens) = (start, ids.len());
             return Err(Error::ContextExceeded {
                 prompt,
                 tokens,
@@ -57,22 +53,26 @@ impl<'a, P: Policy> Twin<'a, P> {
                 of: "of the model",
             });
         }
-        let positions = Positions {
-            start: self.position,
+        let before = self.machine.positions;
+        let machine = &mut self.machine;
+        machine.positions = Positions {
+            start,
             len: ids.len(),
         };
-        let machine = &mut self.machine;
-        let output =
-            self.llama
-                .forward(machine, self.circuit, input, &mut self.caches, positions)?;
-        self.position = positions.end();
+        let output = self
+            .llama
+            .forward(machine, self.circuit, input, &mut self.caches);
+        if output.is_err() {
+            machine.positions = before;
+        }
+        let output = output?;
         let raw: Vec<f64> = output.raw.iter().copied().collect();
         Ok(self.llama.logits(&raw, output.mean_square[[0, 0, 0]]))
     }
 
     /// Number of tokens so far.
     pub fn position(&self) -> usize {
-        self.position
+        self.machine.positions.end()
     }
 
     /// The policy, with what it has gathered.

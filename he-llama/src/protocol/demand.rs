@@ -10,15 +10,16 @@ use ckks_math::params::Params;
 use ckks_math::wire::key_set_len;
 use ckks_math::{Context, Evaluator};
 use he_linalg::Packed;
+use he_linalg::matrix::StoreOptions;
 
-use crate::encrypted::{Event, Tensor};
+use crate::encrypted::{Event, KeyValues, PassKind, Shape, Tensor};
 use crate::error::Result;
 use crate::model::Embedded;
-use crate::protocol::pass::{self, Bootstrappers};
-use crate::protocol::session::Setup;
+use crate::protocol::pass::{self, Constants};
+use crate::protocol::session::{Cached, Session, Setup};
 
 /// Work of one pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Work {
     /// Events that the machine reports.
     pub events: usize,
@@ -26,6 +27,19 @@ pub struct Work {
     pub bootstraps: usize,
     /// Polynomials multiplied with a switching key.
     pub key_switches: u64,
+    /// Seconds by the times of kernels that the plan was made with.
+    pub seconds: f64,
+}
+
+/// A pass as far as its work is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Stage {
+    /// What kind of pass it is.
+    pub kind: PassKind,
+    /// Whether its output is wanted.
+    pub output: bool,
+    /// Whether it is a step that follows a window at once.
+    pub behind_window: bool,
 }
 
 /// What a session needs.
@@ -33,8 +47,8 @@ pub struct Work {
 pub struct Demand {
     /// The keys to make.
     pub keys: Vec<KeyRequest>,
-    /// Work of each pass that was followed.
-    pub passes: Vec<Work>,
+    /// Work of each kind of pass.
+    pub work: BTreeMap<Stage, Work>,
     /// log2 of the probability that a bootstrap of all slots garbles its result.
     pub failure_log2: f64,
     /// Most bytes of ciphertexts alive at a time.
@@ -42,7 +56,34 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// The work of a request that brings a cache to `positions` positions.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::passes`].
+    pub fn of_request(&self, session: &Session, cached: Cached, positions: usize) -> Result<Work> {
+        let (passes, _) = session.passes(cached, positions)?;
+        let mut total = Work::default();
+        for (at, shape) in passes.iter().enumerate() {
+            let stage = Stage {
+                kind: shape.kind,
+                output: at + 1 == passes.len(),
+                behind_window: shape.is_step() && cached.windows == cached.positions,
+            };
+            let work = self.work.get(&stage).copied().unwrap_or_default();
+            total.events += work.events;
+            total.bootstraps += work.bootstraps;
+            total.key_switches += work.key_switches;
+            total.seconds += work.seconds;
+        }
+        Ok(total)
+    }
+
     /// Bytes of the keys as they are sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails for keys that the parameters do not admit.
     pub fn sent_bytes(&self, params: &Params) -> Result<u64> {
         Ok(key_set_len(params, &self.keys)?)
     }
@@ -75,60 +116,106 @@ pub fn device_bytes(params: &Params, request: &KeyRequest) -> u64 {
     (2 * digits * packed_row_len(params.ring(), basis)) as u64
 }
 
-/// Follows the first `passes` passes of a session; `progress` receives how many are done.
+/// The passes that need all keys of a session of `capacity` positions: every kind behind every
+/// other, with output and without.
+fn passes(capacity: usize) -> Vec<(Shape, bool)> {
+    let tokens = Shape::window_tokens(capacity);
+    let windows = (0..capacity.div_ceil(tokens)).take(3).map(|window| {
+        let start = window * tokens;
+        Shape::window(start, tokens.min(capacity - start), capacity)
+    });
+    let steps = |end: usize| {
+        (end..capacity)
+            .take(2)
+            .map(|p| (Shape::step(p, capacity), true))
+    };
+    let mut passes = Vec::new();
+    for window in windows {
+        passes.extend([(window, false), (window, true)]);
+        passes.extend(steps(window.end()));
+    }
+    // A single window leaves no position: steps follow a part of it.
+    if capacity <= tokens && capacity > 1 {
+        passes.push((Shape::window(0, 1, capacity), true));
+        passes.extend(steps(1));
+    }
+    passes
+}
+
+/// Follows every kind of pass of a session; `progress` receives how many passes are done, and of
+/// how many.
 ///
 /// # Errors
 ///
 /// Fails with whatever `progress` returns, and when a pass does not fit the parameters.
 pub fn demand(
     setup: &Setup,
-    passes: usize,
-    progress: &mut dyn FnMut(usize) -> Result<()>,
+    progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
-    let bootstrappers = Bootstrappers::new(&context, setup)?;
+    let bootstrappers = Constants::new(&context, setup, StoreOptions::default())?;
     let keys = Arc::new(EvaluationKeys::recording());
     let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
-    let mut caches = setup.llama.caches();
-    let mut work = Vec::new();
-    for index in 0..passes {
-        let layout = setup.packing(index).channels(setup.llama.config.hidden)?;
-        let zeros = |unit| -> Result<Tensor<DryRun>> {
-            Ok(Tensor::new(
-                Packed::zeros(&ev, layout.clone(), setup.budget.top)?,
-                unit,
-            ))
+    let mut caches: Vec<KeyValues<DryRun>> = setup.llama.caches();
+    let mut work = BTreeMap::new();
+    let passes = passes(setup.session.capacity);
+    let mut before = None;
+    for (done, &(shape, output)) in passes.iter().enumerate() {
+        let stage = Stage {
+            kind: shape.kind,
+            output,
+            behind_window: shape.is_step() && before != Some(PassKind::Step),
         };
-        let [hidden, normed] = setup.input_units()?;
-        let input = Embedded {
-            hidden: zeros(hidden)?,
-            normed: zeros(normed)?,
-        };
-        let before = context.backend().counts().key_switches();
-        let mut done = Work::default();
-        let mut report = |event| {
-            done.events += 1;
-            if let Event::Refresh(_, count) = event {
-                done.bootstraps += count;
-            }
-            Ok(())
-        };
-        pass::run(
-            setup,
-            (&ev, &bootstrappers),
-            index,
-            input,
-            &mut caches,
-            &mut report,
-        )?;
-        done.key_switches = context.backend().counts().key_switches() - before;
-        work.push(done);
-        progress(index + 1)?;
+        work.insert(
+            stage,
+            follow(setup, (&ev, &bootstrappers), shape, output, &mut caches)?,
+        );
+        before = Some(shape.kind);
+        progress(done + 1, passes.len())?;
     }
     Ok(Demand {
         keys: merge_demand(&setup.params, &keys.demand()),
-        passes: work,
+        work,
         failure_log2: bootstrappers.failure_log2(),
         working_bytes: context.backend().peak().blocks,
     })
+}
+
+/// Runs a pass on shapes.
+fn follow(
+    setup: &Setup,
+    runs: (&Evaluator<DryRun>, &Constants<DryRun>),
+    shape: Shape,
+    output: bool,
+    caches: &mut [KeyValues<DryRun>],
+) -> Result<Work> {
+    let layout = setup.packing(shape).channels(setup.llama.config.hidden)?;
+    let zeros = |unit| -> Result<Tensor<DryRun>> {
+        let packed = Packed::zeros(runs.0, layout.clone(), setup.budget.top)?;
+        Ok(Tensor::new(packed, unit))
+    };
+    let [hidden, normed] = setup.input_units()?;
+    let input = Embedded {
+        hidden: zeros(hidden)?,
+        normed: zeros(normed)?,
+    };
+    let backend = runs.0.context().backend().clone();
+    let before = backend.counts();
+    let mut done = Work::default();
+    let mut report = |event| {
+        done.events += 1;
+        if let Event::Refresh(_, count) = event {
+            done.bootstraps += count;
+        }
+        Ok(())
+    };
+    if output {
+        pass::run(setup, runs, shape, input, caches, &mut report)?;
+    } else {
+        pass::extend(setup, runs, shape, input, caches, &mut report)?;
+    }
+    let counts = backend.counts() - &before;
+    done.key_switches = counts.key_switches();
+    done.seconds = setup.times.seconds(&counts);
+    Ok(done)
 }

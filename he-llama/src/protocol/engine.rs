@@ -5,41 +5,88 @@ use std::sync::Arc;
 
 use ckks_math::backend::{Backend, Limits, MemoryUse};
 use ckks_math::keys::{KeyRequest, SecretKey};
+use he_linalg::matrix::StoreOptions;
 
 use crate::encrypted::Event;
 use crate::error::Result;
-use crate::protocol::client::{Client, Reply};
-use crate::protocol::server::Server;
-use crate::protocol::session::Setup;
+use crate::protocol::client::{Client, Reply, Request};
+use crate::protocol::conversation::Conversation;
+use crate::protocol::host::ModelHost;
+use crate::protocol::server::ServerSession;
+use crate::protocol::session::{Cached, Setup};
+use crate::protocol::spec::ClientSpec;
 
 /// A [`Client`] on some backend.
 pub trait ClientSide: Send + Sync {
     /// See [`Client::write_keys`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::write_keys`].
     fn write_keys(&self, requests: &[KeyRequest], out: &mut dyn Write) -> Result<()>;
 
     /// See [`Client::request`].
-    fn request(&mut self, ids: &[u32], position: usize) -> Result<Vec<u8>>;
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::request`].
+    fn request(
+        &mut self,
+        text: &[u32],
+        cached: Cached,
+        conversation: &Conversation,
+    ) -> Result<Request>;
 
     /// See [`Client::open`].
-    fn open(&self, response: &[u8]) -> Result<Reply>;
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::open`].
+    fn open(&self, response: &[u8], after: &Conversation) -> Result<Reply>;
 }
 
-/// A [`Server`] on some backend.
+/// A [`ModelHost`] on some backend.
+pub trait HostSide: Send + Sync {
+    /// See [`ModelHost::session`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ModelHost::session`].
+    fn session(
+        &self,
+        keys: &mut dyn Read,
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+    ) -> Result<Box<dyn ServerSide>>;
+}
+
+/// A [`ServerSession`] on some backend.
 pub trait ServerSide: Send {
-    /// See [`Server::respond`].
+    /// See [`ServerSession::respond`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerSession::respond`].
     fn respond(
         &mut self,
         request: &[u8],
         progress: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<Vec<u8>>;
 
-    /// See [`Server::position`].
-    fn position(&self) -> usize;
+    /// See [`ServerSession::cached`].
+    fn cached(&self) -> Cached;
 
-    /// See [`Server::save`].
+    /// See [`ServerSession::save`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerSession::save`].
     fn save(&self, out: &mut dyn Write) -> Result<()>;
 
-    /// See [`Server::load`].
+    /// See [`ServerSession::load`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerSession::load`].
     fn load(&mut self, input: &mut dyn Read) -> Result<()>;
 }
 
@@ -55,16 +102,23 @@ pub trait Engine: Send + Sync {
     fn memory(&self) -> MemoryUse;
 
     /// See [`Client::new`].
-    fn client(&self, setup: &Arc<Setup>, secret: SecretKey) -> Result<Box<dyn ClientSide>>;
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::new`].
+    fn client(&self, spec: &Arc<ClientSpec>, secret: SecretKey) -> Result<Box<dyn ClientSide>>;
 
-    /// See [`Server::new`].
-    fn server(
+    /// See [`ModelHost::new`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ModelHost::new`].
+    fn host(
         &self,
         setup: &Arc<Setup>,
-        keys: &mut dyn Read,
-        needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-    ) -> Result<Box<dyn ServerSide>>;
+        needed: Vec<KeyRequest>,
+        options: StoreOptions,
+    ) -> Result<Box<dyn HostSide>>;
 }
 
 impl<B: Backend> ClientSide for Client<B> {
@@ -72,16 +126,31 @@ impl<B: Backend> ClientSide for Client<B> {
         Self::write_keys(self, requests, &mut out)
     }
 
-    fn request(&mut self, ids: &[u32], position: usize) -> Result<Vec<u8>> {
-        Self::request(self, ids, position)
+    fn request(
+        &mut self,
+        text: &[u32],
+        cached: Cached,
+        conversation: &Conversation,
+    ) -> Result<Request> {
+        Self::request(self, text, cached, conversation)
     }
 
-    fn open(&self, response: &[u8]) -> Result<Reply> {
-        Self::open(self, response)
+    fn open(&self, response: &[u8], after: &Conversation) -> Result<Reply> {
+        Self::open(self, response, after)
     }
 }
 
-impl<B: Backend> ServerSide for Server<B> {
+impl<B: Backend> HostSide for Arc<ModelHost<B>> {
+    fn session(
+        &self,
+        mut keys: &mut dyn Read,
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+    ) -> Result<Box<dyn ServerSide>> {
+        Ok(Box::new(ModelHost::session(self, &mut keys, progress)?))
+    }
+}
+
+impl<B: Backend> ServerSide for ServerSession<B> {
     fn respond(
         &mut self,
         request: &[u8],
@@ -90,8 +159,8 @@ impl<B: Backend> ServerSide for Server<B> {
         Self::respond(self, request, progress)
     }
 
-    fn position(&self) -> usize {
-        Self::position(self)
+    fn cached(&self) -> Cached {
+        Self::cached(self)
     }
 
     fn save(&self, mut out: &mut dyn Write) -> Result<()> {
@@ -119,20 +188,17 @@ impl<B: Backend> Engine for OnBackend<B> {
         self.0.memory()
     }
 
-    fn client(&self, setup: &Arc<Setup>, secret: SecretKey) -> Result<Box<dyn ClientSide>> {
-        Ok(Box::new(Client::new(setup, self.0.clone(), secret)?))
+    fn client(&self, spec: &Arc<ClientSpec>, secret: SecretKey) -> Result<Box<dyn ClientSide>> {
+        Ok(Box::new(Client::new(spec, self.0.clone(), secret)?))
     }
 
-    fn server(
+    fn host(
         &self,
         setup: &Arc<Setup>,
-        mut keys: &mut dyn Read,
-        needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-    ) -> Result<Box<dyn ServerSide>> {
+        needed: Vec<KeyRequest>,
+        options: StoreOptions,
+    ) -> Result<Box<dyn HostSide>> {
         let backend = self.0.clone();
-        Ok(Box::new(Server::new(
-            setup, backend, &mut keys, needed, progress,
-        )?))
+        Ok(Box::new(ModelHost::new(setup, backend, needed, options)?))
     }
 }

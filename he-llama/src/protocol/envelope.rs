@@ -1,29 +1,41 @@
-//! Headers of the messages between client and server, in front of objects in wire format.
+//! Messages between client and server: a header, objects in wire format, and a digest over all.
 //!
 //! | bytes | field |
 //! |---|---|
 //! | 8 | mark `48 45 4c 4c 41 4d 41 0a` |
 //! | 2 | [`Kind`] |
-//! | 2 | version, from 1 |
+//! | 2 | version of the protocol, [`VERSION`] |
 //! | 4 | length of the header |
 //! | | header: JSON, see [`Header`] |
 //! | 4 | CRC-32 of all bytes before |
 //! | | objects in the wire format of the scheme, each with its own checksums |
+//! | 32 | digest of all bytes before: BLAKE3 in its key derivation mode, context [`PURPOSE`] |
 //!
 //! Numbers are little-endian. A reader knows what it expects: the header only says whether that is
-//! what came, and no allocation follows it beyond its own limited length.
+//! what came, and no allocation follows it beyond its own limited length. Every field of a header
+//! is checked before it is used or shown. The last digest finds objects that are whole but in
+//! another order, missing, or of another message.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Result as IoResult, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::{Digest, Digesting};
 use crate::error::{Error, MessageFault, Result};
-use crate::protocol::session::Session;
+use crate::protocol::conversation::Conversation;
+use crate::protocol::session::{Cached, Session, check_name};
 
 const MARK: [u8; 8] = *b"HELLAMA\n";
-const VERSION: u16 = 1;
+/// Version of the protocol; part of what both sides agree on.
+pub const VERSION: u16 = 2;
+/// What the digest of a message is for.
+pub const PURPOSE: &str = "he-llama 0.1 message";
 /// Longest header in bytes.
-const LIMIT: u32 = 4096;
+const LIMIT: u32 = 1 << 16;
+/// Most bytes of a message besides its objects.
+pub(super) const MOST_AROUND: u64 = 1 << 17;
+/// Most objects in a message: keys and values of every layer.
+const MOST_UNITS: usize = 1 << 11;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +70,11 @@ impl Kind {
         all.into_iter().find(|&kind| kind as u16 == number)
     }
 
+    /// Whether messages of this kind belong to a conversation.
+    fn in_conversation(self) -> bool {
+        matches!(self, Self::Request | Self::Response | Self::State)
+    }
+
     pub(crate) fn fault(self, fault: MessageFault) -> Error {
         Error::Message {
             what: self.name(),
@@ -74,14 +91,21 @@ pub struct Header {
     pub session: Session,
     /// Names the secret key that everything is encrypted under; not secret.
     pub key: String,
-    /// Position of the first token (of a state: the number of positions held).
-    pub position: usize,
+    /// The conversation: before a request, and behind it in its response and in a state. Key files
+    /// belong to none.
+    pub conversation: Option<Conversation>,
+    /// What the cache holds behind a request, and so with its response or in a state.
+    pub cached: Cached,
     /// What a stored 1 stands for, in each of the objects that follow.
     pub units: Vec<f64>,
 }
 
 impl Header {
     /// Fails unless session and key are those in use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`] with the first field that differs, its value here and the one in use.
     pub fn expect(&self, kind: Kind, session: &Session, key: &str) -> Result<()> {
         session.expect(&self.session, kind.name())?;
         if self.key == key {
@@ -96,47 +120,217 @@ impl Header {
         })
     }
 
-    /// The units, as many as objects follow. Fails for another number, and for units that are not
-    /// finite and positive.
+    /// The conversation that the message belongs to.
+    ///
+    /// # Errors
+    ///
+    /// Fails for messages without one.
+    pub fn conversation(&self, kind: Kind) -> Result<Conversation> {
+        self.conversation.ok_or_else(|| {
+            kind.fault(MessageFault::Field {
+                field: "conversation",
+                found: "none".into(),
+                admitted: "a name and a history".into(),
+            })
+        })
+    }
+
+    /// The units, as many as objects follow.
+    ///
+    /// # Errors
+    ///
+    /// Fails for another number of units.
     pub fn units<const N: usize>(&self, kind: Kind) -> Result<[f64; N]> {
-        let good = self.units.iter().all(|u| u.is_finite() && *u > 0.0);
-        match <[f64; N]>::try_from(self.units.as_slice()) {
-            Ok(units) if good => Ok(units),
-            _ => Err(kind.fault(MessageFault::Field {
+        <[f64; N]>::try_from(self.units.as_slice()).map_err(|_| {
+            kind.fault(MessageFault::Field {
                 field: "units",
                 found: format!("{:?}", self.units),
                 admitted: format!("{N} finite positive numbers"),
-            })),
+            })
+        })
+    }
+
+    /// Fails for values that no program of this version writes.
+    fn check(&self, kind: Kind) -> Result<()> {
+        let named = self.session.check();
+        let named = named.and_then(|()| check_name("key", &self.key));
+        named.map_err(|fault| kind.fault(fault))?;
+        let fault = |field, found, admitted: &str| {
+            Err(kind.fault(MessageFault::Field {
+                field,
+                found,
+                admitted: admitted.to_owned(),
+            }))
+        };
+        let limit = self.session.capacity;
+        let Cached { windows, positions } = self.cached;
+        if windows > positions || positions > limit {
+            let admitted = format!("at most {limit}, the positions of the session, in this order");
+            return fault("positions", format!("{windows} and {positions}"), &admitted);
+        }
+        if self.units.len() > MOST_UNITS {
+            let admitted = format!("at most {MOST_UNITS}");
+            return fault("number of units", self.units.len().to_string(), &admitted);
+        }
+        if let Some(bad) = self.units.iter().find(|u| !u.is_normal() || **u <= 0.0) {
+            return fault("units", bad.to_string(), "finite positive numbers");
+        }
+        match (kind.in_conversation(), self.conversation) {
+            (true, None) | (false, Some(_)) => fault(
+                "conversation",
+                self.conversation
+                    .map_or("none".into(), |c| c.id.to_string()),
+                if kind.in_conversation() {
+                    "one"
+                } else {
+                    "none"
+                },
+            ),
+            _ => Ok(()),
         }
     }
 }
 
-/// Writes a message up to where its objects follow.
-pub fn write(kind: Kind, header: &Header, out: &mut impl Write) -> Result<()> {
-    let text = serde_json::to_vec(header).map_err(|e| {
-        kind.fault(MessageFault::Header {
-            reason: e.to_string(),
-        })
-    })?;
-    let found = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    if found > LIMIT {
-        return Err(kind.fault(MessageFault::Limit {
-            found,
-            limit: LIMIT,
-        }));
-    }
-    let mut bytes = MARK.to_vec();
-    bytes.extend((kind as u16).to_le_bytes());
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(found.to_le_bytes());
-    bytes.extend(text);
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    out.write_all(&bytes)
-        .map_err(|e| kind.fault(MessageFault::Io(e)))
+/// Writes a message: objects are written to it like to a file.
+pub struct Writer<W: Write> {
+    kind: Kind,
+    out: Digesting<W>,
 }
 
-/// Reads the header of a message of `kind` and leaves `input` at its objects.
-pub fn read(kind: Kind, input: &mut impl Read) -> Result<Header> {
+impl<W: Write> Writer<W> {
+    /// Writes a message up to where its objects follow.
+    ///
+    /// # Errors
+    ///
+    /// Fails where `out` does, and for headers longer than a reader admits.
+    pub fn begin(kind: Kind, header: &Header, out: W) -> Result<Self> {
+        let text = serde_json::to_vec(header).map_err(|e| {
+            kind.fault(MessageFault::Header {
+                reason: e.to_string(),
+            })
+        })?;
+        let found = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        if found > LIMIT {
+            return Err(kind.fault(MessageFault::Limit {
+                found,
+                limit: LIMIT,
+            }));
+        }
+        let mut bytes = MARK.to_vec();
+        bytes.extend((kind as u16).to_le_bytes());
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(found.to_le_bytes());
+        bytes.extend(text);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        let mut out = Digesting::new(PURPOSE, out);
+        out.write_all(&bytes)
+            .map_err(|e| kind.fault(MessageFault::Io(e)))?;
+        Ok(Self { kind, out })
+    }
+
+    /// Closes the message and returns its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the writer does.
+    pub fn finish(mut self) -> Result<Digest> {
+        let digest = self.out.digest();
+        let out = self.out.inner();
+        out.write_all(digest.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|e| self.kind.fault(MessageFault::Io(e)))?;
+        Ok(digest)
+    }
+}
+
+impl<W: Write> Write for Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> IoResult<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads a message: behind its header, the objects are read from it like from a file.
+///
+/// What is read is to be trusted only after [`Reader::finish`].
+pub struct Reader<R: Read> {
+    kind: Kind,
+    header: Header,
+    input: Digesting<R>,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads and checks the header of a message of `kind`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] for bytes that are no message, of another kind or version, damaged, cut
+    /// off, or with a header that no program of this version writes.
+    pub fn begin(kind: Kind, input: R) -> Result<Self> {
+        let mut input = Digesting::new(PURPOSE, input);
+        let header = read_header(kind, &mut input)?;
+        Ok(Self {
+            kind,
+            header,
+            input,
+        })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the message is read from.
+    pub(super) fn get_mut(&mut self) -> &mut R {
+        self.input.inner()
+    }
+
+    /// Checks the digest of the whole message and that nothing follows; returns the digest.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageFault::Digest`] where the bytes are not those that were written, in their order;
+    /// [`MessageFault::Trailing`] for bytes behind the message.
+    pub fn finish(mut self) -> Result<Digest> {
+        let (kind, computed) = (self.kind, self.input.digest());
+        let mut stored = [0; Digest::LEN];
+        take(kind, self.input.inner(), &mut stored)?;
+        let stored = Digest::from_bytes(stored);
+        if stored != computed {
+            return Err(kind.fault(MessageFault::Digest {
+                computed: computed.to_string(),
+                stored: stored.to_string(),
+            }));
+        }
+        match self.input.inner().read_exact(&mut [0]) {
+            Err(end) if end.kind() == ErrorKind::UnexpectedEof => Ok(computed),
+            Ok(()) => Err(kind.fault(MessageFault::Trailing)),
+            Err(e) => Err(kind.fault(MessageFault::Io(e))),
+        }
+    }
+}
+
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> IoResult<usize> {
+        self.input.read(bytes)
+    }
+}
+
+/// The digest of a message in memory; `None` where the bytes are not those that were written.
+pub fn digest_of(message: &[u8]) -> Option<Digest> {
+    let (digested, stored) = message.split_last_chunk::<{ Digest::LEN }>()?;
+    let mut digesting = Digesting::new(PURPOSE, std::io::sink());
+    digesting.write_all(digested).ok()?;
+    let digest = digesting.digest();
+    (digest.as_bytes() == stored).then_some(digest)
+}
+
+/// Reads a header and leaves `input` at the objects.
+fn read_header(kind: Kind, input: &mut impl Read) -> Result<Header> {
     let mut bytes = vec![0; 16];
     take(kind, input, &mut bytes)?;
     let (mark, rest) = bytes.split_at(8);
@@ -163,10 +357,10 @@ pub fn read(kind: Kind, input: &mut impl Read) -> Result<Header> {
     if stored != computed {
         return Err(kind.fault(MessageFault::Checksum { computed, stored }));
     }
-    if !(1..=VERSION).contains(&version) {
+    if version != VERSION {
         return Err(kind.fault(MessageFault::Version {
             found: version,
-            newest: VERSION,
+            expected: VERSION,
         }));
     }
     if number != kind as u16 {
@@ -174,20 +368,13 @@ pub fn read(kind: Kind, input: &mut impl Read) -> Result<Header> {
         let found = name.unwrap_or_else(|| format!("of unknown kind {number}"));
         return Err(kind.fault(MessageFault::Kind { found }));
     }
-    serde_json::from_slice(&bytes[16..]).map_err(|e| {
+    let header: Header = serde_json::from_slice(&bytes[16..]).map_err(|e| {
         kind.fault(MessageFault::Header {
             reason: e.to_string(),
         })
-    })
-}
-
-/// Fails when bytes are left behind a message.
-pub fn expect_end(kind: Kind, input: &mut impl Read) -> Result<()> {
-    match input.read_exact(&mut [0]) {
-        Err(end) if end.kind() == ErrorKind::UnexpectedEof => Ok(()),
-        Ok(()) => Err(kind.fault(MessageFault::Trailing)),
-        Err(e) => Err(kind.fault(MessageFault::Io(e))),
-    }
+    })?;
+    header.check(kind)?;
+    Ok(header)
 }
 
 fn take(kind: Kind, input: &mut impl Read, bytes: &mut [u8]) -> Result<()> {
@@ -200,141 +387,5 @@ fn take(kind: Kind, input: &mut impl Read, bytes: &mut [u8]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> (Header, Vec<u8>) {
-        let session = Session {
-            preset: "n16-boot".into(),
-            model: "0123456789abcdef".into(),
-            calibration: "fedcba9876543210".into(),
-            prompt: 16,
-            tokens: 8,
-        };
-        let header = Header {
-            session,
-            key: "00ff".into(),
-            position: 0,
-            units: vec![1.5, 0.25],
-        };
-        let mut bytes = Vec::new();
-        write(Kind::Request, &header, &mut bytes).expect("fits");
-        (header, bytes)
-    }
-
-    fn fault(bytes: &[u8]) -> MessageFault {
-        match read(Kind::Request, &mut &bytes[..]) {
-            Err(Error::Message { fault, .. }) => fault,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Makes the checksum fit again.
-    fn reseal(bytes: &mut [u8]) {
-        let end = bytes.len() - 4;
-        let sum = crc32fast::hash(&bytes[..end]).to_le_bytes();
-        bytes[end..].copy_from_slice(&sum);
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_and_leaves_what_follows() {
-        let (header, mut bytes) = sample();
-        bytes.extend(b"rest");
-        let mut input = &bytes[..];
-        assert_eq!(read(Kind::Request, &mut input).expect("own bytes"), header);
-        assert_eq!(input, b"rest");
-    }
-
-    #[test]
-    fn every_truncation_and_every_flipped_bit_is_refused() {
-        let (_, bytes) = sample();
-        for end in 0..bytes.len() {
-            assert!(
-                matches!(fault(&bytes[..end]), MessageFault::Truncated),
-                "{end}"
-            );
-        }
-        for bit in 0..8 * bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(read(Kind::Request, &mut &flipped[..]).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn other_kinds_versions_lengths_and_fields_are_named() {
-        let (_, bytes) = sample();
-        let changed = |at: usize, value: u8| {
-            let mut bytes = bytes.clone();
-            bytes[at] = value;
-            reseal(&mut bytes);
-            fault(&bytes)
-        };
-        assert!(
-            matches!(changed(8, 4), MessageFault::Kind { found } if found.contains("response"))
-        );
-        assert!(matches!(changed(8, 99), MessageFault::Kind { found } if found.contains("99")));
-        assert!(matches!(
-            changed(10, 2),
-            MessageFault::Version {
-                found: 2,
-                newest: 1
-            }
-        ));
-        assert!(matches!(
-            changed(14, 1),
-            MessageFault::Limit { limit: LIMIT, .. }
-        ));
-        assert!(matches!(changed(16, b'['), MessageFault::Header { .. }));
-    }
-
-    /// A header that declares far more than arrives costs no more than the limit.
-    #[test]
-    fn a_declared_length_is_bounded_before_anything_is_read() {
-        let (_, mut bytes) = sample();
-        bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        let endless = bytes.as_slice().chain(std::io::repeat(0));
-        let refused = read(Kind::Request, &mut { endless });
-        assert!(matches!(
-            refused,
-            Err(Error::Message {
-                fault: MessageFault::Limit {
-                    found: u32::MAX,
-                    ..
-                },
-                ..
-            })
-        ));
-    }
-
-    #[test]
-    fn units_are_counted_and_positive() {
-        let (header, _) = sample();
-        assert_eq!(header.units::<2>(Kind::Request).expect("two"), [1.5, 0.25]);
-        assert!(header.units::<1>(Kind::Request).is_err());
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let header = Header {
-                units: vec![1.0, bad],
-                ..header.clone()
-            };
-            assert!(header.units::<2>(Kind::Request).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn sessions_that_differ_name_the_field() {
-        let (header, _) = sample();
-        let other = Session {
-            preset: "n15-boot".into(),
-            ..header.session.clone()
-        };
-        let refused = header
-            .expect(Kind::Request, &other, "00ff")
-            .expect_err("another preset");
-        assert!(refused.to_string().contains("preset"), "{refused}");
-        let refused = header
-            .expect(Kind::Request, &header.session, "11")
-            .expect_err("other key");
-        assert!(refused.to_string().contains("key"), "{refused}");
-    }
-}
+#[path = "envelope_tests.rs"]
+mod tests;

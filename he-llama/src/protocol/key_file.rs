@@ -1,60 +1,44 @@
-//! Files that only their owner may read: the secret key, and the text in the clear.
+//! The owner's secret key file, and messages in files.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use ckks_math::keys::SecretKey;
 use ckks_math::params::Params;
 use ckks_math::wire::{read_secret_key, write_secret_key};
 
+use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::outputs::{Access, Finished, Output};
 use crate::protocol::client::key_name;
-use crate::protocol::envelope::{self, Header, Kind};
-use crate::protocol::session::Session;
+use crate::protocol::envelope::{Header, Kind, Reader, Writer};
+use crate::protocol::session::{Cached, Session};
 
-/// Fails when `path` exists and must not be replaced.
-pub fn check_absent(path: &Path, force: bool) -> Result<()> {
-    if !force && path.symlink_metadata().is_ok() {
-        return Err(Error::Exists {
-            path: path.to_path_buf(),
-        });
-    }
-    Ok(())
-}
-
-/// A new file that nobody else may read from its first moment on (mode 0600); an old one is
-/// replaced with `force` and refused without.
-pub fn create_private(path: &Path, force: bool) -> Result<File> {
-    check_absent(path, force)?;
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path)(e)),
-        _ => (),
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(Error::write(path))
-}
-
-/// Writes a secret key with the session it was made for.
-pub fn write_secret(
+/// Writes a secret key with the session it was made for, readable by its owner alone; the file gets
+/// its name when it is published.
+///
+/// # Errors
+///
+/// Fails when the file cannot be written, and for a key of other parameters.
+pub(crate) fn write_secret(
     path: &Path,
-    force: bool,
     session: &Session,
     params: &Params,
     secret: &SecretKey,
-) -> Result<()> {
+) -> Result<Finished> {
     let header = Header {
         session: session.clone(),
         key: key_name(secret),
-        position: 0,
+        conversation: None,
+        cached: Cached::default(),
         units: Vec::new(),
     };
-    let mut file = create_private(path, force)?;
-    envelope::write(Kind::SecretKey, &header, &mut file)?;
-    Ok(write_secret_key(secret, params, &mut file)?)
+    let mut file = Output::create(path, Access::Owner)?;
+    let mut message = Writer::begin(Kind::SecretKey, &header, &mut file)?;
+    write_secret_key(secret, params, &mut message)?;
+    message.finish()?;
+    file.finish()
 }
 
 /// An open secret key file of which the header was read.
@@ -62,17 +46,25 @@ pub struct SecretFile {
     /// The session that it was made for.
     pub session: Session,
     key: String,
-    rest: File,
+    length: u64,
+    rest: Reader<File>,
 }
 
 impl SecretFile {
-    /// Opens a file that [`write_secret`] wrote.
+    /// Opens a secret key file.
+    ///
+    /// # Errors
+    ///
+    /// Fails for files that cannot be read, and for any but a secret key file of this version.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut rest = File::open(path).map_err(Error::read(path))?;
-        let header = envelope::read(Kind::SecretKey, &mut rest).map_err(|e| e.in_file(path))?;
+        let file = File::open(path).map_err(Error::read(path))?;
+        let length = file.metadata().map_err(Error::read(path))?.len();
+        let rest = Reader::begin(Kind::SecretKey, file).map_err(|e| e.in_file(path))?;
+        let header = rest.header();
         Ok(Self {
-            session: header.session,
-            key: header.key,
+            session: header.session.clone(),
+            key: header.key.clone(),
+            length,
             rest,
         })
     }
@@ -83,8 +75,20 @@ impl SecretFile {
     }
 
     /// Reads the key itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails for damaged files, for a key of other parameters, and where the key is not the one
+    /// that the header names.
     pub fn secret(mut self, params: &Params) -> Result<SecretKey> {
-        let secret = read_secret_key(params, &mut self.rest)?;
+        let position = self.rest.get_mut().stream_position();
+        let position = position.map_err(|e| Error::System {
+            what: "reading the secret key file",
+            reason: e.to_string(),
+        })?;
+        let object = self.length.saturating_sub(position + Digest::LEN as u64);
+        let secret = read_secret_key(params, &mut (&mut self.rest).take(object))?;
+        self.rest.finish()?;
         let found = key_name(&secret);
         if found == self.key {
             return Ok(secret);
@@ -100,35 +104,30 @@ impl SecretFile {
 }
 
 /// The header of the message in a file, of which nothing else is read.
+///
+/// # Errors
+///
+/// Fails for files that cannot be read, and for any but a message of this kind and version.
 pub fn header_of(kind: Kind, path: &Path) -> Result<Header> {
-    let mut file = File::open(path).map_err(Error::read(path))?;
-    envelope::read(kind, &mut file).map_err(|e| e.in_file(path))
+    let file = File::open(path).map_err(Error::read(path))?;
+    let message = Reader::begin(kind, file).map_err(|e| e.in_file(path))?;
+    Ok(message.header().clone())
 }
 
 /// A whole message of at most `limit` bytes.
+///
+/// # Errors
+///
+/// Fails for files that cannot be read and for longer ones.
 pub fn read_message(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::read(path))?;
+    let found = file.metadata().map_err(Error::read(path))?.len();
     let mut bytes = Vec::new();
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(Error::read(path))?;
-    Ok(bytes)
-}
-
-/// Writes a file that replaces an old one as a whole or not at all.
-pub fn replace(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn std::io::Write) -> Result<()>,
-) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let mut file = create_private(&part, true)?;
-    let done =
-        fill(&mut file).and_then(|()| std::fs::rename(&part, path).map_err(Error::write(path)));
-    if done.is_err() {
-        // What is left of a failed attempt is of no use; the first error is the one to tell.
-        let _ = std::fs::remove_file(&part);
+    let mut input = file.take(limit.saturating_add(1));
+    input.read_to_end(&mut bytes).map_err(Error::read(path))?;
+    if bytes.len() as u64 > limit {
+        let found = found.max(bytes.len() as u64);
+        return Err(Error::MessageLength { found, limit }.in_file(path));
     }
-    done
+    Ok(bytes)
 }

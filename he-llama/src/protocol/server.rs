@@ -1,268 +1,271 @@
-//! The server: weights and evaluation keys, and never a secret key.
+//! A session at the server: one client's evaluation keys and encrypted caches.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use ckks_math::Evaluator;
 use ckks_math::backend::Backend;
-use ckks_math::keys::{EvaluationKeys, KeyRequest};
-use ckks_math::wire::{KeySetReader, Wire, key_set_len};
-use ckks_math::{Ciphertext, Context, Error as SchemeError, Evaluator};
-use he_linalg::{Layout, Packed};
+use ckks_math::wire::Wire;
 
-use crate::encrypted::{Event, Tensor};
-use crate::error::{MessageFault, Result};
-use crate::model::{Cache, Embedded};
-use crate::protocol::client::{batch_limit, pass_at, read_batch};
-use crate::protocol::envelope::{self, Header, Kind};
-use crate::protocol::pass::{self, Bootstrappers};
-use crate::protocol::session::{Session, Setup};
+use crate::digest::Digest;
+use crate::encrypted::{Event, KeyValues, Shape, Tensor};
+use crate::error::{Error, MessageFault, Result};
+use crate::model::Embedded;
+use crate::protocol::conversation::Conversation;
+use crate::protocol::envelope::{self, Header, Kind, Reader, Writer};
+use crate::protocol::host::ModelHost;
+use crate::protocol::objects::{self, Expected};
+use crate::protocol::pass;
+use crate::protocol::session::Cached;
 
-/// Holds the weights, the evaluation keys and the encrypted key/value caches.
-///
-/// All that it is made from is public: weights, plan, and bytes that must be evaluation keys. No
-/// constructor takes a secret key, so this does not compile:
-///
-/// ```compile_fail,E0277
-/// use ckks_cpu::CpuBackend;
-/// use ckks_math::keys::SecretKey;
-/// use he_llama::protocol::{Server, Setup};
-/// use std::sync::Arc;
-///
-/// fn give(setup: &Arc<Setup>, cpu: CpuBackend, mut secret: SecretKey) {
-///     let _ = Server::new(setup, cpu, &mut secret, &[], &mut |_, _| Ok(()));
-/// }
-/// ```
-///
-/// while the same with bytes does:
-///
-/// ```
-/// # use ckks_cpu::CpuBackend;
-/// # use he_llama::protocol::{Server, Setup};
-/// # use std::sync::Arc;
-/// fn give(setup: &Arc<Setup>, cpu: CpuBackend, mut evaluation_keys: &[u8]) {
-///     let _ = Server::new(setup, cpu, &mut evaluation_keys, &[], &mut |_, _| Ok(()));
-/// }
-/// ```
-///
-/// Bytes of a secret key are refused by their kind.
-pub struct Server<B: Backend> {
-    setup: Arc<Setup>,
+/// The keys of one client and the caches of one conversation; everything else is the host's.
+pub struct ServerSession<B: Backend> {
+    host: Arc<ModelHost<B>>,
     key: String,
     evaluator: Evaluator<B>,
-    bootstrappers: Bootstrappers<B>,
-    caches: Vec<Cache<Tensor<B>>>,
-    position: usize,
+    caches: Vec<KeyValues<B>>,
+    cached: Cached,
+    /// Where the conversation stands; `None` before the first request.
+    conversation: Option<Conversation>,
+    /// The last request and its response, for a client that lost it.
+    answered: Option<(Digest, Vec<u8>)>,
 }
 
-impl<B: Backend> Server<B> {
-    /// A server of a session with the keys that [`crate::protocol::Client::write_keys`] wrote, read
-    /// one at a time. `progress` receives how many of how many have been read.
-    ///
-    /// # Errors
-    ///
-    /// Fails before the first key is read when the keys are of another session or one of `needed`
-    /// is not in the list; on damaged keys; and with whatever `progress` returns.
-    pub fn new(
-        setup: &Arc<Setup>,
-        backend: B,
-        keys: &mut impl Read,
-        needed: &[KeyRequest],
-        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-    ) -> Result<Self> {
-        let context = Context::new(setup.params.clone(), backend)?;
-        let params = context.params();
-        let kind = Kind::EvaluationKeys;
-        let header = envelope::read(kind, keys)?;
-        header.expect(kind, &setup.session, &header.key)?;
-        // A client may send keys that this server does not need, but not without bound.
-        let limit = key_set_len(params, needed)?.saturating_mul(2).max(1 << 20);
-        let reader = KeySetReader::new(params, limit, keys)?;
-        let listed = reader.requests().to_vec();
-        let serves = |have: &KeyRequest, need: &KeyRequest| {
-            have.purpose == need.purpose
-                && have.level >= need.level
-                && have.basis(params).special == need.basis(params).special
-        };
-        if let Some(need) = needed
-            .iter()
-            .find(|need| !listed.iter().any(|have| serves(have, need)))
-        {
-            let (op, key, level) = ("this model", need.purpose.to_string(), need.level);
-            return Err(SchemeError::MissingKey { op, key, level }.into());
-        }
-        let mut loaded = EvaluationKeys::new();
-        for (i, key) in reader.enumerate() {
-            loaded.insert(&context, key?)?;
-            // Each key is needed: expanded here it overlaps with the sender's making the next one,
-            // and the first token does not wait for it.
-            loaded.expand(&context)?;
-            progress(i + 1, listed.len())?;
-        }
-        envelope::expect_end(kind, keys)?;
-        let bootstrappers = Bootstrappers::new(&context, setup)?;
-        let caches = setup.llama.caches();
-        Ok(Self {
-            setup: Arc::clone(setup),
-            key: header.key,
-            evaluator: Evaluator::new(context, Arc::new(loaded)),
-            bootstrappers,
+/// A request that was checked and not yet computed.
+///
+/// It can be stopped between any two operations, by an error of its progress; the session then is
+/// as before.
+pub struct Job<'a, B: Backend> {
+    session: &'a mut ServerSession<B>,
+    header: Header,
+    digest: Digest,
+    passes: Vec<(Shape, Embedded<Tensor<B>>)>,
+    after: Conversation,
+}
+
+impl<B: Backend> ServerSession<B> {
+    pub(super) fn new(host: Arc<ModelHost<B>>, key: String, evaluator: Evaluator<B>) -> Self {
+        let caches = host.setup().llama.caches();
+        Self {
+            host,
+            key,
+            evaluator,
             caches,
-            position: 0,
-        })
+            cached: Cached::default(),
+            conversation: None,
+            answered: None,
+        }
     }
 
     /// Runs the model on a request and returns the response. `progress` receives every step.
     ///
-    /// The caches grow by the request's positions.
+    /// The caches grow by the request's positions. The last request is answered again, with the
+    /// same response, for a client that lost it.
     ///
     /// # Errors
     ///
-    /// Fails for requests of another session, position, level or unit, and with whatever
-    /// `progress` returns, before the next operation: so a caller stops a pass
-    /// ([`Error::Cancelled`](crate::Error::Cancelled)). The caches are then as before.
+    /// Those of [`ServerSession::job`] and of [`Job::run`].
     pub fn respond(
         &mut self,
         request: &[u8],
         progress: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<Vec<u8>> {
-        let mut input = request;
-        let (setup, kind) = (&self.setup, Kind::Request);
-        let header = envelope::read(kind, &mut input)?;
-        header.expect(kind, &setup.session, &self.key)?;
-        let units: [f64; 2] = header.units(kind)?;
-        let expected = setup.input_units()?;
-        let refuse = |field, found: String, admitted: String| {
-            kind.fault(MessageFault::Field {
-                field,
-                found,
-                admitted,
-            })
-        };
-        if units != expected {
-            return Err(refuse(
-                "units",
-                format!("{units:?}"),
-                format!("{expected:?}"),
-            ));
+        if let Some((digest, response)) = &self.answered
+            && envelope::digest_of(request) == Some(*digest)
+        {
+            return Ok(response.clone());
         }
-        if header.position != self.position {
-            let admitted = format!("{}, the next one of this server's cache", self.position);
-            return Err(refuse("position", header.position.to_string(), admitted));
-        }
-        let index = pass_at(setup, kind, header.position)?;
-        let layout = setup.packing(index).channels(setup.llama.config.hidden)?;
-        let context = self.evaluator.context();
-        let mut take = |unit: f64| -> Result<Tensor<B>> {
-            let batch = read_batch(context, &layout, &mut input)?;
-            let level = setup.budget.top;
-            if batch.level() != level {
-                return Err(refuse(
-                    "level",
-                    batch.level().to_string(),
-                    level.to_string(),
-                ));
-            }
-            Ok(Tensor::new(Packed::new(layout.clone(), batch)?, unit))
-        };
-        let embedded = Embedded {
-            hidden: take(units[0])?,
-            normed: take(units[1])?,
-        };
-        envelope::expect_end(kind, &mut input)?;
-
-        let mut caches = self.caches.clone();
-        let tools = (&self.evaluator, &self.bootstrappers);
-        let output = pass::run(setup, tools, index, embedded, &mut caches, progress)?;
-        let units = vec![output.raw.unit(), output.mean_square.unit()];
-        let header = Header { units, ..header };
-        let mut bytes = Vec::new();
-        envelope::write(Kind::Response, &header, &mut bytes)?;
-        for tensor in [&output.raw, &output.mean_square] {
-            tensor.packed().batch().write(context, &mut bytes)?;
-        }
-        self.caches = caches;
-        self.position += setup.session.shape(index).used;
-        Ok(bytes)
+        self.job(request)?.run(progress)
     }
 
-    /// Position of the next token.
-    pub fn position(&self) -> usize {
-        self.position
+    /// Checks a request and reads its ciphertexts; nothing is computed yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails for requests of another session, key, conversation or position, and for ciphertexts
+    /// of another level, scale, unit or number of components than a client makes.
+    pub fn job(&mut self, request: &[u8]) -> Result<Job<'_, B>> {
+        let (setup, kind) = (self.host.setup(), Kind::Request);
+        let mut message = Reader::begin(kind, request)?;
+        let header = message.header().clone();
+        header.expect(kind, &setup.session, &self.key)?;
+        let before = header.conversation(kind)?;
+        let passes = self.check_moment(kind, &before, header.cached)?;
+        let units: [f64; 2] = header.units(kind)?;
+        let expected = setup.input_units()?;
+        if units != expected {
+            return Err(kind.fault(MessageFault::Field {
+                field: "units",
+                found: format!("{units:?}"),
+                admitted: format!("{expected:?}"),
+            }));
+        }
+        let mut inputs = Vec::with_capacity(passes.len());
+        for shape in passes {
+            let layout = setup.packing(shape).channels(setup.llama.config.hidden)?;
+            let mut take = |unit: f64| -> Result<Tensor<B>> {
+                let context = (self.evaluator.context(), kind);
+                let expected = Expected::Fresh(setup.budget.top);
+                let packed = objects::read(context, &layout, expected, &mut message)?;
+                Ok(Tensor::new(packed, unit))
+            };
+            let input = Embedded {
+                hidden: take(units[0])?,
+                normed: take(units[1])?,
+            };
+            inputs.push((shape, input));
+        }
+        let digest = message.finish()?;
+        Ok(Job {
+            session: self,
+            header,
+            digest,
+            passes: inputs,
+            after: before.after(&digest),
+        })
+    }
+
+    /// The passes of a request behind which the caches hold `cached`.
+    fn check_moment(&self, kind: Kind, found: &Conversation, cached: Cached) -> Result<Vec<Shape>> {
+        match &self.conversation {
+            Some(own) => own.expect(found, kind.name())?,
+            None => Conversation::start(found.id).expect(found, kind.name())?,
+        }
+        let session = &self.host.setup().session;
+        let (passes, after) = session.passes(self.cached, cached.positions)?;
+        if cached == after {
+            return Ok(passes);
+        }
+        Err(kind.fault(MessageFault::Field {
+            field: "positions that windows wrote",
+            found: cached.windows.to_string(),
+            admitted: after.windows.to_string(),
+        }))
+    }
+
+    /// What the caches hold.
+    pub fn cached(&self) -> Cached {
+        self.cached
+    }
+
+    /// Where the conversation stands; `None` before the first request.
+    pub fn conversation(&self) -> Option<&Conversation> {
+        self.conversation.as_ref()
+    }
+
+    /// Forgets the conversation: the next request is a prompt of a new one.
+    pub fn restart(&mut self) {
+        self.caches = self.host.setup().llama.caches();
+        self.cached = Cached::default();
+        self.conversation = None;
+        self.answered = None;
     }
 
     /// Writes the encrypted caches, for a server that goes on later.
+    ///
+    /// # Errors
+    ///
+    /// Fails before the first request, when there is nothing to keep, and where `out` does.
     pub fn save(&self, out: &mut impl Write) -> Result<()> {
-        let entries: Vec<_> = self
-            .caches
-            .iter()
-            .filter_map(|c| c.entries.as_ref())
-            .collect();
-        let tensors: Vec<_> = entries.iter().flat_map(|(k, v)| [k, v]).collect();
+        let kind = Kind::State;
+        let tensors: Vec<_> = self.caches.iter().flat_map(KeyValues::tensors).collect();
         let header = Header {
-            session: self.setup.session.clone(),
+            session: self.host.setup().session.clone(),
             key: self.key.clone(),
-            position: self.position,
+            conversation: self.conversation,
+            cached: self.cached,
             units: tensors.iter().map(|t| t.unit()).collect(),
         };
-        envelope::write(Kind::State, &header, out)?;
+        header.conversation(kind)?;
+        let mut message = Writer::begin(kind, &header, out)?;
         for tensor in tensors {
-            tensor
-                .packed()
-                .batch()
-                .write(self.evaluator.context(), out)?;
+            let batch = tensor.packed().batch();
+            batch.write(self.evaluator.context(), &mut message)?;
         }
-        Ok(())
+        message.finish().map(drop)
     }
 
-    /// Takes up the caches that [`Server::save`] wrote with the same keys.
+    /// Takes up the caches that [`ServerSession::save`] wrote with the same keys.
+    ///
+    /// # Errors
+    ///
+    /// Fails for states of another session or key and for damaged ones; the session is then as
+    /// before.
     pub fn load(&mut self, input: &mut impl Read) -> Result<()> {
-        let (setup, kind) = (&self.setup, Kind::State);
-        let header = envelope::read(kind, input)?;
+        let (setup, kind) = (Arc::clone(self.host.setup()), Kind::State);
+        let mut message = Reader::begin(kind, input)?;
+        let header = message.header().clone();
         header.expect(kind, &setup.session, &self.key)?;
-        let index = pass_at(setup, kind, header.position)?;
-        let layers = setup.llama.layers.len();
-        let count = if index == 0 { 0 } else { 2 * layers };
-        let good = header.units.iter().all(|u| u.is_finite() && *u > 0.0);
-        if header.units.len() != count || !good {
-            let (found, admitted) = (format!("{:?}", header.units), format!("{count} positive"));
+        let conversation = header.conversation(kind)?;
+        let forms = KeyValues::<B>::forms(&setup, kind, header.cached)?;
+        let count = setup.llama.layers.len() * forms.tensors();
+        if header.units.len() != count {
             return Err(kind.fault(MessageFault::Field {
-                field: "units",
-                found,
-                admitted,
+                field: "number of units",
+                found: header.units.len().to_string(),
+                admitted: count.to_string(),
             }));
         }
-        // After the prompt alone, keys and values still are packed as the prompt was.
-        let (layout, prompt) = match index {
-            0 | 1 => (setup.packing(0).per_head()?, Some(setup.session.shape(0))),
-            _ => (setup.packing(index).cache()?, None),
-        };
-        let context = self.evaluator.context();
-        let mut units = header.units.iter();
-        let mut caches = setup.llama.caches();
+        let mut units = header.units.iter().copied();
+        let mut caches: Vec<KeyValues<B>> = setup.llama.caches();
         for cache in &mut caches {
-            let mut take = |layout: &Layout| -> Result<Option<Tensor<B>>> {
-                let Some(&unit) = units.next() else {
-                    return Ok(None);
-                };
-                let limit = batch_limit(context, layout);
-                let batch = Ciphertext::read(context, limit, input)?;
-                let mut tensor = Tensor::new(Packed::new(layout.clone(), batch)?, unit);
-                tensor.prompt = prompt;
-                Ok(Some(tensor))
-            };
-            cache.entries = take(&layout)?.zip(take(&layout)?);
-            cache.len = header.position;
+            *cache = KeyValues::restored(&forms, &mut |layout| {
+                let context = (self.evaluator.context(), kind);
+                let packed = objects::read(context, layout, Expected::Computed, &mut message)?;
+                Ok(Tensor::new(packed, units.next().unwrap_or(1.0)))
+            })?;
         }
-        envelope::expect_end(kind, input)?;
+        message.finish()?;
         self.caches = caches;
-        self.position = header.position;
+        self.cached = header.cached;
+        self.conversation = Some(conversation);
+        self.answered = None;
         Ok(())
     }
 }
 
-/// The session that a server key file was made for, and the name of its key; `keys` is left behind
-/// the header.
-pub fn session_of(keys: &mut impl Read) -> Result<(Session, String)> {
-    let header = envelope::read(Kind::EvaluationKeys, keys)?;
-    Ok((header.session, header.key))
+impl<B: Backend> Job<'_, B> {
+    /// Its passes, in order.
+    pub fn passes(&self) -> impl Iterator<Item = Shape> {
+        self.passes.iter().map(|(shape, _)| *shape)
+    }
+
+    /// Computes the response. `progress` receives every step; its error stops the job before the
+    /// next operation.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `progress` returns ([`Error::Cancelled`](crate::Error::Cancelled), say), and what
+    /// the scheme refuses. The session is then as before.
+    pub fn run(self, progress: &mut dyn FnMut(Event) -> Result<()>) -> Result<Vec<u8>> {
+        let Self { session, after, .. } = self;
+        let (host, context) = (&session.host, session.evaluator.context());
+        let mut caches = session.caches.clone();
+        let tools = (&session.evaluator, host.constants());
+        let setup = host.setup();
+        let mut passes = self.passes.into_iter();
+        let Some((last, input)) = passes.next_back() else {
+            return Err(Error::EmptyPrompt);
+        };
+        for (shape, input) in passes {
+            pass::extend(setup, tools, shape, input, &mut caches, progress)?;
+        }
+        let output = pass::run(setup, tools, last, input, &mut caches, progress)?;
+        let header = Header {
+            units: vec![output.raw.unit(), output.mean_square.unit()],
+            conversation: Some(after),
+            ..self.header
+        };
+        let mut bytes = Vec::new();
+        let mut message = Writer::begin(Kind::Response, &header, &mut bytes)?;
+        for tensor in [&output.raw, &output.mean_square] {
+            tensor.packed().batch().write(context, &mut message)?;
+        }
+        message.finish()?;
+        session.cached = header.cached;
+        session.caches = caches;
+        session.conversation = Some(after);
+        session.answered = Some((self.digest, bytes.clone()));
+        Ok(bytes)
+    }
 }

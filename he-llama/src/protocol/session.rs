@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use ckks_math::backend::dry_run::{DryRun, KernelTimes};
 use ckks_math::backend::{Limits, RingKind};
-use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_cost};
+use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::params::{Params, ParamsLiteral, preset, preset_names};
 use ckks_math::{Context, Error as SchemeError};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibration, fingerprint};
-use crate::encrypted::{Budget, Packing, PassPlan, Plan, Refresh, Shape, Units};
-use crate::error::{Error, Result};
+use crate::digest::Digest;
+use crate::encrypted::{Budget, Packing, PassKind, PassPlan, Plan, Shape, Units};
+use crate::error::{Error, MessageFault, Result};
 use crate::model::{Llama, Role, Site};
+use crate::protocol::agreement::Agreement;
+use crate::protocol::envelope::Kind;
 
 /// The preset used when none is named.
 pub const DEFAULT_PRESET: &str = "n16-boot";
 /// Name of the ring too small to be secure that tests use, up to log N.
 const INSECURE: &str = "insecure-n";
+/// Most tokens of prompt and answer together that a message may name. No model is near it.
+const LONGEST: usize = 1 << 30;
+
 /// Names a session: everything that keys and messages depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,41 +34,112 @@ pub struct Session {
     pub model: String,
     /// Fingerprint of the calibration.
     pub calibration: String,
-    /// Tokens of the prompt.
-    pub prompt: usize,
-    /// Most tokens generated behind it.
-    pub tokens: usize,
+    /// Names all that both sides must agree on, see [`Agreement`].
+    pub agreement: Digest,
+    /// Most positions of a conversation: all of its tokens but the last one chosen.
+    pub capacity: usize,
+}
+
+/// What a server's cache holds of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cached {
+    /// Positions that windows wrote: a later window goes on from here.
+    pub windows: usize,
+    /// All positions.
+    pub positions: usize,
+}
+
+impl Cached {
+    /// What is held behind a pass.
+    fn behind(self, pass: Shape) -> Self {
+        Self {
+            windows: if pass.is_step() {
+                self.windows
+            } else {
+                pass.end()
+            },
+            positions: pass.end(),
+        }
+    }
 }
 
 impl Session {
-    /// Positions that the cache must hold: the last token is never fed back.
-    pub fn positions(&self) -> usize {
-        self.prompt + self.tokens - 1
-    }
-
-    /// Number of passes: the prompt's and one for each further token.
-    pub fn passes(&self) -> usize {
-        self.tokens
-    }
-
-    /// Sizes of pass `index`.
-    pub fn shape(&self, index: usize) -> Shape {
-        match index {
-            0 => Shape::prompt(self.prompt, self.positions()),
-            later => Shape::step(self.prompt + later - 1, self.positions()),
+    /// The passes that bring a cache to `positions` positions, and what it then holds: a step for
+    /// one more token, else windows, from the last one that is not full.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capacity`] for more positions than the session has, [`Error::EmptyPrompt`] for none
+    /// that are new.
+    pub fn passes(&self, cached: Cached, positions: usize) -> Result<(Vec<Shape>, Cached)> {
+        let capacity = self.capacity;
+        if positions > capacity {
+            return Err(Error::Capacity {
+                found: positions,
+                capacity,
+            });
         }
+        if positions <= cached.positions {
+            return Err(Error::EmptyPrompt);
+        }
+        let passes = if cached.positions > 0 && positions == cached.positions + 1 {
+            vec![Shape::step(cached.positions, capacity)]
+        } else {
+            let tokens = Shape::window_tokens(capacity);
+            let windows = (cached.windows / tokens * tokens..positions).step_by(tokens);
+            let shape = |start| Shape::window(start, tokens.min(positions - start), capacity);
+            windows.map(shape).collect()
+        };
+        let after = passes
+            .iter()
+            .fold(cached, |cached, pass| cached.behind(*pass));
+        Ok((passes, after))
     }
 
-    /// The pass that takes tokens from `position` on; `None` when there is none.
-    pub fn pass_at(&self, position: usize) -> Option<usize> {
-        match position {
-            0 => Some(0),
-            later => Some((later + 1).checked_sub(self.prompt)?)
-                .filter(|index| (1..self.passes()).contains(index)),
+    /// The last pass that left a cache, whose contents a message of this kind states.
+    ///
+    /// # Errors
+    ///
+    /// Fails where no passes of this session leave such a cache.
+    pub(super) fn last_pass(&self, kind: Kind, cached: Cached) -> Result<Shape> {
+        let Cached { windows, positions } = cached;
+        let possible = 0 < windows && windows <= positions && positions <= self.capacity;
+        if !possible {
+            return Err(kind.fault(MessageFault::Field {
+                field: "positions",
+                found: format!("{windows} and {positions}"),
+                admitted: format!("1 to {}, in this order", self.capacity),
+            }));
         }
+        if windows < positions {
+            return Ok(Shape::step(positions - 1, self.capacity));
+        }
+        let tokens = Shape::window_tokens(self.capacity);
+        let start = (windows - 1) / tokens * tokens;
+        Ok(Shape::window(start, windows - start, self.capacity))
+    }
+
+    /// Fails for values that no program writes, so that the others can be used and shown.
+    pub(super) fn check(&self) -> Result<(), MessageFault> {
+        check_name("preset", &self.preset)?;
+        check_name("model", &self.model)?;
+        check_name("calibration", &self.calibration)?;
+        if (1..=LONGEST).contains(&self.capacity) {
+            return Ok(());
+        }
+        Err(MessageFault::Field {
+            field: "capacity",
+            found: self.capacity.to_string(),
+            admitted: format!("1 to {LONGEST}"),
+        })
     }
 
     /// Fails unless `other`, read from `what`, names the same session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`] with the first field that differs and both its values.
     pub fn expect(&self, other: &Self, what: &'static str) -> Result<()> {
         let differs = |field, found: &dyn ToString, expected: &dyn ToString, way_out| {
             Err(Error::Session {
@@ -94,14 +171,33 @@ impl Session {
                 way_out,
             );
         }
-        if other.prompt != self.prompt {
-            return differs("prompt length", &other.prompt, &self.prompt, keys);
+        if other.capacity != self.capacity {
+            return differs("capacity", &other.capacity, &self.capacity, keys);
         }
-        if other.tokens != self.tokens {
-            return differs("number of tokens", &other.tokens, &self.tokens, keys);
+        // All that has a name of its own agrees: what is left is the program or its plan.
+        if other.agreement != self.agreement {
+            let way_out = "use the same version of this program on both sides, export the client \
+                           package again, and make keys with it";
+            return differs("plan", &other.agreement, &self.agreement, way_out);
         }
         Ok(())
     }
+}
+
+/// Fails for a name that is empty, long, or of other characters than letters, digits, `-`, `_`, `.`
+/// and `:`: whatever is left may be shown on a terminal.
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), MessageFault> {
+    const LIMIT: usize = 128;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    if !name.is_empty() && name.len() <= LIMIT && name.chars().all(plain) {
+        return Ok(());
+    }
+    let start: String = name.chars().take(LIMIT).collect();
+    Err(MessageFault::Field {
+        field,
+        found: format!("{start:?}"),
+        admitted: format!("1 to {LIMIT} letters, digits and any of - _ . :"),
+    })
 }
 
 /// A session with all that follows from it: the same on both sides, none of it secret.
@@ -126,54 +222,45 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Works out parameters and plan for a prompt of `prompt` tokens and `tokens` behind it, by
-    /// the times of a device's kernels: both sides must take the same.
+    /// Works out parameters and plan for conversations of up to `capacity` positions, by the times
+    /// of a device's kernels: both sides must take the same.
     ///
-    /// Fails for unknown presets and those without bootstrapping, for texts longer than the
+    /// # Errors
+    ///
+    /// Fails for unknown presets and those without bootstrapping, for more positions than the
     /// calibration holds for, and when the model needs more levels than the preset has.
     pub fn new(
         llama: &Arc<Llama>,
         calibration: &Arc<Calibration>,
         preset: &str,
-        (prompt, tokens): (usize, usize),
+        capacity: usize,
         limits: Limits,
         times: &KernelTimes,
     ) -> Result<Arc<Self>> {
-        if tokens == 0 {
-            let (found, expected) = ("0".into(), "at least 1");
-            return Err(Error::Argument {
-                name: "tokens",
-                found,
-                expected,
-            });
-        }
-        if prompt == 0 {
+        if capacity == 0 {
             return Err(Error::EmptyPrompt);
         }
-        calibration.check_length(prompt, tokens)?;
+        calibration.check_length(capacity, 0)?;
         let params = parameters(preset, limits)?;
         let session = Session {
             preset: params.name().to_owned(),
             model: fingerprint(llama)?,
             calibration: calibration.fingerprint_of_contents(),
-            prompt,
-            tokens,
+            agreement: Digest::from_bytes([0; 32]),
+            capacity,
         };
         let units = Units::new(llama, calibration)?;
         let budget = budget(&params)?;
-        let length = (prompt, session.positions());
-        let cost = |refresh| seconds(&params, refresh, times);
-        let plan = Plan::new(llama, calibration, &units, budget, length, &cost);
-        let plan = plan.map_err(|error| match error {
-            Error::Unplannable { site, levels, .. } => Error::Unplannable {
-                site,
-                preset: preset.to_owned(),
-                levels,
-            },
-            other => other,
-        })?;
+        let plan = Plan::new(
+            llama,
+            calibration,
+            &units,
+            (&params, budget),
+            capacity,
+            times,
+        )?;
         let (llama, calibration) = (Arc::clone(llama), Arc::clone(calibration));
-        let setup = Self {
+        let mut setup = Self {
             session,
             params,
             llama,
@@ -183,25 +270,26 @@ impl Setup {
             plan,
             times: *times,
         };
+        setup.session.agreement = Agreement::of(&setup)?.digest();
         Ok(Arc::new(setup))
     }
 
-    /// Layouts of pass `index`.
-    pub fn packing(&self, index: usize) -> Packing {
-        Packing::new(
-            &self.llama.config,
-            self.session.shape(index),
-            self.budget.log_slots,
-        )
+    /// Layouts of a pass.
+    pub fn packing(&self, pass: Shape) -> Packing {
+        Packing::new(&self.llama.config, pass, self.budget.log_slots)
     }
 
-    /// Bootstraps of pass `index`.
-    pub fn pass_plan(&self, index: usize) -> &PassPlan {
-        if index == 0 {
-            &self.plan.prompt.sites
-        } else {
-            &self.plan.step.sites
-        }
+    /// Bootstraps of a kind of pass.
+    ///
+    /// # Panics
+    ///
+    /// When the session has no pass of this kind.
+    pub fn pass_plan(&self, kind: PassKind) -> &PassPlan {
+        &self
+            .plan
+            .of(kind)
+            .expect("the session has such passes")
+            .sites
     }
 
     /// The units of what the client encrypts.
@@ -217,7 +305,10 @@ impl Setup {
 /// to 15) and `insecure-n12-boot-w31` for tests: `n16-boot` and `n16-boot-w31` on a ring that
 /// protects nothing.
 ///
-/// Where a backend admits shorter primes only, the error names the presets that fit.
+/// # Errors
+///
+/// Fails for unknown names, for presets that do not bootstrap, and for primes longer than the
+/// backend admits: the error names the presets that fit.
 pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     if let Some((log_n, model)) = insecure(name) {
         let literal = ParamsLiteral {
@@ -252,6 +343,26 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
             (other, _) => other,
         }
         .into()
+    })
+}
+
+/// The checked parameters of a literal from elsewhere, which must be those that this program knows
+/// under its name.
+///
+/// # Errors
+///
+/// Those of [`parameters`], and [`Error::Session`] where a field differs.
+pub(super) fn parameters_of(literal: &ParamsLiteral, limits: Limits) -> Result<Params> {
+    let params = parameters(&literal.name, limits)?;
+    if params.literal() == literal {
+        return Ok(params);
+    }
+    Err(Error::Session {
+        what: "client package",
+        field: "parameters",
+        found: format!("{literal:?}"),
+        expected: format!("{:?}", params.literal()),
+        way_out: "use the same version of this program on both sides",
     })
 }
 
@@ -290,8 +401,20 @@ fn budget(params: &Params) -> Result<Budget> {
     })
 }
 
-/// Seconds of a bootstrap, from a dry run's counts.
-fn seconds(params: &Params, refresh: Refresh, times: &KernelTimes) -> Result<f64> {
-    let cost = refresh_cost(params, refresh.slots, refresh.options(), false)?;
-    Ok(times.seconds(&cost.counts))
+#[cfg(test)]
+pub(super) mod tests {
+    use ckks_math::backend::Device;
+
+    use super::*;
+    use crate::embedded;
+
+    /// A session of the embedded model on a ring that protects nothing.
+    pub fn setup(capacity: usize) -> Arc<Setup> {
+        let llama = embedded::source().expect("built in").llama;
+        let calibration = Arc::new(embedded::calibration(&llama).expect("built in"));
+        let limits = DryRun::default().limits();
+        let (preset, times) = ("insecure-n10-boot", KernelTimes::default());
+        let setup = Setup::new(&llama, &calibration, preset, capacity, limits, &times);
+        setup.expect("levels enough")
+    }
 }

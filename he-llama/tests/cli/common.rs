@@ -1,7 +1,8 @@
 //! Running the program in a directory of its own.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The ring of these tests.
 pub const PRESET: &str = "insecure-n10-boot";
@@ -24,12 +25,8 @@ impl Place {
 
     /// Runs the program here.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_he-llama"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .env("XDG_CACHE_HOME", &self.0)
-            .output()
-            .expect("the program was built")
+        let output = self.command(arguments).output();
+        output.expect("the program was built")
     }
 
     /// Runs the program, which must succeed; returns what it printed.
@@ -38,6 +35,39 @@ impl Place {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
         String::from_utf8(output.stdout).expect("text is UTF-8")
+    }
+
+    /// Runs the program with `text` as its standard input.
+    pub fn run_with(&self, arguments: &[&str], text: &str) -> Output {
+        let mut command = self.command(arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        let mut input = child.stdin.take().expect("it is piped");
+        input.write_all(text.as_bytes()).expect("it is read");
+        drop(input);
+        child.wait_with_output().expect("it ends")
+    }
+
+    /// The program with arguments, to be run here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_he-llama"));
+        command
+            .args(arguments)
+            .current_dir(&self.0)
+            .env("XDG_CACHE_HOME", &self.0);
+        command
+    }
+
+    /// Names of the files here.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("exists");
+        let names = entries.map(|e| e.expect("exists").file_name().into_string());
+        let mut names: Vec<String> = names.map(|n| n.expect("own names")).collect();
+        names.sort();
+        names
     }
 
     /// Runs the program, which must fail with exit code 1, one message that holds all of `parts`,

@@ -6,7 +6,7 @@ use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::Device;
 use ckks_math::keys::KeyPurpose;
 use ckks_math::wire::{KeySetReader, KeySetWriter};
-use he_llama::protocol::envelope::{self, Kind};
+use he_llama::protocol::envelope::{Kind, Reader, Writer};
 use he_llama::protocol::session::parameters;
 
 use crate::common::{PRESET, PROMPT, Place};
@@ -66,7 +66,14 @@ fn files_in_each_others_place_are_refused() {
         &["request.bin", "a request"],
     );
     let tokens = ["encrypt", "--prompt", "another prompt, much longer"];
-    place.fail(&tokens, &["prompt", "keygen"]);
+    let before = std::fs::read(place.file("text.json")).expect("was written");
+    place.fail(&tokens, &["text.json exists", "--force"]);
+    place.fail(
+        &[&tokens[..], &["--force"]].concat(),
+        &["positions", "--capacity"],
+    );
+    let after = std::fs::read(place.file("text.json")).expect("is there");
+    assert_eq!(before, after, "no token was lost");
 
     // Keys of another preset, and of another pair.
     let other = [
@@ -97,7 +104,8 @@ fn without_a_rotation(from: &Path, to: &Path) {
     let params = parameters(PRESET, cpu.limits()).expect("is known");
     let bytes = std::fs::read(from).expect("was written");
     let mut input = &bytes[..];
-    let header = envelope::read(Kind::EvaluationKeys, &mut input).expect("own file");
+    let mut input = Reader::begin(Kind::EvaluationKeys, &mut input).expect("own file");
+    let header = input.header().clone();
     let reader = KeySetReader::new(&params, bytes.len() as u64, &mut input).expect("own file");
     let mut kept = reader.requests().to_vec();
     let rotation = |p: &KeyPurpose| matches!(p, KeyPurpose::Galois(_));
@@ -107,8 +115,8 @@ fn without_a_rotation(from: &Path, to: &Path) {
         .expect("a model rotates");
     let dropped = kept.remove(first);
     let mut out = Vec::new();
-    envelope::write(Kind::EvaluationKeys, &header, &mut out).expect("memory");
-    let mut writer = KeySetWriter::new(&params, &kept, &mut out).expect("listed once");
+    let mut message = Writer::begin(Kind::EvaluationKeys, &header, &mut out).expect("memory");
+    let mut writer = KeySetWriter::new(&params, &kept, &mut message).expect("listed once");
     for key in reader {
         let key = key.expect("own file");
         if key.request() != dropped {
@@ -116,6 +124,7 @@ fn without_a_rotation(from: &Path, to: &Path) {
         }
     }
     writer.finish().expect("memory");
+    message.finish().expect("memory");
     std::fs::write(to, out).expect("own file");
 }
 

@@ -48,10 +48,22 @@ fn a_text_through_files_is_that_of_the_simulated_twin() {
     assert_eq!(ids(&own, "ids"), all);
     assert_eq!(text, twin["text"].as_str().expect("text"));
 
-    // The keys are used up, and each message fits one place only.
-    place.fail(&["encrypt"], &["make keys for more tokens"]);
-    place.fail(&["eval"], &["state.bin", "position"]);
+    // The keys are used up, and each response is decrypted once.
+    place.fail(&["encrypt"], &["this session", "--capacity"]);
     place.fail(&["decrypt"], &["decrypt each response once"]);
+    // A response that was lost is computed again, from the state before it.
+    let [response, state] = ["response.bin", "state.bin"].map(|name| place.file(name));
+    let before = [&response, &state].map(|path| std::fs::read(path).expect("was written"));
+    std::fs::remove_file(&response).expect("own file");
+    place.succeed(&["eval"]);
+    let after = [&response, &state].map(|path| std::fs::read(path).expect("was written"));
+    assert!(
+        before == after,
+        "the same request gives the same answer and state"
+    );
+
+    let all = place.succeed(&["show"]);
+    assert_eq!(all, format!("{PROMPT}{text}\n"));
     // A further token costs the server one position, not the text again.
     assert!(length(&place.file("state.bin")) < length(&place.file("server.keys")));
 }
@@ -95,6 +107,12 @@ fn key_files_are_private_and_not_replaced_unasked() {
         std::fs::read(place.file("secret.key")).expect("is there"),
         before
     );
-    // The old request is of the old key.
+    // The old request and the old text are of the old key.
     place.fail(&["eval"], &["request.bin"]);
+    place.fail(&["encrypt"], &["text", "key", "--text"]);
+    assert!(
+        !place.names().iter().any(|name| name.contains(".part")),
+        "{:?}",
+        place.names()
+    );
 }

@@ -32,7 +32,8 @@ fn a_model_of_eight_billion_weights_is_outlined_without_them() {
         for part in [
             "8030261248 parameters",
             "security 128 bits",
-            "prompt of 16 tokens:",
+            "in windows of 16 tokens",
+            "the first window:",
             "each further token:",
             "keys of bootstraps:",
             "encrypted keys and values:",
@@ -41,5 +42,21 @@ fn a_model_of_eight_billion_weights_is_outlined_without_them() {
             assert!(shown.contains(part), "{part:?} is not in: {shown}");
         }
         assert_eq!(shown.contains("16.06 GB, not read"), weights, "{shown}");
+    }
+}
+
+/// What `inspect` calls beyond the program is refused by whatever would run it, before the weights
+/// are looked at.
+#[test]
+fn a_model_beyond_the_program_is_not_started() {
+    let place = Place::new("beyond");
+    let directory = place.file("llama");
+    create_dir_all(&directory).expect("the directory of the test is writable");
+    write(directory.join("config.json"), CONFIG).expect("the directory of the test is writable");
+    for command in ["generate", "export-client"] {
+        let options = [command, "--model", "llama", "--quiet"];
+        place.fail(&options, &["8030261248 parameters", "beyond", "--any-size"]);
+        let anyway = [&options[..], &["--any-size"]].concat();
+        place.fail(&anyway, &["tokenizer.json"]);
     }
 }

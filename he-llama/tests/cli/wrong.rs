@@ -117,7 +117,7 @@ fn paths_that_cannot_be_written_are_found_before_the_run() {
     );
     place.fail(
         &["keygen", "--secret-key", "a", "--server-key", "a"],
-        &["another file"],
+        &["--secret-key and --server-key are one file"],
     );
     assert!(!place.file("secret.key").exists() && !place.file("server.keys").exists());
     place.succeed(&["devices"]);

@@ -1,9 +1,10 @@
-//! What the basis that a modulus raise reads costs on the conjugate-invariant ring, computed exactly
-//! for secrets of weight 32: how far overflow counts spread, and how CoeffsToSlots amplifies noise.
+//! What the basis that a modulus raise reads costs on the conjugate-invariant ring, computed
+//! exactly for secrets of weight 32: how far overflow counts spread, and how CoeffsToSlots
+//! amplifies noise.
 //!
-//! The overflow count in a basis is `(c0 + c1 s) / q` in its coordinates, those of `c0` and `c1` uniform in
-//! `[-q/2, q/2]`: a sum of uniform terms whose weights are a row of the matrix of `s`, and 1. Deviation
-//! `(sum of squares / 12)^(1/2)`; never beyond half the sum of weights.
+//! The overflow count in a basis is `(c0 + c1 s) / q` in its coordinates, those of `c0` and `c1`
+//! uniform in `[-q/2, q/2]`: a sum of uniform terms whose weights are a row of the matrix of `s`,
+//! and 1. Deviation `(sum of squares / 12)^(1/2)`; never beyond half the sum of weights.
 
 const WEIGHT: usize = 32;
 
@@ -84,7 +85,8 @@ struct Spread {
     mean: f64,
 }
 
-/// All rows of the matrix of a random secret, sparse in the basis that `secret` takes to the native one.
+/// All rows of the matrix of a random secret, sparse in the basis that `secret` takes to the native
+/// one.
 fn spread(n: usize, seed: u64, to: Change, from: Change, secret: Change) -> Spread {
     let mut state = seed;
     let mut next = || {
@@ -117,8 +119,8 @@ fn spread(n: usize, seed: u64, to: Change, from: Change, secret: Change) -> Spre
     }
 }
 
-/// Largest norm of a row of the change from native coordinates: CoeffsToSlots in the native basis has
-/// orthogonal rows of equal norm, so this is how much noise of its argument it amplifies.
+/// Largest norm of a row of the change from native coordinates: CoeffsToSlots in the native basis
+/// has orthogonal rows of equal norm, so this is how much noise of its argument it amplifies.
 fn amplification(n: usize, to: Change) -> f64 {
     let mut squares = vec![0.0; n];
     for column in 0..n {
@@ -143,9 +145,9 @@ fn changes_are_inverse_to_each_other() {
     );
 }
 
-/// Native and odd basis: at most 2 h + 1 = 65 terms, in the odd basis without the coordinate of doubled
-/// terms. The tower basis spreads further, even for a secret sparse in it, and amplifies noise by
-/// the root of the degree.
+/// Native and odd basis: at most 2 h + 1 = 65 terms, in the odd basis without the coordinate of
+/// doubled terms. The tower basis spreads further, even for a secret sparse in it, and amplifies
+/// noise by the root of the degree.
 #[test]
 fn native_and_odd_coordinates_spread_less_than_those_of_the_tower() {
     let identity: Change = <[f64]>::to_vec;

@@ -1,8 +1,9 @@
 //! Layers for the native basis of the conjugate-invariant ring.
 //!
-//! `z_j +- z_{j + n/2}` separates the even `k` from the odd ones, as `theta_{j+n/2}` is `theta_j + pi` up to sign
-//! and period: an **even part**, the same problem on `n/2` slots, and an odd part. This goes on with the
-//! even part, as in real-valued FFTs [Sorensen-Jones-Heideman-Burrus 1987].
+//! `z_j +- z_{j + n/2}` separates the even `k` from the odd ones, as `theta_{j+n/2}` is
+//! `theta_j + pi` up to sign and period: an **even part**, the same problem on `n/2` slots, and an
+//! odd part. This goes on with the even part, as in real-valued FFTs
+//! [Sorensen-Jones-Heideman-Burrus 1987].
 //!
 //! State behind `l` layers of CoeffsToSlots, `h = n / 2^l`, before parts are moved together:
 //!

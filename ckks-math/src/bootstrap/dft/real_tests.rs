@@ -139,8 +139,8 @@ fn levels_act_on_segments() {
     }
 }
 
-/// The constant is spread over the levels; rows of CoeffsToSlots sum to at most sqrt(2) a level, but where it
-/// divides by cosines.
+/// The constant is spread over the levels; rows of CoeffsToSlots sum to at most sqrt(2) a level,
+/// but where it divides by cosines.
 #[test]
 fn the_overall_constant_is_spread() {
     let plan = DftPlan::even(512, 3).unwrap();

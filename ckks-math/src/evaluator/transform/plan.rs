@@ -153,9 +153,9 @@ pub(super) fn chains(giants: &[usize], slots: usize, cyclic: bool) -> Vec<Chain>
         let (left, right): (Vec<_>, Vec<_>) = turned
             .iter()
             .copied()
-            .partition(|&i| giants[i] <= slots / 2);
-        let left = chain(&left, amount, |step| step);
-        let right = chain(&right, |i| slots - giants[i], |step| slots - step);
+            .partition(|&i| giants[i] % slots <= slots / 2);
+        let left = chain(&left, |i| giants[i] % slots, |step| step);
+        let right = chain(&right, |i| slots - giants[i] % slots, |step| slots - step);
         ways.push(left.into_iter().chain(right).collect());
     }
     let covered = |way: &Vec<Chain>| way.iter().flat_map(|c| c.giants.iter().flatten()).count();
@@ -165,14 +165,14 @@ pub(super) fn chains(giants: &[usize], slots: usize, cyclic: bool) -> Vec<Chain>
         .unwrap_or_default()
 }
 
-/// The rotations that giant steps take, as the evaluator runs them: see
+/// The key switches that giant steps take, as the evaluator runs them: see
 /// [`crate::evaluator::Evaluator::transform`].
+///
+/// There are as many as there are different giant steps but 0. Chains save keys, never switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GiantChains {
-    /// Key switches.
-    pub switches: usize,
-    /// Rotations that need a key, each less than the slots.
-    pub rotations: BTreeSet<usize>,
+    /// The rotation of each key switch; in a chain all are the same.
+    pub rotations: Vec<usize>,
 }
 
 impl GiantChains {
@@ -180,14 +180,19 @@ impl GiantChains {
     /// where the operand has `operand_slots`.
     pub fn new(giants: &[usize], slots: usize, operand_slots: usize) -> Self {
         let chains = chains(giants, slots, operand_slots <= slots);
+        let rotations = |chain: &Chain| vec![chain.step; chain.giants.len()];
         Self {
-            switches: chains.iter().map(|chain| chain.giants.len()).sum(),
-            rotations: chains.iter().map(|chain| chain.step).collect(),
+            rotations: chains.iter().flat_map(rotations).collect(),
         }
+    }
+
+    /// The number of key switches.
+    pub fn switches(&self) -> usize {
+        self.rotations.len()
     }
 }
 
-/// All giants in one chain of multiples of their greatest common divisor.
+/// All giants in one chain of multiples of their greatest common divisor, unless it has gaps.
 fn chain(
     giants: &[usize],
     amount: impl Fn(usize) -> usize,
@@ -195,6 +200,10 @@ fn chain(
 ) -> Option<Chain> {
     let step = giants.iter().fold(0, |g, &i| gcd(g, amount(i)));
     let last = giants.iter().map(|&i| amount(i)).max()?;
+    // Each gap would cost a switch for nothing: giants alone take fewer.
+    if last / step > giants.len() {
+        return None;
+    }
     let at = |multiple: usize| {
         giants
             .iter()
@@ -214,6 +223,7 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn steps(giants: &[usize], slots: usize, cyclic: bool) -> Vec<(usize, usize)> {
         let chains = chains(giants, slots, cyclic);
@@ -232,6 +242,32 @@ mod tests {
         assert_eq!(steps(&[0, 4, 12], 64, true), [(4, 1), (12, 1)]);
         assert_eq!(steps(&[0, 64], 64, true), []);
         assert_eq!(steps(&[3, 3], 64, true), [(3, 1), (3, 1)]);
+    }
+
+    proptest! {
+        /// Chains sum the same rotations as giant steps alone, in as many key switches.
+        #[test]
+        fn chains_are_no_longer_than_their_giants(
+            giants in proptest::collection::btree_set(0..64_usize, 0..20),
+            stride in 0..3_u32,
+            cyclic: bool,
+        ) {
+            let (giants, slots) = (Vec::from_iter(giants), 64 << stride);
+            let giants: Vec<usize> = giants.iter().map(|giant| giant << stride).collect();
+            let others = giants.iter().filter(|&&giant| giant != 0).count();
+            let operand = if cyclic { slots } else { 2 * slots };
+            let found = GiantChains::new(&giants, slots, operand);
+            prop_assert_eq!(found.switches(), others);
+            let mut summed = BTreeSet::new();
+            for chain in chains(&giants, slots, cyclic) {
+                for (i, giant) in chain.giants.iter().rev().enumerate() {
+                    let giant = giants[giant.expect("a switch for nothing")];
+                    prop_assert_eq!((chain.step * (i + 1)) % slots, giant);
+                    summed.insert(giant);
+                }
+            }
+            prop_assert_eq!(summed.len(), others);
+        }
     }
 
     #[test]

@@ -19,30 +19,30 @@ pub struct TransformWork {
     pub products: usize,
     /// Transforms.
     pub results: usize,
-    /// How often so many diagonals of so many words each are brought to the device at use.
+    /// How often so many diagonals, of such a period each, are brought to the device at use.
     pub lifts: BTreeMap<(usize, usize), usize>,
 }
 
 impl TransformWork {
     /// The work of some transforms of an operand of `operand_slots` slots, each given by its slots,
-    /// its giant steps with their baby steps, and the number of words of its diagonals if these are
-    /// brought to the device at use.
+    /// its giant steps with their baby steps, and the period of its diagonals if these are brought
+    /// to the device at use.
     pub fn new<'a>(
         operand_slots: usize,
         transforms: impl IntoIterator<Item = (usize, &'a [(usize, Vec<usize>)], Option<usize>)>,
     ) -> Self {
         let mut work = Self::default();
         let mut babies = BTreeSet::new();
-        for (slots, giants, words) in transforms {
+        for (slots, giants, period) in transforms {
             let amounts: Vec<usize> = giants.iter().map(|(giant, _)| *giant).collect();
-            work.giants += GiantChains::new(&amounts, slots, operand_slots).switches;
+            work.giants += GiantChains::new(&amounts, slots, operand_slots).switches();
             work.results += 1;
             for (_, terms) in giants.iter().filter(|(_, terms)| !terms.is_empty()) {
                 babies.extend(terms.iter().copied());
                 work.sums += 1;
                 work.products += terms.len();
-                if let Some(words) = words {
-                    *work.lifts.entry((terms.len(), words)).or_default() += 1;
+                if let Some(period) = period {
+                    *work.lifts.entry((terms.len(), period)).or_default() += 1;
                 }
             }
         }

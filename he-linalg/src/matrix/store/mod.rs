@@ -97,9 +97,9 @@ struct Shared<B: Backend> {
 impl<B: Backend> MatrixStore<B> {
     /// An empty store, with a thread that encodes ahead what is announced.
     ///
-    /// There is no such thread, and every product encodes for itself, on a device whose blocks
-    /// hold no residues
-    /// ([`Device::holds_residues`](ckks_math::backend::Device::holds_residues)) and where the system refuses a thread.
+    /// There is no such thread, and every product encodes for itself, on a device whose blocks hold
+    /// no residues ([`Device::holds_residues`](ckks_math::backend::Device::holds_residues)) and
+    /// where the system refuses a thread.
     pub fn new(context: &Context<B>, options: StoreOptions) -> MatrixStore<B> {
         let shared = Arc::new(Shared {
             context: context.clone(),
