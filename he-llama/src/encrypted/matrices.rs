@@ -76,8 +76,8 @@ impl Matrices {
         Ok(Arc::clone(lock().entry(name).or_insert(matrix)))
     }
 
-    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists all
-    /// that any of them has.
+    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists
+    /// all that any of them has.
     pub(super) fn of_attention(
         &self,
         name: Name,
