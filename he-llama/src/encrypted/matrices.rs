@@ -93,10 +93,9 @@ impl Matrices {
 
     /// Projections of an input, whose parts lie in one output each, for a pass.
     ///
-    /// Those to queries and keys hold the pass's rotary angles. Angles that are applied behind the
-    /// projection take a level of queries, keys and values, which the embedded model has in no
-    /// kind of pass: 9 bootstraps of its first window in place of 8, 6 of a step in place of 5,
-    /// 1.8 s each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
+    /// Those to queries and keys hold the pass's rotary angles, and are encoded anew for each
+    /// window: angles that are applied behind the projection would take one level more of queries,
+    /// keys and values in every kind of pass.
     pub(super) fn weights(
         &self,
         parts: &[(Vec<Part>, Layout)],
