@@ -4,8 +4,8 @@
 //! its first use and shared by all passes and sessions from then on. The weights stay where the
 //! checkpoint has them and are read when diagonals are encoded. Rotary angles, the places of new
 //! keys and values, and the visibility of keys change from pass to pass: those coefficients are
-//! given anew to a structure that has room for any of them. Applying them on their own would take
-//! a level more, and with it more bootstraps than encoding anew costs ([`Matrices::weights`]).
+//! given anew to a structure that has room for any of them: applied on their own, they would take
+//! a level more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

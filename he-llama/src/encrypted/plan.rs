@@ -3,7 +3,7 @@
 //! A bootstrap of few slots costs less, and admits fewer tensors; SlotsToCoeffs on fewer levels
 //! costs more, and leaves the circuit a level more. For each kind of pass every useful way of
 //! bootstrapping is tried, for every level that windows may leave keys and values at; the least
-//! time of a session that is filled to its capacity wins ([`crate::encrypted::joint`]).
+//! time of a session that is filled to its capacity wins (`joint.rs`).
 
 use std::collections::BTreeMap;
 
