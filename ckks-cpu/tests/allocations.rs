@@ -3,7 +3,7 @@
 
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::{Device, RingKind};
-use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+use ckks_math::keys::{GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
 use ckks_math::params::{ParamsLiteral, SecretDistribution};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Encryptor, Evaluator};
@@ -88,7 +88,7 @@ fn operations_allocate_lists_of_tasks_only() {
             let params = context.params();
             let level = params.max_level();
             let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32])).unwrap();
-            let turn = KeyPurpose::Galois(params.ring().galois_rotation(1));
+            let turn = KeyPurpose::Galois(GaloisElement::rotation(params.ring(), 1));
             let requests =
                 [KeyPurpose::Relinearization, turn].map(|purpose| KeyRequest { purpose, level });
             let generator = KeyGenerator::new(&context, &secret).unwrap();

@@ -1,6 +1,8 @@
 //! Plaintexts and ciphertexts on a device.
 
 use crate::backend::Backend;
+use crate::keys::OwnerTag;
+use crate::params::ParamsHash;
 use crate::poly::{Eval, Poly};
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ pub struct Plaintext<B: Backend> {
     pub(crate) level: usize,
     pub(crate) scale: f64,
     pub(crate) slots: usize,
-    pub(crate) hash: u64,
+    pub(crate) hash: ParamsHash,
 }
 
 impl<B: Backend> Clone for Plaintext<B> {
@@ -51,7 +53,9 @@ pub struct Ciphertext<B: Backend> {
     pub(crate) level: usize,
     pub(crate) scale: f64,
     pub(crate) slots: usize,
-    pub(crate) hash: u64,
+    pub(crate) hash: ParamsHash,
+    /// `None` for zeros that no key was needed for.
+    pub(crate) owner: Option<OwnerTag>,
 }
 
 impl<B: Backend> Clone for Ciphertext<B> {
@@ -94,10 +98,18 @@ impl<B: Backend> Ciphertext<B> {
         self.slots
     }
 
+    /// The tag of the secret key that decrypts it; `None` for zeros that no key was needed for.
+    pub fn owner(&self) -> Option<OwnerTag> {
+        self.owner
+    }
+
     /// The same ciphertext read as holding `slots` slots, a multiple of the present number.
     ///
-    /// Periodic vectors are vectors of every multiple of their period. Fails when `slots` is not
-    /// a power of two at least the present number.
+    /// Periodic vectors are vectors of every multiple of their period.
+    ///
+    /// # Errors
+    /// [`Error::SlotMismatch`](crate::Error::SlotMismatch) when `slots` is not a power of two at
+    /// least the present number.
     pub fn with_slots(&self, slots: usize) -> crate::Result<Self> {
         if !slots.is_power_of_two() || slots < self.slots {
             return Err(crate::Error::SlotMismatch {
@@ -115,7 +127,9 @@ impl<B: Backend> Ciphertext<B> {
     /// The same ciphertext read as holding `slots` slots, where the caller knows that the slot
     /// vector repeats with that period (after a sum over its slowest axis, say).
     ///
-    /// Fails when `slots` is not a power of two at most the present number.
+    /// # Errors
+    /// [`Error::SlotMismatch`](crate::Error::SlotMismatch) when `slots` is not a power of two at
+    /// most the present number.
     pub fn with_period(&self, slots: usize) -> crate::Result<Self> {
         if !slots.is_power_of_two() || slots > self.slots {
             return Err(crate::Error::SlotMismatch {

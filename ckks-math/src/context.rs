@@ -4,7 +4,7 @@ use crate::backend::{Backend, Basis, Identity, Pointwise, RingKind};
 use crate::ciphertext::Plaintext;
 use crate::encoding::{Complex64, CrtReconstructor, Encoder, IntegerCoeffs, SlotRing};
 use crate::error::{Error, Result};
-use crate::params::Params;
+use crate::params::{Params, ParamsHash};
 use crate::poly::{Eval, Poly};
 use std::sync::Arc;
 
@@ -286,7 +286,7 @@ impl<B: Backend> Context<B> {
     }
 
     /// Fails with [`Error::WrongParameters`] unless an object's fingerprint is ours.
-    pub(crate) fn check_hash(&self, op: &'static str, found: u64) -> Result<()> {
+    pub(crate) fn check_hash(&self, op: &'static str, found: ParamsHash) -> Result<()> {
         let expected = self.params().hash();
         if found != expected {
             return Err(Error::WrongParameters {

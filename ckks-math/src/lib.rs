@@ -8,7 +8,7 @@
 //! | [`encoding`], [`sampling`] | slot transforms, integers and residues; seeds and samplers |
 //! | [`cost`] | prices of operations from the times of a device's kernels |
 //! | [`context`] | one parameter set on one device; plaintexts |
-//! | [`keys`], [`encrypt`] | secret, public and switching keys; encryption, decryption |
+//! | [`keys`], [`encrypt`], [`decrypt`] | secret, public and switching keys; encryption, decryption |
 //! | [`evaluator`] | arithmetic on ciphertexts |
 //! | [`polyval`] | polynomial approximation and evaluation |
 //! | [`wire`] | versioned bytes of every public object |
@@ -74,6 +74,7 @@ pub mod ciphertext;
 pub mod conformance;
 pub mod context;
 pub mod cost;
+pub mod decrypt;
 pub mod encoding;
 pub mod encrypt;
 pub mod error;
@@ -87,7 +88,8 @@ pub mod wire;
 
 pub use ciphertext::{Ciphertext, Plaintext};
 pub use context::Context;
-pub use encrypt::{Decryptor, Encryptor};
+pub use decrypt::{Decryptor, SharedDecryptor};
+pub use encrypt::Encryptor;
 pub use error::{Error, Result};
 pub use evaluator::Evaluator;
 pub use params::{Params, ParamsLiteral};

@@ -1,6 +1,7 @@
 //! Polynomials on a device, with their domain in the type.
 
 use crate::backend::{Backend, Shape};
+use crate::sampling::Seed;
 use std::marker::PhantomData;
 
 /// Coefficient domain.
@@ -14,16 +15,31 @@ pub enum Eval {}
 /// Rows of polynomials in domain `D` ([`Coeff`] or [`Eval`]).
 pub struct Poly<D, B: Backend> {
     pub(crate) block: B::Block,
+    /// Seeds of the last rows, one each, where these are uniform polynomials fresh from them: what
+    /// the wire form sends in their place. A new block has none unless its maker knows them.
+    uniform: Vec<Seed>,
     domain: PhantomData<fn() -> D>,
 }
 
 impl<D, B: Backend> Poly<D, B> {
     /// Declares the domain of a block.
     pub fn new(block: B::Block) -> Self {
+        Self::with_uniform(block, Vec::new())
+    }
+
+    /// A block whose last rows are [`crate::backend::RingKernels::uniform`] of these seeds, row 0
+    /// of each.
+    pub(crate) fn with_uniform(block: B::Block, uniform: Vec<Seed>) -> Self {
         Self {
             block,
+            uniform,
             domain: PhantomData,
         }
+    }
+
+    /// The seeds of the last rows, where they are known.
+    pub(crate) fn uniform(&self) -> &[Seed] {
+        &self.uniform
     }
 
     /// The block on the device.

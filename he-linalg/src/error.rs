@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::field::Axis;
+use ckks_math::params::ParamsHash;
 
 /// An error of the scheme underneath, shared so that errors stay comparable and cheap to clone.
 #[derive(Clone)]
@@ -287,16 +288,16 @@ pub enum Error {
     },
     /// Encoded matrices belong to another context than the evaluator.
     #[error(
-        "the store of matrices encodes for parameters {store:016x} on {store_device}, the \
-         evaluator has {evaluator:016x} on {device}: make the store of the evaluator's context"
+        "the store of matrices encodes for parameters {store:.16} on {store_device}, the \
+         evaluator has {evaluator:.16} on {device}: make the store of the evaluator's context"
     )]
     OtherContext {
         /// Fingerprint of the parameters of the store.
-        store: u64,
+        store: ParamsHash,
         /// The device of the store.
         store_device: String,
         /// Fingerprint of the parameters of the evaluator.
-        evaluator: u64,
+        evaluator: ParamsHash,
         /// The device of the evaluator.
         device: String,
     },

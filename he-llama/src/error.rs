@@ -539,7 +539,9 @@ impl Error {
     /// Whether an operation had too few levels left: more bootstraps may help. Below the levels
     /// that products may leave, scales and constants no longer fit either.
     pub(crate) fn lacks_levels(&self) -> bool {
-        use ckks_math::Error::{Constant, LevelExhausted, LevelMismatch, ScaleMismatch};
+        use ckks_math::Error::{
+            Constant, LevelExhausted, LevelMismatch, ScaleMismatch, ScaleOutOfRange,
+        };
         let error = match self {
             Self::Scheme(error) => error,
             Self::Linear(he_linalg::Error::Scheme(error)) => error.inner(),
@@ -547,7 +549,11 @@ impl Error {
         };
         matches!(
             error,
-            LevelExhausted { .. } | LevelMismatch { .. } | ScaleMismatch { .. } | Constant { .. }
+            LevelExhausted { .. }
+                | LevelMismatch { .. }
+                | ScaleMismatch { .. }
+                | ScaleOutOfRange { .. }
+                | Constant { .. }
         )
     }
 

@@ -3,7 +3,9 @@
 use crate::common::{Setup, literal, ramp, setup, worst};
 use ckks_cpu::CpuBackend;
 use ckks_math::backend::Device;
-use ckks_math::keys::{EvaluationKeys, KeyGenerator, KeyMemory, KeyPurpose, KeyRequest};
+use ckks_math::keys::{
+    EvaluationKeys, GaloisElement, KeyGenerator, KeyMemory, KeyPurpose, KeyRequest,
+};
 use ckks_math::wire::Wire;
 use ckks_math::{Ciphertext, Evaluator};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ fn fill(
     let generator = KeyGenerator::new(&s.context, &s.secret).unwrap();
     let (mut compressed, mut expanded) = (0, 0);
     for step in STEPS {
-        let g = s.context.params().ring().galois_rotation(step);
+        let g = GaloisElement::rotation(s.context.params().ring(), step);
         let purpose = KeyPurpose::Galois(g);
         let request = KeyRequest {
             purpose,

@@ -5,7 +5,9 @@ use ckks_math::Error;
 use ckks_math::backend::Basis;
 use ckks_math::backend::packed::packed_row_len;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper, refresh_requests};
-use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SwitchingKey, merge_demand};
+use ckks_math::keys::{
+    GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SwitchingKey, merge_demand,
+};
 use std::collections::BTreeMap;
 
 fn key(s: &Setup, purpose: KeyPurpose, level: usize) -> SwitchingKey {
@@ -20,7 +22,7 @@ fn key(s: &Setup, purpose: KeyPurpose, level: usize) -> SwitchingKey {
 fn seeds_determine_keys() {
     let s = setup(literal(9), 1);
     let (same, other) = (with_secret(&s.context, 1), with_secret(&s.context, 2));
-    let g = s.context.params().ring().galois_rotation(1);
+    let g = GaloisElement::rotation(s.context.params().ring(), 1);
     let purposes = [
         KeyPurpose::Relinearization,
         KeyPurpose::Galois(g),
@@ -77,7 +79,7 @@ fn keys_of_low_levels_are_small() {
 #[test]
 fn a_key_serves_its_level_and_those_below() {
     let mut s = setup(literal(9), 4);
-    let g = s.context.params().ring().galois_rotation(1);
+    let g = GaloisElement::rotation(s.context.params().ring(), 1);
     let purposes = [KeyPurpose::Relinearization, KeyPurpose::Galois(g)];
     let ev = s.evaluator(purposes.map(|purpose| KeyRequest { purpose, level: 5 }));
     let x = ramp(64);

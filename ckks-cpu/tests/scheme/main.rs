@@ -4,9 +4,11 @@
 
 mod bootstrap;
 mod common;
+mod faults;
 mod held;
 mod iterated;
 mod keys;
+mod owners;
 mod polynomial;
 mod randomness;
 mod real_bootstrap;

@@ -4,7 +4,7 @@ use crate::common::{Setup, ramp, setup, with_secret, worst};
 use ckks_cpu::CpuBackend;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::evaluator::doubling_rotations;
-use ckks_math::keys::{KeyPurpose, KeyRequest};
+use ckks_math::keys::{GaloisElement, KeyPurpose, KeyRequest};
 use ckks_math::params::ParamsLiteral;
 
 pub fn bootstrapper(s: &Setup, slots: usize) -> Bootstrapper<CpuBackend> {
@@ -64,7 +64,7 @@ pub fn averages_copies(literal: ParamsLiteral, bound: f64, agreement: f64) {
     let mut requests = s.refresh_keys(slots, false);
     let rotations = doubling_rotations(&doublings).concat();
     requests.extend(rotations.into_iter().map(|step| KeyRequest {
-        purpose: KeyPurpose::Galois(ring.galois_rotation(step)),
+        purpose: KeyPurpose::Galois(GaloisElement::rotation(ring, step)),
         level,
     }));
     let ev = s.evaluator(requests);

@@ -3,7 +3,7 @@
 
 use crate::common::{literal, ramp, setup, worst};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
-use ckks_math::keys::{KeyPurpose, KeyRequest};
+use ckks_math::keys::{GaloisElement, KeyPurpose, KeyRequest};
 use ckks_math::params::ParamsLiteral;
 use ckks_math::polyval::Chebyshev;
 
@@ -49,7 +49,7 @@ fn words_of_both_sizes_give_the_same_message() {
         );
         assert_eq!(params.group_len(4), if widest == 51 { 1 } else { 2 });
         let mut requests = s.refresh_keys(64, false);
-        let galois = [5, 63].map(|k| KeyPurpose::Galois(ring.galois_rotation(k)));
+        let galois = [5, 63].map(|k| KeyPurpose::Galois(GaloisElement::rotation(ring, k)));
         let purposes = galois.into_iter().chain([KeyPurpose::Relinearization]);
         requests.extend(purposes.map(|purpose| KeyRequest { purpose, level: 9 }));
         let ev = s.evaluator(requests);

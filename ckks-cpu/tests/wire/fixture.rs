@@ -3,7 +3,8 @@
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::{Device, RingKind};
 use ckks_math::keys::{
-    EvaluationKeys, KeyGenerator, KeyPurpose, KeyRequest, PublicKey, SecretKey, SwitchingKey,
+    EvaluationKeys, GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, PublicKey, SecretKey,
+    SwitchingKey,
 };
 use ckks_math::params::{BootstrapLiteral, ParamsLiteral, SecretDistribution};
 use ckks_math::sampling::Seed;
@@ -15,7 +16,7 @@ use ckks_math::{Ciphertext, Context, Decryptor, Encryptor, Error, Evaluator, Pla
 use std::sync::Arc;
 
 /// Bytes before the payload.
-pub const HEADER: usize = 36;
+pub const HEADER: usize = 60;
 
 /// Levels of one and of two primes, digits of two primes, and bootstrapping's two kinds of keys.
 pub fn literal(log_n: u32) -> ParamsLiteral {
@@ -88,7 +89,7 @@ impl Setup {
         let params = self.context.params();
         let mut purposes = vec![
             KeyPurpose::Relinearization,
-            KeyPurpose::Galois(params.ring().galois_rotation(1)),
+            KeyPurpose::Galois(GaloisElement::rotation(params.ring(), 1)),
         ];
         if params.literal().bootstrap.is_some() {
             purposes.extend([KeyPurpose::ToEphemeral, KeyPurpose::FromEphemeral]);
@@ -125,6 +126,12 @@ impl Setup {
         let mut encryptor = Encryptor::with_secret_key(&self.context, &self.secret, seed).unwrap();
         let parts = [0, 1].map(|_| encryptor.encrypt(&self.plaintext(level)).unwrap());
         self.evaluator(EvaluationKeys::new()).join(&parts).unwrap()
+    }
+
+    /// A ciphertext that is no longer fresh: its linear term follows from no seed.
+    pub fn product(&self, level: usize) -> Ciphertext<CpuBackend> {
+        let ev = self.evaluator(EvaluationKeys::new());
+        ev.mul_integer(&self.ciphertext(level), 3.0).unwrap()
     }
 
     pub fn evaluator(&self, keys: EvaluationKeys<CpuBackend>) -> Evaluator<CpuBackend> {
@@ -205,6 +212,11 @@ pub fn samples(s: &Setup) -> Vec<Sample> {
             reread: |s, bytes| Ciphertext::from_bytes(&s.context, bytes)?.to_bytes(&s.context),
         },
         Sample {
+            name: "product",
+            bytes: s.product(1).to_bytes(&s.context).unwrap(),
+            reread: |s, bytes| Ciphertext::from_bytes(&s.context, bytes)?.to_bytes(&s.context),
+        },
+        Sample {
             name: "plaintext",
             bytes: s.plaintext(2).to_bytes(&s.context).unwrap(),
             reread: |s, bytes| Plaintext::from_bytes(&s.context, bytes)?.to_bytes(&s.context),
@@ -250,14 +262,14 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 /// Makes the checksums and the declared length fit again.
 pub fn reseal(bytes: &mut [u8]) {
     let payload = bytes.len() - HEADER - 4;
-    bytes[24..32].copy_from_slice(&(payload as u64).to_le_bytes());
+    bytes[48..56].copy_from_slice(&(payload as u64).to_le_bytes());
     reseal_checksums(bytes);
 }
 
 /// Makes the checksums fit again.
 pub fn reseal_checksums(bytes: &mut [u8]) {
-    let header = crc32(&bytes[..32]);
-    bytes[32..36].copy_from_slice(&header.to_le_bytes());
+    let header = crc32(&bytes[..56]);
+    bytes[56..60].copy_from_slice(&header.to_le_bytes());
     let end = bytes.len() - 4;
     let all = crc32(&bytes[..end]);
     bytes[end..].copy_from_slice(&all.to_le_bytes());

@@ -84,25 +84,18 @@ fn forged_headers_are_refused_by_name() {
         };
         assert_eq!(forged(8, &99_u16.to_le_bytes()), "Kind", "{}", sample.name);
         assert_eq!(forged(8, &0_u16.to_le_bytes()), "Kind", "{}", sample.name);
-        assert_eq!(
-            forged(10, &2_u16.to_le_bytes()),
-            "Version",
-            "{}",
-            sample.name
-        );
-        assert_eq!(
-            forged(10, &0_u16.to_le_bytes()),
-            "Version",
-            "{}",
-            sample.name
-        );
+        // Version 1 had a shorter header: it is named before any checksum.
+        for version in [0_u16, 1, 3, u16::MAX] {
+            let name = forged(10, &version.to_le_bytes());
+            assert_eq!(name, "Version", "{} {version}", sample.name);
+        }
         assert_eq!(forged(12, &1_u32.to_le_bytes()), "Flags", "{}", sample.name);
-        for length in [1 << 30, u64::MAX - 40, u64::MAX] {
-            let name = forged(24, &length.to_le_bytes());
+        for length in [1 << 30, u64::MAX - 64, u64::MAX] {
+            let name = forged(48, &length.to_le_bytes());
             assert_eq!(name, "Limit", "{}", sample.name);
         }
         assert_eq!(
-            forged(24, &3_u64.to_le_bytes()),
+            forged(48, &3_u64.to_le_bytes()),
             "Length",
             "{}",
             sample.name
@@ -116,11 +109,12 @@ fn huge_lengths_under_an_unlimited_reader_cost_no_memory() {
     let s = setup(literal(4));
     let x = s.ciphertext(2);
     let mut bytes = x.to_bytes(&s.context).unwrap();
-    let row = (bytes.len() - HEADER - 4 - 24) / 4;
+    // A fresh pair: fields, two seeds and two rows.
+    let row = (bytes.len() - HEADER - 4 - 44 - 64) / 2;
     // As many ciphertexts as the count field can say, with the length that they would take.
     bytes[HEADER..HEADER + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-    let length = 24 + u64::from(u32::MAX) * 2 * row as u64;
-    bytes[24..32].copy_from_slice(&length.to_le_bytes());
+    let length = 44 + u64::from(u32::MAX) * (32 + row as u64);
+    bytes[48..56].copy_from_slice(&length.to_le_bytes());
     reseal_checksums(&mut bytes);
     let (largest, result) = largest_allocation(|| {
         ckks_math::Ciphertext::read(&s.context, u64::MAX, &mut &bytes[..]).map(drop)
@@ -144,7 +138,7 @@ fn forged_fields_are_refused_by_name() {
             .to_string()
     };
     let word = |x: u32| x.to_le_bytes();
-    let cases: [(&str, usize, &[u8], &str); 24] = [
+    let cases: [(&str, usize, &[u8], &str); 31] = [
         ("ciphertext", 0, &word(0), "number of ciphertexts is 0"),
         ("ciphertext", 0, &word(3), "contents take"),
         ("ciphertext", 0, &word(u32::MAX), "contents take"),
@@ -156,7 +150,14 @@ fn forged_fields_are_refused_by_name() {
         ("ciphertext", 12, &word(3), "number of slots is 3"),
         ("ciphertext", 16, &f64::NAN.to_le_bytes(), "scale is NaN"),
         ("ciphertext", 16, &(-1.5_f64).to_le_bytes(), "scale is -1.5"),
-        ("ciphertext", 24, &[0xff; 3], "is not below its modulus"),
+        ("ciphertext", 40, &word(2), "seeds of linear terms is 2"),
+        ("ciphertext", 40, &word(0), "contents take"),
+        ("ciphertext", 4, &word(3), "seeds of linear terms is 1"),
+        ("ciphertext", 108, &[0xff; 3], "is not below its modulus"),
+        ("product", 40, &word(1), "contents take"),
+        ("product", 44, &[0xff; 3], "is not below its modulus"),
+        ("plaintext", 24, &[1], "owner's tag is set"),
+        ("switching_key", 32, &[0; 16], "owner's tag is 0"),
         ("plaintext", 0, &word(2), "number of ciphertexts is 2"),
         ("plaintext", 4, &word(2), "number of components is 2"),
         ("switching_key", 0, &word(4), "purpose is 4"),
@@ -214,6 +215,7 @@ fn trailing_bytes_are_refused() {
         "public_key",
         "switching_key",
         "ciphertext",
+        "product",
         "plaintext",
         "secret_key",
     ] {

@@ -9,4 +9,5 @@ mod fixture;
 mod golden;
 mod hostile;
 mod memory;
+mod mutations;
 mod round_trip;

@@ -88,8 +88,8 @@ fn keys_of_low_levels_are_shorter() {
     };
     for (level, digits) in [(0, 1), (1, 2), (2, 3)] {
         let len = s.switching_key(at(level)).wire_len(params).unwrap();
-        // Header and checksum 40, request 16, four numbers 16, seed 32.
-        assert_eq!(len, 104 + (digits * bits(level) * 16 / 8) as u64);
+        // Header and checksum 64, request 16, four numbers 16, tag 16, seed 32.
+        assert_eq!(len, 144 + (digits * bits(level) * 16 / 8) as u64);
     }
 }
 
@@ -263,4 +263,40 @@ fn failures_of_files_name_the_object() {
         text.contains("ciphertext") && text.contains("connection lost"),
         "{text}"
     );
+}
+
+/// The linear terms of encryptions under the secret key travel as seeds: alone, joined and sliced
+/// half the bytes, and the same ciphertext arrives. A public key's encryptions have no such seed,
+/// nor has anything that was computed.
+#[test]
+fn fresh_encryptions_take_half_the_bytes() {
+    let s = setup(literal(5));
+    let (ev, level) = (s.evaluator(EvaluationKeys::new()), s.top());
+    let pair = s.ciphertext(level);
+    let rows = |x: &Ciphertext<_>| x.to_bytes(&s.context).unwrap().len() - 64 - 44;
+    let computed = ev.add(&pair, &ev.zeros(4, level, 2).unwrap()).unwrap();
+    assert_eq!(rows(&pair) - 2 * 32, rows(&computed) / 2);
+    assert_eq!(
+        rows(&ev.slice(&pair, 1..2).unwrap()) - 32,
+        rows(&computed) / 4
+    );
+    let mixed = [pair.clone(), computed.clone()];
+    assert_eq!(rows(&ev.join(&mixed).unwrap()), 2 * rows(&computed));
+    for x in [&pair, &ev.slice(&pair, 1..2).unwrap()] {
+        let bytes = x.to_bytes(&s.context).unwrap();
+        let back = Ciphertext::from_bytes(&s.context, &bytes).unwrap();
+        assert_eq!(s.decrypt(&back), s.decrypt(x));
+        assert_eq!(back.to_bytes(&s.context).unwrap(), bytes);
+        assert_eq!(back.owner(), Some(s.secret.owner()));
+        // Computing with what arrived gives what computing with the original gives.
+        let sums = [&back, x].map(|x| ev.mul_integer(x, 5.0).unwrap());
+        let sums = sums.map(|x| x.to_bytes(&s.context).unwrap());
+        assert_eq!(sums[0], sums[1]);
+    }
+    let public = s.public_key();
+    let seed = Seed::from_bytes([3; 32]);
+    let mut encryptor = Encryptor::with_public_key(&s.context, &public, seed).unwrap();
+    let x = encryptor.encrypt(&s.plaintext(level)).unwrap();
+    assert_eq!(rows(&x), rows(&computed) / 2);
+    assert_eq!(x.owner(), Some(s.secret.owner()));
 }

@@ -14,9 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
     let kind = u16::from(first % 7) + 1;
     let mut object = b"CKKS\r\n\x1a\n".to_vec();
     object.extend(kind.to_le_bytes());
-    object.extend(1_u16.to_le_bytes());
+    object.extend(2_u16.to_le_bytes());
     object.extend(0_u32.to_le_bytes());
-    object.extend(common::CONTEXT.params().hash().to_le_bytes());
+    object.extend(common::CONTEXT.params().hash().as_bytes());
     object.extend((payload.len() as u64).to_le_bytes());
     object.extend(crc32fast::hash(&object).to_le_bytes());
     object.extend(payload);

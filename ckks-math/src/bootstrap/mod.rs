@@ -41,7 +41,7 @@ use crate::context::Context;
 use crate::cost::Prices;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator, Repeated};
+use crate::evaluator::{EncodedTransform, Evaluator, Repeated, mismatch, scales_agree};
 use crate::params::{BootstrapLiteral, Params};
 use crate::polyval::Plan;
 use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
@@ -63,6 +63,7 @@ pub struct Bootstrapper<B: Backend> {
     bottom: usize,
     coeffs_to_slots: Vec<EncodedTransform<B>>,
     slots_to_coeffs: Vec<EncodedTransform<B>>,
+    options: BootstrapOptions,
     fit: ModularFit,
     plan: Plan,
     captured: Repeated<B, Sequence>,
@@ -73,21 +74,23 @@ impl<B: Backend> Bootstrapper<B> {
     ///
     /// Needs a parameter set with a [`BootstrapLiteral`], on either ring. The keys it needs are
     /// listed by [`refresh_requests`].
+    ///
+    /// # Errors
+    /// [`Error::NoBootstrapping`] for a set without, [`Error::SlotMismatch`] for another number of
+    /// slots, and what the device reports.
     pub fn new(context: &Context<B>, slots: usize, options: BootstrapOptions) -> Result<Self> {
         let params = context.params();
-        let literal = params.literal().bootstrap.clone().ok_or_else(|| {
-            Error::InvalidParameters(format!(
-                "{} is not made for bootstrapping: choose a preset with `boot` in its name",
-                params.name()
-            ))
-        })?;
+        let literal = params
+            .literal()
+            .bootstrap
+            .clone()
+            .ok_or_else(|| Error::NoBootstrapping {
+                params: params.name().to_owned(),
+            })?;
         if literal.coeffs_to_slots_levels == 0 || literal.slots_to_coeffs_levels == 0 {
-            return Err(Error::InvalidParameters(format!(
-                "{} reserves {} levels for CoeffsToSlots and {} for SlotsToCoeffs: each needs one",
-                params.name(),
-                literal.coeffs_to_slots_levels,
-                literal.slots_to_coeffs_levels
-            )));
+            return Err(Error::NoBootstrapping {
+                params: params.name().to_owned(),
+            });
         }
         if !slots.is_power_of_two() || !(4..=params.max_slots()).contains(&slots) {
             return Err(Error::SlotMismatch {
@@ -130,8 +133,7 @@ impl<B: Backend> Bootstrapper<B> {
         let after = eval_mod::argument_scale(params, top - cts);
         let coeffs_to_slots = encode(context, &matrices, top, (base, after), options, &prices)?;
         let matrices = coordinates.slots_to_coeffs(slots, stc)?;
-        let bottom_scale = base / f64::from(literal.message_ratio_bits).exp2();
-        let scales = (params.scale_at(stc), bottom_scale);
+        let scales = (params.scale_at(stc), bottom_of(params, &literal));
         let slots_to_coeffs = encode(context, &matrices, stc, scales, options, &prices)?;
         let plan = Plan::new(&fit.chebyshev);
         Ok(Self {
@@ -143,6 +145,7 @@ impl<B: Backend> Bootstrapper<B> {
             bottom: stc,
             coeffs_to_slots,
             slots_to_coeffs,
+            options,
             fit,
             plan,
             captured: Repeated::default(),
@@ -179,6 +182,9 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::output_level`], at the canonical scale. One EvalMod.
     ///
     /// Imaginary parts are lost. Values beyond `[-1, 1]` lose precision with their cube.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::slots_to_coeffs`] and [`Bootstrapper::half_boot`].
     pub fn refresh(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let coefficients = self.slots_to_coeffs(ev, x)?;
         self.half_boot(ev, &coefficients)
@@ -190,6 +196,9 @@ impl<B: Backend> Bootstrapper<B> {
     ///
     /// Each copy carries noise of its own, so the average of `c` copies gains `log2(c) / 2` bits,
     /// and the copies agree again. One key switch at `level` for two doublings.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::refresh`], and [`Error::MissingKey`] without the keys of the doublings.
     pub fn refresh_periodic(
         &self,
         ev: &Evaluator<B>,
@@ -208,7 +217,11 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// Refreshes complex slots with real and imaginary parts in `[-1, 1]`: two EvalMods, run as
-    /// one batch. Standard ring only: slots of the other are real.
+    /// one batch. Standard ring only: slots of the other are real. Levels and scale are those of
+    /// [`Bootstrapper::refresh`].
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] on the conjugate-invariant ring, and as [`Bootstrapper::refresh`].
     pub fn refresh_complex(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if self.coordinates != Coordinates::Complex {
             return Err(EncodingError::RealSlotsOnly.into());
@@ -239,6 +252,10 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::input_level`] levels and a scale that carries the wanted bits; so must the
     /// canonical scale. Each further bootstrap costs one level of the result, and two from a gain
     /// of about half a level's modulus on.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::refresh`], and [`Error::ScaleMismatch`] where the levels left do not
+    /// suffice.
     pub fn refresh_iterated(
         &self,
         ev: &Evaluator<B>,
@@ -284,8 +301,15 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order on the standard
-    /// ring. On the conjugate-invariant one to coordinates in the order of [`real_order`]: odd
-    /// ones, modulo the base modulus, for all slots, native ones for fewer.
+    /// ring. From [`Bootstrapper::input_level`] or above, at any scale: one that was dropped to
+    /// that level with the scale of a higher one costs an encoding of a matrix more. On the
+    /// conjugate-invariant ring to coordinates in the order of [`real_order`]: odd ones, modulo the
+    /// base modulus, for all slots, native ones for fewer.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] for a lower level, [`Error::SlotMismatch`] for more slots than the
+    /// bootstrapper's, [`Error::ScaleMismatch`] for a scale that is more than 12 bits off at the
+    /// input level, [`Error::MissingKey`], [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level < self.bottom {
             return Err(Error::LevelExhausted {
@@ -302,6 +326,9 @@ impl<B: Backend> Bootstrapper<B> {
             });
         }
         let scale = self.context.params().scale_at(self.bottom);
+        if x.level == self.bottom && !scales_agree(x.scale, scale) {
+            return self.slots_to_coeffs_from(ev, x);
+        }
         let x = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
         self.repeated(ev, Sequence::SlotsToCoeffs, &x, |x| {
             let mut y = x.clone();
@@ -312,6 +339,38 @@ impl<B: Backend> Bootstrapper<B> {
         })
     }
 
+    /// As [`Bootstrapper::slots_to_coeffs`] for an operand at [`Bootstrapper::input_level`] that
+    /// was dropped there with the scale it had: no level is left to align it by, so that the first
+    /// matrix is encoded anew at the scale that makes up for it.
+    fn slots_to_coeffs_from(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        let params = self.context.params();
+        let canonical = params.scale_at(self.bottom);
+        let levels = self.slots_to_coeffs.len();
+        let mut matrices = self.coordinates.slots_to_coeffs(self.slots, levels)?;
+        matrices.truncate(1);
+        let below =
+            canonical * (bottom_of(params, &self.literal) / canonical).powf(1.0 / levels as f64);
+        // Below, diagonals have fewer bits than the result is to have.
+        if (x.scale / canonical).log2().abs() > MOST_OFF {
+            return Err(mismatch("slots_to_coeffs", x.scale, canonical));
+        }
+        let scales = (x.scale, below);
+        let prices = Prices::new(params, self.options.times)?;
+        let first = encode(
+            &self.context,
+            &matrices,
+            self.bottom,
+            scales,
+            self.options,
+            &prices,
+        )?;
+        let mut y = x.with_slots(self.slots)?;
+        for matrix in first.iter().chain(&self.slots_to_coeffs[1..]) {
+            y = ev.transform_rescaled(&y, matrix)?;
+        }
+        Ok(y)
+    }
+
     /// ModRaise, CoeffsToSlots and EvalMod: from coefficients at level 0 to real slots at
     /// [`Bootstrapper::output_level`].
     ///
@@ -320,10 +379,13 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::slots_to_coeffs`] returns, or a product at the bottom modulus in its place.
     /// At another scale the values times the ratio of the scales must stay in `[-1, 1]`, and the
     /// result's scale differs from the canonical one by that ratio.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] at another level than 0, [`Error::MissingKey`],
+    /// [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let y = self.to_real(ev, x, 1)?;
-        let bottom = self.context.params().group_modulus(0)
-            / f64::from(self.literal.message_ratio_bits).exp2();
+        let bottom = bottom_of(self.context.params(), &self.literal);
         ev.canonical(y.with_scale(y.scale * (x.scale / bottom)))
     }
 
@@ -391,8 +453,17 @@ fn overflow_log2(
     }
 }
 
+/// log2 of the ratio by which an operand at the level of SlotsToCoeffs may be off the canonical
+/// scale.
+const MOST_OFF: f64 = 12.0;
+
+/// See [`bottom_scale`].
+fn bottom_of(params: &Params, literal: &BootstrapLiteral) -> f64 {
+    params.group_modulus(0) / f64::from(literal.message_ratio_bits).exp2()
+}
+
 /// The scale at the bottom, `q0 / 2^message_ratio_bits`, that [`Bootstrapper::half_boot`] expects.
 pub fn bottom_scale(params: &Params) -> Option<f64> {
     let literal = params.literal().bootstrap.as_ref()?;
-    Some(params.group_modulus(0) / f64::from(literal.message_ratio_bits).exp2())
+    Some(bottom_of(params, literal))
 }

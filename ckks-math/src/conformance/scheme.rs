@@ -5,10 +5,11 @@ use super::{Rng, Verdict, Violation};
 use crate::backend::{Backend, RingKind};
 use crate::ciphertext::{Ciphertext, Plaintext};
 use crate::context::Context;
+use crate::decrypt::Decryptor;
 use crate::encoding::Complex64;
-use crate::encrypt::{Decryptor, Encryptor};
+use crate::encrypt::Encryptor;
 use crate::evaluator::Evaluator;
-use crate::keys::{KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+use crate::keys::{GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
 use crate::params::{ParamsLiteral, SecretDistribution};
 use crate::sampling::Seed;
 use std::sync::Arc;
@@ -170,7 +171,7 @@ impl<B: Backend> Scheme<B> {
     /// The key of a rotation of a vector of `slots` slots.
     pub fn rotation(&self, steps: i64, slots: usize) -> KeyPurpose {
         let steps = steps.rem_euclid(slots as i64);
-        KeyPurpose::Galois(self.context.params().ring().galois_rotation(steps))
+        KeyPurpose::Galois(GaloisElement::rotation(self.context.params().ring(), steps))
     }
 
     /// Fails unless a batch decrypts to the wanted slots, each within [`TAIL`] times a deviation

@@ -8,10 +8,25 @@ use crate::error::{Error, Result};
 impl<B: Backend> Evaluator<B> {
     /// Divides by the last group of primes: level falls by one, scale by the group's modulus;
     /// rounding adds at most `(1 + h) / 2` to each coefficient (`h`: weight of the secret).
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] at level 0, [`Error::ScaleOutOfRange`] where a scale below 1 would be
+    /// left and with it nothing of the message, [`Error::WrongParameters`] and
+    /// [`Error::WrongOwner`].
     pub fn rescale(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        self.check("rescale", x)?;
+        if x.level > 0 {
+            let scale = x.scale / self.context.params().group_modulus(x.level);
+            self.check_room("rescale", x.level - 1, scale)?;
+        }
+        self.rescaled("rescale", x)
+    }
+
+    /// As [`Evaluator::rescale`] where the caller sets the scale afterwards.
+    pub(crate) fn rescaled(&self, op: &'static str, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level == 0 {
             return Err(Error::LevelExhausted {
-                op: "rescale",
+                op,
                 need: 1,
                 have: 0,
             });
@@ -30,6 +45,9 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// Forgets primes down to `level`; the message and its scale stay.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] for a level above that of `x`.
     pub fn drop_to(&self, x: &Ciphertext<B>, level: usize) -> Result<Ciphertext<B>> {
         if level == x.level {
             return Ok(x.clone());
@@ -57,9 +75,12 @@ impl<B: Backend> Evaluator<B> {
     /// At the same level the scales must already agree ([`SCALE_TOLERANCE_BITS`]). Otherwise,
     /// unless they differ by less than one unit of the encoded integers, the ciphertext is
     /// multiplied by a whole number above and rescaled: on the level above, or from higher up when
-    /// that number would be too small to be rounded well (a scale far above the wanted one). Fails
-    /// with
-    /// [`Error::ScaleMismatch`] where the distance does not suffice for 20 bits.
+    /// that number would be too small to be rounded well (a scale far above the wanted one).
+    ///
+    /// # Errors
+    /// [`Error::ScaleMismatch`] where the distance does not suffice for 20 bits,
+    /// [`Error::LevelMismatch`] for a level above that of `x`, [`Error::WrongParameters`] and
+    /// [`Error::WrongOwner`].
     pub fn align_to(&self, x: &Ciphertext<B>, level: usize, scale: f64) -> Result<Ciphertext<B>> {
         // With levels to spare a difference that would exceed the noise is worth a rescaling.
         let difference = (x.scale / scale - 1.0).abs();
@@ -82,7 +103,7 @@ impl<B: Backend> Evaluator<B> {
         }
         let mut y = self.mul_integer(&self.drop_to(x, start)?, factor.round())?;
         while y.level > level {
-            y = self.rescale(&y)?;
+            y = self.rescaled("align_to", &y)?;
         }
         Ok(y.with_scale(scale))
     }
@@ -122,7 +143,7 @@ impl<B: Backend> Evaluator<B> {
 /// A factor from here on is rounded to a whole number with a relative error below `2^-20`.
 const WELL_ROUNDED: f64 = (1_u64 << 21) as f64;
 
-fn mismatch(op: &'static str, left: f64, right: f64) -> Error {
+pub(crate) fn mismatch(op: &'static str, left: f64, right: f64) -> Error {
     Error::ScaleMismatch {
         op,
         left: left.log2(),

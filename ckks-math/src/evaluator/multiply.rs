@@ -1,6 +1,6 @@
 //! Products of ciphertexts.
 
-use super::Evaluator;
+use super::{Evaluator, pair};
 use crate::backend::{Backend, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
@@ -12,17 +12,36 @@ impl<B: Backend> Evaluator<B> {
     /// `x * y`, relinearised and rescaled: one level below the lower operand.
     ///
     /// Two operands at canonical scale give a result at canonical scale.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] at level 0, [`Error::MissingKey`] without a relinearisation key for
+    /// the level, and as [`Evaluator::multiply_without_relinearisation`].
     pub fn mul(&self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Ciphertext<B>> {
+        self.check_pair("mul", x, y)?;
+        if x.level.min(y.level) == 0 {
+            return Err(Error::LevelExhausted {
+                op: "mul",
+                need: 1,
+                have: 0,
+            });
+        }
         let product = self.multiply_without_relinearisation(x, y)?;
         self.canonical(self.lower(&self.raise_product(&product, 1.0)?)?)
     }
 
-    /// `x^2`, relinearised and rescaled.
+    /// `x^2`, relinearised and rescaled, as [`Evaluator::mul`].
+    ///
+    /// # Errors
+    /// As [`Evaluator::mul`].
     pub fn square(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         self.mul(x, x)
     }
 
     /// `x * y`, relinearised, not rescaled: at the lower level, scale the product of both.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without a relinearisation key for the level, and as
+    /// [`Evaluator::multiply_without_relinearisation`].
     pub fn multiply(&self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let product = self.multiply_without_relinearisation(x, y)?;
         self.relinearize(&product)
@@ -32,21 +51,21 @@ impl<B: Backend> Evaluator<B> {
     ///
     /// The batch sizes must agree; a higher operand is brought to the other's level, and its scale
     /// follows the canonical one of the levels on the way ([`crate::Params::scale_at`]).
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for batches of different counts, [`Error::Components`] for operands
+    /// that are products themselves, [`Error::ScaleOutOfRange`] where the product of the scales
+    /// leaves no room under the modulus, [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn multiply_without_relinearisation(
         &self,
         x: &Ciphertext<B>,
         y: &Ciphertext<B>,
     ) -> Result<Ciphertext<B>> {
         self.check_pair("multiply", x, y)?;
-        if x.components != 2 {
-            return Err(Error::ShapeMismatch {
-                op: "multiply (relinearise first)",
-                left: x.poly.shape(self.backend()),
-                right: y.poly.shape(self.backend()),
-            });
-        }
+        pair("multiply", x)?;
         let level = x.level.min(y.level);
         let (x, y) = (self.follow_to(x, level)?, self.follow_to(y, level)?);
+        self.check_room("multiply", level, x.scale * y.scale)?;
         let block = self
             .backend()
             .tensor(self.tables(), &x.poly.block, &y.poly.block)?;
@@ -54,11 +73,16 @@ impl<B: Backend> Evaluator<B> {
             components: 3,
             scale: x.scale * y.scale,
             slots: x.slots.max(y.slots),
+            owner: x.owner.or(y.owner),
             ..self.wrap(block, &x)
         })
     }
 
-    /// Back to two components, with the relinearisation key.
+    /// Back to two components, with the relinearisation key, at the level and scale of `x`.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without that key for the level, [`Error::WrongParameters`] and
+    /// [`Error::WrongOwner`].
     pub fn relinearize(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         self.check("relinearize", x)?;
         if x.components == 2 {

@@ -6,9 +6,11 @@
 //! joins the sum times `P`.
 
 use super::Evaluator;
+use super::arithmetic::check_whole;
 use crate::backend::{Backend, Basis, Turned};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
+use crate::keys::OwnerTag;
 
 /// `P` times a ciphertext, over `QP`.
 pub(crate) struct Raised<B: Backend> {
@@ -51,6 +53,7 @@ impl<B: Backend> Evaluator<B> {
         factor: f64,
     ) -> Result<()> {
         x.like.slots = x.like.slots.max(y.slots);
+        x.like.owner = OwnerTag::common("add", y.owner, x.like.owner)?;
         let rows = 0..y.count * y.components;
         self.add_raised(&mut x.block, &Turned::rows(&y.poly.block, rows), factor)
     }
@@ -109,10 +112,12 @@ impl<B: Backend> Evaluator<B> {
 
     /// `c * P` modulo each `q` of a basis `q[0..l] p[0..k]`, `P` the product of its `p`.
     fn times_special(&self, op: &'static str, basis: Basis, c: f64) -> Result<Vec<u64>> {
-        if !c.is_finite() || c.abs() >= 126_f64.exp2() || c.fract() != 0.0 {
-            return Err(Error::Constant { op, value: c });
-        }
         let ring = self.context().params().ring();
+        let modulus: f64 = ring
+            .moduli(Basis::q(basis.q_len()))
+            .map(|m| (m.value() as f64).log2())
+            .sum();
+        check_whole(op, c, modulus)?;
         let special = Basis::p(usize::from(basis.special));
         let times = |m: crate::arith::Modulus| {
             let residues = ring.moduli(special).map(|p| m.reduce(p.value()));

@@ -1,9 +1,12 @@
 //! Rotations and what is made of them.
 
-use super::Evaluator;
+use super::{Evaluator, pair};
 use crate::backend::{Backend, RingKind, Turned};
 use crate::ciphertext::Ciphertext;
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::keys::GaloisElement;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,7 +23,12 @@ pub struct Hoisted<'x, B: Backend> {
 }
 
 impl<B: Backend> Evaluator<B> {
-    /// Rotates the slots left by `steps` (right when negative), each ciphertext of the batch.
+    /// Rotates the slots left by `steps` (right when negative), each ciphertext of the batch; level
+    /// and scale stay.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without the Galois key for the level, [`Error::Components`] before
+    /// relinearisation, [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn rotate(&self, x: &Ciphertext<B>, steps: i64) -> Result<Ciphertext<B>> {
         if steps.rem_euclid(x.slots as i64) == 0 {
             return Ok(x.clone());
@@ -28,12 +36,16 @@ impl<B: Backend> Evaluator<B> {
         self.apply_galois("rotate", x, self.galois_of(x, steps))
     }
 
-    /// Complex conjugate of every slot; the identity on the conjugate-invariant ring.
+    /// Complex conjugate of every slot, level and scale stay; the identity on the
+    /// conjugate-invariant ring.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
     pub fn conjugate(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         match self.context.params().ring().kind() {
             RingKind::ConjugateInvariant => Ok(x.clone()),
             RingKind::Standard => {
-                let g = self.context.params().ring().galois_conjugation();
+                let g = GaloisElement::conjugation(self.context.params().ring());
                 self.apply_galois("conjugate", x, g)
             }
         }
@@ -41,9 +53,9 @@ impl<B: Backend> Evaluator<B> {
 
     /// The Galois element that rotates a vector of `x.slots` slots: steps are taken modulo the
     /// period, so that a periodic vector needs one key for equal rotations.
-    pub(crate) fn galois_of(&self, x: &Ciphertext<B>, steps: i64) -> u64 {
+    pub(crate) fn galois_of(&self, x: &Ciphertext<B>, steps: i64) -> GaloisElement {
         let reduced = steps.rem_euclid(x.slots as i64);
-        self.context.params().ring().galois_rotation(reduced)
+        GaloisElement::rotation(self.context.params().ring(), reduced)
     }
 
     /// `x(X^g)` under the same secret.
@@ -51,37 +63,28 @@ impl<B: Backend> Evaluator<B> {
         &self,
         op: &'static str,
         x: &Ciphertext<B>,
-        galois: u64,
+        galois: GaloisElement,
     ) -> Result<Ciphertext<B>> {
         self.check(op, x)?;
-        if x.components != 2 {
-            return Err(Error::ShapeMismatch {
-                op: "rotate (relinearise first)",
-                left: x.poly.shape(self.backend()),
-                right: x.poly.shape(self.backend()),
-            });
-        }
+        pair(op, x)?;
         let (backend, t) = (self.backend(), self.tables());
         let key = self.keys.galois(&self.context, op, galois, x.level)?;
         let basis = x.poly.shape(backend).basis;
         let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
-        let linear = backend.automorphism(t, &linear, galois)?;
+        let linear = backend.automorphism(t, &linear, galois.get())?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois);
+        let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois.get());
         self.add_turned(&mut block, &constant)?;
         Ok(self.wrap(block, x))
     }
 
     /// Decomposes once for several rotations of the same ciphertext.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`], no key needed.
     pub fn hoist<'x>(&self, x: &'x Ciphertext<B>) -> Result<Hoisted<'x, B>> {
         self.check("hoist", x)?;
-        if x.components != 2 {
-            return Err(Error::ShapeMismatch {
-                op: "hoist (relinearise first)",
-                left: x.poly.shape(self.backend()),
-                right: x.poly.shape(self.backend()),
-            });
-        }
+        pair("hoist", x)?;
         let (backend, t) = (self.backend(), self.tables());
         let basis = x.poly.shape(backend).basis;
         let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
@@ -92,7 +95,10 @@ impl<B: Backend> Evaluator<B> {
         })
     }
 
-    /// One rotation of a hoisted ciphertext.
+    /// One rotation of a hoisted ciphertext, at its level and scale.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
     pub fn rotate_hoisted(&self, x: &Hoisted<'_, B>, steps: i64) -> Result<Ciphertext<B>> {
         let source = x.source;
         if steps.rem_euclid(source.slots as i64) == 0 {
@@ -105,7 +111,7 @@ impl<B: Backend> Evaluator<B> {
             .galois(&self.context, "rotate_hoisted", galois, source.level)?;
         let product = self.turn_hoisted(x, galois, &key)?;
         let mut block = backend.mod_down(t, &product)?;
-        let constant = Turned::rows(&source.poly.block, 0..source.count).by(galois);
+        let constant = Turned::rows(&source.poly.block, 0..source.count).by(galois.get());
         self.add_turned(&mut block, &constant)?;
         Ok(self.wrap(block, source))
     }
@@ -114,7 +120,7 @@ impl<B: Backend> Evaluator<B> {
     pub(crate) fn turn_hoisted(
         &self,
         x: &Hoisted<'_, B>,
-        galois: u64,
+        galois: GaloisElement,
         key: &B::SwitchKey,
     ) -> Result<B::Block> {
         let (backend, t) = (self.backend(), self.tables());
@@ -131,10 +137,14 @@ impl<B: Backend> Evaluator<B> {
                 made
             }
         };
-        backend.dot_key_turned(t, &digits, galois, key)
+        backend.dot_key_turned(t, &digits, galois.get(), key)
     }
 
-    /// Several rotations of one ciphertext at the price of one decomposition.
+    /// Several rotations of one ciphertext at the price of one decomposition, at its level and
+    /// scale.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
     pub fn rotate_many(&self, x: &Ciphertext<B>, steps: &[i64]) -> Result<Vec<Ciphertext<B>>> {
         let hoisted = self.hoist(x)?;
         steps

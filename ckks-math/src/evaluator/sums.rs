@@ -23,7 +23,10 @@ pub fn doubling_rotations(steps: &[i64]) -> Vec<Vec<i64>> {
 
 impl<B: Backend> Evaluator<B> {
     /// `x <- x + rot(x, s)` for each `s` of `steps` in turn, two in one key switch. Keys:
-    /// [`doubling_rotations`].
+    /// [`doubling_rotations`]. Level and scale stay.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
     pub fn doublings(&self, x: &Ciphertext<B>, steps: &[i64]) -> Result<Ciphertext<B>> {
         let mut sum = x.clone();
         for rotations in doubling_rotations(steps) {
@@ -35,6 +38,10 @@ impl<B: Backend> Evaluator<B> {
     /// Sums over `count` slots that are `stride` apart, cyclically: slot `j` of the result is
     /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two, `stride` at least 1. Keys:
     /// [`doubling_rotations`] of `stride, 2 stride, 4 stride, ..` below `count * stride`.
+    ///
+    /// # Errors
+    /// [`Error::SlotMismatch`] for a count that is no power of two, a stride of 0, or more slots than
+    /// `x` has; and as [`Evaluator::rotate`].
     pub fn inner_sum(
         &self,
         x: &Ciphertext<B>,
@@ -78,7 +85,7 @@ impl<B: Backend> Evaluator<B> {
                     .galois_of_level(&self.context, "sum of rotations", galois, x.level)?;
             let product = self.turn_hoisted(&hoisted, galois, &key)?;
             self.add_sum(&mut switched, Some(product))?;
-            let constant = backend.automorphism(t, &constant, galois)?;
+            let constant = backend.automorphism(t, &constant, galois.get())?;
             backend.add_rows(t, &mut rest, 0, &constant)?;
         }
         let block = match switched {

@@ -1,7 +1,7 @@
 //! The set of keys an evaluator works with.
 
 use super::store::Store;
-use super::{KeyMemory, KeyPurpose, KeyRequest, SwitchingKey};
+use super::{GaloisElement, KeyMemory, KeyPurpose, KeyRequest, OwnerTag, SwitchingKey};
 use crate::backend::dry_run::DryRun;
 use crate::backend::{Backend, Basis};
 use crate::context::Context;
@@ -92,11 +92,19 @@ impl<B: Backend> EvaluationKeys<B> {
             .map_or_else(KeyDemand::new, |r| lock(&r.made).keys().copied().collect())
     }
 
-    /// Takes one more key, which is expanded on its first use.
+    /// Takes one more key, which is expanded on its first use; one of the same request is replaced.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`] for a key of another set, [`Error::WrongOwner`] for one of another
+    /// secret than those that are there.
     pub fn insert(&mut self, context: &Context<B>, key: SwitchingKey) -> Result<()> {
         context.check_hash("load switching key", key.hash)?;
-        lock(&self.store).insert(key);
-        Ok(())
+        lock(&self.store).insert(key)
+    }
+
+    /// The tag of the secret key that all keys belong to; `None` while there is none.
+    pub fn owner(&self) -> Option<OwnerTag> {
+        lock(&self.store).owner()
     }
 
     /// Takes one more key and expands it now, unless a budget bounds what stays expanded: then its
@@ -116,6 +124,9 @@ impl<B: Backend> EvaluationKeys<B> {
     }
 
     /// Expands all keys now, as far as the budget goes, so that no later operation has to.
+    ///
+    /// # Errors
+    /// What the device reports.
     pub fn expand(&self, context: &Context<B>) -> Result<()> {
         let mut store = lock(&self.store);
         let requests: Vec<_> = store.requests().collect();
@@ -159,7 +170,7 @@ impl<B: Backend> EvaluationKeys<B> {
         &self,
         context: &Context<B>,
         op: &'static str,
-        galois: u64,
+        galois: GaloisElement,
         level: usize,
     ) -> Result<Arc<B::SwitchKey>> {
         self.get(context, op, KeyPurpose::Galois(galois), level)
@@ -171,7 +182,7 @@ impl<B: Backend> EvaluationKeys<B> {
         &self,
         context: &Context<B>,
         op: &'static str,
-        galois: u64,
+        galois: GaloisElement,
         level: usize,
     ) -> Result<Arc<B::SwitchKey>> {
         let purpose = KeyPurpose::Galois(galois);

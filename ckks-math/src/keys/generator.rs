@@ -18,6 +18,9 @@ pub struct KeyGenerator<'s, B: Backend> {
 
 impl<'s, B: Backend> KeyGenerator<'s, B> {
     /// A generator for a secret of the same parameters.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`] for a secret of another set, and what the device reports.
     pub fn new(context: &Context<B>, secret: &'s SecretKey) -> Result<Self> {
         context.check_hash("key generation", secret.hash)?;
         let params = context.params();
@@ -32,17 +35,15 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
         })
     }
 
-    /// The switching key of a request, a function of the secret's seed and the request.
+    /// The switching key of a request, a function of the secret's seed, the parameters and the
+    /// request.
+    ///
+    /// # Errors
+    /// Those of [`KeyRequest::check`], and what the device reports.
     pub fn switching_key(&self, request: KeyRequest) -> Result<SwitchingKey> {
         let (context, params) = (&self.context, self.context.params());
         let (backend, t) = (context.backend(), context.tables());
-        if request.level > params.max_level() {
-            return Err(Error::LevelMismatch {
-                op: "switching_key",
-                found: request.level,
-                expected: params.max_level(),
-            });
-        }
+        request.check(params)?;
         let basis = self.basis_of(request);
         let own = |secret: &B::Block| backend.restrict(t, secret, 0..1, basis);
         let (from, under) = match request.purpose {
@@ -52,24 +53,12 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
             }
             KeyPurpose::Galois(g) => {
                 let s = own(&self.s)?;
-                (backend.automorphism(t, &s, g)?, s)
+                (backend.automorphism(t, &s, g.get())?, s)
             }
             KeyPurpose::ToEphemeral => (own(&self.s)?, self.ephemeral(basis)?),
             KeyPurpose::FromEphemeral => (self.ephemeral(basis)?, own(&self.s)?),
         };
-        let label = match request.purpose {
-            KeyPurpose::Relinearization => 0,
-            KeyPurpose::ToEphemeral => 2,
-            KeyPurpose::FromEphemeral => 4,
-            // Galois elements are odd.
-            KeyPurpose::Galois(g) => g,
-        };
-        let index = label << 16 | request.level as u64;
-        let public = self
-            .secret
-            .seed()
-            .derive("switching key, uniform half", index);
-        let errors = self.secret.seed().derive("switching key, errors", index);
+        let (public, errors) = self.seeds(request);
         let digit_size = params.digit_size();
         let moduli = Basis::q(basis.q_len());
         let mut scaled = backend.restrict(t, &from, 0..1, moduli)?;
@@ -92,28 +81,36 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
             basis,
             digit_size,
             hash: params.hash(),
+            owner: self.secret.owner(),
             seed: *public.as_bytes(),
             b: backend.download_packed(t, &rows)?,
         })
     }
 
     /// The public encryption key `(-a s + e, a)` at the top level.
+    ///
+    /// # Errors
+    /// What the device reports.
     pub fn public_key(&self) -> Result<PublicKey> {
         let params = self.context.params();
         let basis = params.basis_at(params.max_level());
         let (backend, t) = (self.context.backend(), self.context.tables());
         let s = backend.restrict(t, &self.s, 0..1, basis)?;
-        let seed = self.secret.seed().derive("public key, uniform half", 0);
-        let errors = self.secret.seed().derive("public key, errors", 0);
+        let seed = self.secret.derive("public key, uniform half", 0);
+        let errors = self.secret.derive("public key, errors", 0);
         let b = self.masked(basis, (&seed, &errors), &s, &[])?;
         Ok(PublicKey {
             hash: params.hash(),
+            owner: self.secret.owner(),
             seed: *seed.as_bytes(),
             b: backend.download_packed(t, &b)?,
         })
     }
 
     /// Generates the keys of all requests; each is expanded on its first use.
+    ///
+    /// # Errors
+    /// As [`KeyGenerator::switching_key`].
     pub fn evaluation_keys(
         &self,
         requests: impl IntoIterator<Item = KeyRequest>,
@@ -123,6 +120,20 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
             keys.insert(&self.context, self.switching_key(request)?)?;
         }
         Ok(keys)
+    }
+
+    /// The seeds of uniform half and errors of the key of a request: of their own for each purpose
+    /// and level, so that no two keys share either.
+    fn seeds(&self, request: KeyRequest) -> (Seed, Seed) {
+        let (label, element) = match request.purpose {
+            KeyPurpose::Relinearization => ("relinearisation key", 0),
+            KeyPurpose::ToEphemeral => ("key to the ephemeral secret", 0),
+            KeyPurpose::FromEphemeral => ("key from the ephemeral secret", 0),
+            KeyPurpose::Galois(g) => ("Galois key", g.get()),
+        };
+        let of_purpose = self.secret.derive(label, element);
+        let own = of_purpose.derive("level", request.level as u64);
+        (own.derive("uniform half", 0), own.derive("errors", 0))
     }
 
     /// The primes of a key: those of its request, but only `q0 p0` towards the ephemeral secret,
@@ -140,12 +151,13 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
     }
 
     fn ephemeral(&self, basis: Basis) -> Result<B::Block> {
-        let coefficients = self.secret.ephemeral.as_ref().ok_or_else(|| {
-            Error::InvalidParameters(format!(
-                "{} has no ephemeral secret: choose a preset made for bootstrapping",
-                self.context.params().name()
-            ))
-        })?;
+        let coefficients =
+            self.secret
+                .ephemeral
+                .as_ref()
+                .ok_or_else(|| Error::NoBootstrapping {
+                    params: self.context.params().name().to_owned(),
+                })?;
         embed_small(&self.context, coefficients, basis)
     }
 

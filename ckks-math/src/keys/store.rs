@@ -1,6 +1,6 @@
 //! Keys in memory: compressed until they are used.
 
-use super::{KeyRequest, SwitchingKey};
+use super::{KeyRequest, OwnerTag, SwitchingKey};
 use crate::backend::{Backend, Basis};
 use crate::context::Context;
 use crate::error::Result;
@@ -23,6 +23,8 @@ pub(super) struct Store<B: Backend> {
     budget: Option<u64>,
     /// Counts uses.
     clock: u64,
+    /// Of the first key.
+    owner: Option<OwnerTag>,
 }
 
 struct Entry<B: Backend> {
@@ -50,6 +52,7 @@ impl<B: Backend> Store<B> {
             entries: BTreeMap::new(),
             budget,
             clock: 0,
+            owner: None,
         }
     }
 
@@ -70,8 +73,14 @@ impl<B: Backend> Store<B> {
         })
     }
 
-    /// Holds one more key; one of the same request is replaced.
-    pub fn insert(&mut self, key: SwitchingKey) {
+    /// Whose the keys are.
+    pub fn owner(&self) -> Option<OwnerTag> {
+        self.owner
+    }
+
+    /// Holds one more key; one of the same request is replaced, one of another owner refused.
+    pub fn insert(&mut self, key: SwitchingKey) -> Result<()> {
+        self.owner = OwnerTag::common("key set", Some(key.owner), self.owner)?;
         let request = key.request();
         let entry = Entry {
             basis: key.basis,
@@ -81,6 +90,7 @@ impl<B: Backend> Store<B> {
             compressed: Some(key),
         };
         self.entries.insert(request, entry);
+        Ok(())
     }
 
     /// The first request from `from` to `to` whose basis fits.

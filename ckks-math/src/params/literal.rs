@@ -1,8 +1,10 @@
 //! The public description of a parameter set.
 
 use super::{Params, SecretDistribution};
-use crate::backend::{Limits, RingKind, RingSpec};
+use crate::backend::{Limits, RingKind};
 use crate::error::{Error, Result};
+use crate::polyval::modular::{MAX_DOUBLE_ANGLES, MAX_RANGE};
+use crate::polyval::remez::MAX_MINIMAX_DEGREE;
 use serde::{Deserialize, Serialize};
 
 /// How a set bootstraps (see [`crate::bootstrap`]).
@@ -53,11 +55,25 @@ pub struct ParamsLiteral {
     pub bootstrap: Option<BootstrapLiteral>,
 }
 
+/// Most levels of a set.
+pub(crate) const MAX_LEVELS: usize = 256;
+
+/// Most primes of a digit, and most special primes.
+pub(crate) const MAX_DIGIT: usize = 256;
+
+/// Bits of a level.
+pub(crate) const LEVEL_BITS: std::ops::RangeInclusive<u32> = 20..=240;
+
+/// Most bits of the message ratio.
+const MAX_RATIO_BITS: usize = 64;
+
 impl ParamsLiteral {
     /// Finds the primes and checks the set against the security tables and the backend's limits.
     ///
-    /// Fails with [`Error::Insecure`] below 128 bits and [`Error::InvalidParameters`] when fields
-    /// contradict each other.
+    /// # Errors
+    /// [`Error::InvalidParameters`] when fields contradict each other or are out of range,
+    /// [`Error::NoPrimes`] where the ring has too few primes of a size, [`Error::BackendLimits`] for
+    /// primes or a degree that the backend does not admit, [`Error::Insecure`] below 128 bits.
     pub fn check(self, limits: Limits) -> Result<Params> {
         Params::build(self, limits, true)
     }
@@ -65,6 +81,9 @@ impl ParamsLiteral {
     /// As [`ParamsLiteral::check`] without the security bound: **for tests only**.
     ///
     /// The resulting set reports no security ([`Params::security_bits`] is `None`).
+    ///
+    /// # Errors
+    /// As [`ParamsLiteral::check`] but for [`Error::Insecure`].
     pub fn check_insecure_for_tests(mut self, limits: Limits) -> Result<Params> {
         if !self.name.starts_with("insecure-") {
             self.name = format!("insecure-{}", self.name);
@@ -86,6 +105,8 @@ impl ParamsLiteral {
             .collect()
     }
 
+    /// Whether the fields make a set. Total: bounds come first, so that nothing overflows or runs
+    /// long, whoever wrote the literal.
     pub(super) fn check_fields(&self) -> Result<()> {
         let bad =
             |reason: String| Err(Error::InvalidParameters(format!("{}: {reason}", self.name)));
@@ -94,6 +115,18 @@ impl ParamsLiteral {
         }
         if self.level_bits.is_empty() {
             return bad("there is no level".into());
+        }
+        if self.level_bits.len() > MAX_LEVELS {
+            let levels = self.level_bits.len();
+            return bad(format!(
+                "{levels} levels: at most {MAX_LEVELS} are admitted"
+            ));
+        }
+        if let Some(&bits) = self.level_bits.iter().find(|b| !LEVEL_BITS.contains(b)) {
+            let (least, most) = (LEVEL_BITS.start(), LEVEL_BITS.end());
+            return bad(format!(
+                "a level of {bits} bits: {least} to {most} are admitted"
+            ));
         }
         if !(20..=60).contains(&self.word_bits) || !(20..=60).contains(&self.special_bits) {
             return bad(format!(
@@ -106,8 +139,30 @@ impl ParamsLiteral {
                 "key switching needs at least one special prime and one prime a digit".into(),
             );
         }
-        // The digit's product must not exceed that of the special primes, or key switching noise
-        // grows by the difference.
+        if self.digit_size > MAX_DIGIT || self.special_primes > MAX_DIGIT {
+            return bad(format!(
+                "digits of {} primes and {} special primes: at most {MAX_DIGIT} are admitted",
+                self.digit_size, self.special_primes
+            ));
+        }
+        self.check_digits()?;
+        if self.log_scale < 20 || self.log_scale > 110 {
+            return bad(format!("scale 2^{} is not in 2^20..2^110", self.log_scale));
+        }
+        if let SecretDistribution::SparseTernary { weight } = self.secret
+            && (weight == 0 || weight > 1 << self.log_n)
+        {
+            return bad(format!("secret weight {weight} is not in 1..=N"));
+        }
+        match &self.bootstrap {
+            Some(bootstrap) => self.check_bootstrap(bootstrap),
+            None => Ok(()),
+        }
+    }
+
+    /// A digit's product must not exceed that of the special primes, or key switching noise grows
+    /// by the difference.
+    fn check_digits(&self) -> Result<()> {
         let primes: Vec<u32> = self
             .groups()
             .iter()
@@ -117,91 +172,58 @@ impl ParamsLiteral {
         for digit in primes.chunks(self.digit_size) {
             let bits: u32 = digit.iter().sum();
             if bits > special + 1 {
-                return bad(format!(
-                    "a digit of primes of {digit:?} bits, {bits} in all, exceeds {} special primes of {} bits",
-                    self.special_primes, self.special_bits
-                ));
-            }
-        }
-        if self.log_scale < 20 || self.log_scale > 110 {
-            return bad(format!("scale 2^{} is not in 2^20..2^110", self.log_scale));
-        }
-        if let SecretDistribution::SparseTernary { weight } = self.secret
-            && (weight == 0 || weight > 1 << self.log_n)
-        {
-            return bad(format!("secret weight {weight} is not in 1..=N"));
-        }
-        if let Some(b) = &self.bootstrap {
-            let need = b.slots_to_coeffs_levels + b.coeffs_to_slots_levels + b.eval_mod_levels;
-            if need >= self.level_bits.len() {
-                return bad(format!(
-                    "bootstrapping takes {need} of {} levels and leaves none",
-                    self.level_bits.len() - 1
-                ));
-            }
-            let depth = (b.cosine_degree + 1).next_power_of_two().trailing_zeros() as usize
-                + b.double_angles as usize;
-            if depth > b.eval_mod_levels {
-                return bad(format!(
-                    "EvalMod of degree {} with {} double angles takes {depth} levels, {} are given",
-                    b.cosine_degree, b.double_angles, b.eval_mod_levels
-                ));
+                return Err(Error::InvalidParameters(format!(
+                    "{}: a digit of primes of {digit:?} bits, {bits} in all, exceeds {} special primes of \
+                     {} bits",
+                    self.name, self.special_primes, self.special_bits
+                )));
             }
         }
         Ok(())
     }
 
-    /// FNV-1a over everything that the meaning of a key or ciphertext depends on: all but the name.
-    pub(super) fn hash(&self, ring: &RingSpec) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut word = |x: u64| {
-            for byte in x.to_le_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    /// The part of the set that bootstraps.
+    fn check_bootstrap(&self, b: &BootstrapLiteral) -> Result<()> {
+        let bad =
+            |reason: String| Err(Error::InvalidParameters(format!("{}: {reason}", self.name)));
+        let most = 1 << self.log_n;
+        for (what, found, most) in [
+            ("SlotsToCoeffs levels", b.slots_to_coeffs_levels, MAX_LEVELS),
+            ("CoeffsToSlots levels", b.coeffs_to_slots_levels, MAX_LEVELS),
+            ("EvalMod levels", b.eval_mod_levels, MAX_LEVELS),
+            ("ephemeral weight", b.ephemeral_weight, most),
+            ("overflow bound", b.overflow_bound, MAX_RANGE as usize),
+            ("cosine degree", b.cosine_degree, MAX_MINIMAX_DEGREE),
+            (
+                "double angles",
+                b.double_angles as usize,
+                MAX_DOUBLE_ANGLES as usize,
+            ),
+            (
+                "message ratio bits",
+                b.message_ratio_bits as usize,
+                MAX_RATIO_BITS,
+            ),
+        ] {
+            if found > most {
+                return bad(format!("{what}: {found}, at most {most} are admitted"));
             }
-        };
-        word(match self.ring {
-            RingKind::Standard => 0,
-            RingKind::ConjugateInvariant => 1,
-        });
-        word(ring.degree() as u64);
-        word(self.digit_size as u64);
-        word(u64::from(self.log_scale));
-        // Groups and primes: lengths first, so that no two sets run into one another.
-        word(self.level_bits.len() as u64);
-        for (&bits, (_, count)) in self.level_bits.iter().zip(self.groups()) {
-            word(u64::from(bits));
-            word(count as u64);
         }
-        word(ring.p().len() as u64);
-        for m in ring.q().iter().chain(ring.p()) {
-            word(m.value());
+        let need = b.slots_to_coeffs_levels + b.coeffs_to_slots_levels + b.eval_mod_levels;
+        if need >= self.level_bits.len() {
+            return bad(format!(
+                "bootstrapping takes {need} of {} levels and leaves none",
+                self.level_bits.len() - 1
+            ));
         }
-        word(match self.secret {
-            SecretDistribution::Ternary => 0,
-            SecretDistribution::SparseTernary { weight } => weight as u64,
-        });
-        word(u64::from(self.bootstrap.is_some()));
-        if let Some(b) = &self.bootstrap {
-            // Named one by one, so that a new field cannot be forgotten here.
-            let BootstrapLiteral {
-                slots_to_coeffs_levels,
-                coeffs_to_slots_levels,
-                eval_mod_levels,
-                ephemeral_weight,
-                overflow_bound,
-                cosine_degree,
-                double_angles,
-                message_ratio_bits,
-            } = *b;
-            word(slots_to_coeffs_levels as u64);
-            word(coeffs_to_slots_levels as u64);
-            word(eval_mod_levels as u64);
-            word(ephemeral_weight as u64);
-            word(overflow_bound as u64);
-            word(cosine_degree as u64);
-            word(u64::from(double_angles));
-            word(u64::from(message_ratio_bits));
+        let depth = (b.cosine_degree + 1).next_power_of_two().trailing_zeros() as usize
+            + b.double_angles as usize;
+        if depth > b.eval_mod_levels {
+            return bad(format!(
+                "EvalMod of degree {} with {} double angles takes {depth} levels, {} are given",
+                b.cosine_degree, b.double_angles, b.eval_mod_levels
+            ));
         }
-        hash
+        Ok(())
     }
 }

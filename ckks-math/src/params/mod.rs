@@ -2,12 +2,14 @@
 
 #[cfg(test)]
 mod document_tests;
-mod literal;
+mod fingerprint;
+pub(crate) mod literal;
 mod presets;
 mod security;
 #[cfg(test)]
 mod tests;
 
+pub use fingerprint::ParamsHash;
 pub use literal::{BootstrapLiteral, ParamsLiteral};
 pub use presets::{preset, preset_names};
 pub use security::{SECURITY_LIMITS, SecretDistribution, SecurityLimit, security_limit};
@@ -34,7 +36,7 @@ struct Inner {
     scales: Vec<f64>,
     log_qp: f64,
     security_bits: Option<u32>,
-    hash: u64,
+    hash: ParamsHash,
 }
 
 impl Params {
@@ -81,17 +83,20 @@ impl Params {
         let widest = q.iter().chain(&p).copied().max().unwrap_or(0);
         let widest_bits = 64 - widest.leading_zeros();
         if widest_bits > limits.max_modulus_bits || ring.degree() > limits.max_degree {
-            return Err(Error::InvalidParameters(format!(
-                "{}: {widest_bits}-bit primes at N = 2^{}, but the backend admits {} bits and N up to {}: \
-                 choose a preset with shorter primes",
-                literal.name, literal.log_n, limits.max_modulus_bits, limits.max_degree
-            )));
+            return Err(Error::BackendLimits {
+                params: literal.name,
+                bits: widest_bits,
+                log_n: literal.log_n,
+                most_bits: limits.max_modulus_bits,
+                most_degree: limits.max_degree,
+                fitting: "a preset with shorter primes".into(),
+            });
         }
         let log = |v: &[u64]| v.iter().map(|&x| (x as f64).log2()).sum::<f64>();
         let log_qp = log(&q) + log(&p);
         let security_bits = security::check(&literal, log_qp, &ring, ends[0], secure)?;
         let scales = canonical_scales(&literal, &ring, &ends);
-        let hash = literal.hash(&ring);
+        let hash = literal.fingerprint(&ring);
         Ok(Self(Arc::new(Inner {
             literal,
             ring,
@@ -216,7 +221,7 @@ impl Params {
 
     /// A fingerprint of everything that the meaning of keys and ciphertexts depends on: ring,
     /// primes and their grouping, digits, scale, secret, bootstrapping; not of the name.
-    pub fn hash(&self) -> u64 {
+    pub fn hash(&self) -> ParamsHash {
         self.0.hash
     }
 }

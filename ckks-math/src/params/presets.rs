@@ -164,10 +164,10 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             bootstrap: Some(real_bootstrap()),
         },
         other => {
-            return Err(Error::InvalidParameters(format!(
-                "no preset named {other:?}: choose one of {}",
-                preset_names().join(", ")
-            )));
+            return Err(Error::UnknownPreset {
+                name: other.into(),
+                known: preset_names().join(", "),
+            });
         }
     };
     Ok(literal)

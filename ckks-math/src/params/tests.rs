@@ -393,7 +393,7 @@ fn the_fingerprint_covers_every_field() {
         &|_, b| (b.double_angles, b.cosine_degree) = (1, 0),
         &|_, b| b.message_ratio_bits = 9,
     ];
-    let mut all: Vec<u64> = changes.iter().map(|change| hash(change)).collect();
+    let mut all: Vec<ParamsHash> = changes.iter().map(|change| hash(change)).collect();
     all.push(own);
     let mut none = base.clone();
     none.bootstrap = None;

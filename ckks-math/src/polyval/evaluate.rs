@@ -15,13 +15,23 @@ impl<B: Backend> Evaluator<B> {
     /// A Chebyshev series of every slot: `ceil(log2(degree + 1))` levels, at the canonical scale
     /// of the level reached; one level more when its interval is not `[-1, 1]`, for the affine map.
     ///
-    /// Slots must lie in the series' interval (outside of it values explode, not wrap around). The
+    /// A constant takes none and stays at the level of `x`. Slots must lie in the series' interval
+    /// (outside of it values explode, not wrap around). The
     /// error is that of the fit plus, on every slot, noise of about `2^-log2(scale)` times the
     /// noise of a rescaling times the sum of the absolute coefficients.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] for fewer levels, [`Error::MissingKey`] without relinearisation keys
+    /// for them, [`Error::Constant`] for coefficients that do not fit the modulus,
+    /// [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn polynomial(&self, x: &Ciphertext<B>, series: &Chebyshev) -> Result<Ciphertext<B>> {
         let plan = Plan::new(series);
-        let u = self.to_unit_interval(x, series)?;
         let depth = plan.depth() as usize;
+        // A constant takes no argument, and no level to map it.
+        let u = match depth {
+            0 => x.clone(),
+            _ => self.to_unit_interval(x, series)?,
+        };
         if u.level < depth {
             return Err(Error::LevelExhausted {
                 op: "polynomial",
@@ -51,6 +61,9 @@ impl<B: Backend> Evaluator<B> {
 
     /// Walks a plan on `u` in `[-1, 1]`: the result is `plan.depth()` levels below and exactly at
     /// `scale`.
+    ///
+    /// # Errors
+    /// [`Error::PlanMismatch`] for a plan with a factor, and as [`Evaluator::polynomial`].
     pub fn polynomial_on_unit(
         &self,
         u: &Ciphertext<B>,
@@ -62,7 +75,13 @@ impl<B: Backend> Evaluator<B> {
 
     /// `p(u) * mask`, slot by slot: the mask is merged into the coefficients and costs no level.
     ///
-    /// One encoding for each coefficient; `mask.len()` is a power of two.
+    /// One encoding for each coefficient; `mask.len()` is a power of two. Level and scale are those
+    /// of
+    /// [`Evaluator::polynomial_on_unit`].
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] for a mask that does not fit the slots or the modulus, and as
+    /// [`Evaluator::polynomial_on_unit`].
     pub fn polynomial_masked(
         &self,
         u: &Ciphertext<B>,
@@ -77,7 +96,12 @@ impl<B: Backend> Evaluator<B> {
     /// number of levels that the factor is below `u`.
     ///
     /// One ciphertext `u` serves a whole batch of factors: its powers, and what else of the
-    /// polynomial does not contain the factor, are computed once.
+    /// polynomial does not contain the factor, are computed once. The result is `plan.depth()`
+    /// levels below `u` and exactly at `scale`.
+    ///
+    /// # Errors
+    /// [`Error::PlanMismatch`] for a plan without a factor, [`Error::LevelMismatch`] for a factor lower
+    /// than planned, and as [`Evaluator::polynomial`].
     pub fn polynomial_times(
         &self,
         u: &Ciphertext<B>,
@@ -112,9 +136,13 @@ impl<B: Backend> Evaluator<B> {
             });
         }
         if matches!(weight, Weight::Factor(_)) != plan.factor().is_some() {
-            return Err(Error::InvalidParameters(
-                "a plan with a factor needs the factor, and one without takes none".into(),
-            ));
+            return Err(Error::PlanMismatch {
+                op: "polynomial",
+                planned: plan.factor().is_some(),
+            });
+        }
+        if depth == 0 {
+            return self.constant(u, plan.root(), &weight, scale);
         }
         let mut powers: Powers<B> = BTreeMap::from([(1, u.clone())]);
         for power in plan.powers() {
@@ -133,6 +161,26 @@ impl<B: Backend> Evaluator<B> {
             powers.insert(power.index, self.lower(&doubled)?);
         }
         self.node(plan.root(), u, &powers, weight, scale)
+    }
+
+    /// A polynomial of degree 0 at the level of `u`: a ciphertext still, zero times the argument.
+    fn constant(
+        &self,
+        u: &Ciphertext<B>,
+        root: &Node,
+        weight: &Weight<'_, B>,
+        scale: f64,
+    ) -> Result<Ciphertext<B>> {
+        let (_, leaf) = root.sum();
+        let c = leaf.first().copied().unwrap_or(0.0);
+        let zero = self.combine_integers(u.level, &[u], &[0.0], scale)?;
+        match weight {
+            Weight::Mask(mask) => {
+                let values: Vec<f64> = mask.iter().map(|m| m * c).collect();
+                self.add_values(&zero, &values)
+            }
+            Weight::None | Weight::Factor(_) => self.add_constant(&zero, c),
+        }
     }
 
     /// A node at its level, exactly at `scale`: one sum of products and scalar multiples, one
@@ -198,10 +246,11 @@ impl<B: Backend> Evaluator<B> {
                         self.combine_integers(level, &[any], &[0.0], wide)?
                     }
                 };
-                match constant {
-                    Some(c) => self.rescale(&self.add_constant(&scalars, c)?)?,
-                    None => self.rescale(&scalars)?,
-                }
+                let sum = match constant {
+                    Some(c) => self.add_constant(&scalars, c)?,
+                    None => scalars,
+                };
+                self.rescaled("polynomial", &sum)?
             }
         };
         Ok(result.with_scale(scale))

@@ -54,13 +54,13 @@ pub enum WireFault {
     },
     /// A version that this build does not know.
     #[error(
-        "version {found}, but this build knows 1 to {newest}: update it, or have it sent older"
+        "version {found}, but this build knows {known} only: have both sides run the same release"
     )]
     Version {
         /// The version found.
         found: u16,
-        /// The newest version that can be read.
-        newest: u16,
+        /// The version that can be read.
+        known: u16,
     },
     /// Flags that this build does not know.
     #[error(
@@ -121,6 +121,24 @@ pub enum WireFault {
 }
 
 impl WireFault {
+    /// The stable code of the fault, see [`crate::Error::code`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Mark { .. } => "wire-mark",
+            Self::Checksum { .. } => "wire-checksum",
+            Self::Truncated { .. } => "wire-truncated",
+            Self::Limit { .. } => "wire-limit",
+            Self::Kind { .. } => "wire-kind",
+            Self::Version { .. } => "wire-version",
+            Self::Flags { .. } => "wire-flags",
+            Self::Length { .. } => "wire-length",
+            Self::Field { .. } => "wire-field",
+            Self::Residue { .. } => "wire-residue",
+            Self::Trailing { .. } => "wire-trailing",
+            Self::Io { .. } => "wire-io",
+        }
+    }
+
     /// A field outside its range.
     pub(super) fn field(
         field: &'static str,

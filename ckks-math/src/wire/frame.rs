@@ -2,17 +2,20 @@
 
 use super::{WireFault, same_parameters};
 use crate::error::{Error, Result};
+use crate::params::ParamsHash;
 use crc32fast::Hasher;
 use std::io::{ErrorKind, Read, Write};
 
 /// First bytes of every object: a name, then bytes that text-mode transfers damage.
 const MARK: [u8; 8] = *b"CKKS\r\n\x1a\n";
 /// Bytes before the payload.
-const HEADER: usize = 36;
+const HEADER: usize = 60;
 /// Bytes of the checksum behind the payload.
 const TRAILER: u64 = 4;
-/// The newest version of every kind.
-const VERSION: u16 = 1;
+/// The version of every kind.
+const VERSION: u16 = 2;
+/// The version whose header was shorter.
+const SHORT_HEADER: u16 = 1;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,15 +89,20 @@ pub(super) struct FrameWriter<'w, W> {
 
 impl<'w, W: Write> FrameWriter<'w, W> {
     /// Writes the header of an object with `payload` bytes to come.
-    pub(super) fn begin(kind: Kind, hash: u64, payload: u64, out: &'w mut W) -> Result<Self> {
+    pub(super) fn begin(
+        kind: Kind,
+        hash: ParamsHash,
+        payload: u64,
+        out: &'w mut W,
+    ) -> Result<Self> {
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MARK);
         header[8..10].copy_from_slice(&(kind as u16).to_le_bytes());
         header[10..12].copy_from_slice(&VERSION.to_le_bytes());
-        header[16..24].copy_from_slice(&hash.to_le_bytes());
-        header[24..32].copy_from_slice(&payload.to_le_bytes());
-        let crc = crc32fast::hash(&header[..32]);
-        header[32..].copy_from_slice(&crc.to_le_bytes());
+        header[16..48].copy_from_slice(hash.as_bytes());
+        header[48..56].copy_from_slice(&payload.to_le_bytes());
+        let crc = crc32fast::hash(&header[..56]);
+        header[56..].copy_from_slice(&crc.to_le_bytes());
         let mut frame = Self {
             kind,
             out,
@@ -154,7 +162,7 @@ pub(super) struct FrameReader<'r, R> {
     kind: Kind,
     input: &'r mut R,
     crc: Hasher,
-    hash: u64,
+    hash: ParamsHash,
     /// Length of the payload.
     payload: u64,
     /// Bytes of header and payload read so far.
@@ -166,7 +174,7 @@ impl<'r, R: Read> FrameReader<'r, R> {
     /// is `None`) and length against `limit`, in this order.
     pub(super) fn open(
         kind: Kind,
-        hash: Option<u64>,
+        hash: Option<ParamsHash>,
         limit: u64,
         input: &'r mut R,
     ) -> Result<Self> {
@@ -174,7 +182,7 @@ impl<'r, R: Read> FrameReader<'r, R> {
             kind,
             input,
             crc: Hasher::new(),
-            hash: 0,
+            hash: ParamsHash::from_bytes([0; 32]),
             payload: 0,
             position: 0,
         };
@@ -184,8 +192,11 @@ impl<'r, R: Read> FrameReader<'r, R> {
         }
         let number = u16::from_le_bytes(frame.array()?);
         let version = u16::from_le_bytes(frame.array()?);
+        if version == SHORT_HEADER {
+            return Err(frame.unknown_version(version));
+        }
         let flags = u32::from_le_bytes(frame.array()?);
-        frame.hash = u64::from_le_bytes(frame.array()?);
+        frame.hash = ParamsHash::from_bytes(frame.array()?);
         let payload = u64::from_le_bytes(frame.array()?);
         frame.compare("header")?;
         frame.payload = payload;
@@ -195,11 +206,8 @@ impl<'r, R: Read> FrameReader<'r, R> {
             let expected = kind.name();
             return Err(frame.fault(WireFault::Kind { found, expected }));
         }
-        if version == 0 || version > VERSION {
-            return Err(frame.fault(WireFault::Version {
-                found: version,
-                newest: VERSION,
-            }));
+        if version != VERSION {
+            return Err(frame.unknown_version(version));
         }
         if flags != 0 {
             return Err(frame.fault(WireFault::Flags { found: flags }));
@@ -220,7 +228,7 @@ impl<'r, R: Read> FrameReader<'r, R> {
     }
 
     /// Hash of the parameters in the header.
-    pub(super) fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> ParamsHash {
         self.hash
     }
 
@@ -291,6 +299,20 @@ impl<'r, R: Read> FrameReader<'r, R> {
 
     pub(super) fn fault(&self, fault: WireFault) -> Error {
         self.kind.fault(fault)
+    }
+
+    fn unknown_version(&self, found: u16) -> Error {
+        self.fault(WireFault::Version {
+            found,
+            known: VERSION,
+        })
+    }
+
+    /// The next bytes, as many as the array has.
+    pub(super) fn take_array<const LEN: usize>(&mut self) -> Result<[u8; LEN]> {
+        let mut bytes = [0; LEN];
+        self.take(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn array<const LEN: usize>(&mut self) -> Result<[u8; LEN]> {

@@ -14,7 +14,7 @@ use super::{Kind, Wire, WireFault, same_parameters};
 use crate::backend::Backend;
 use crate::context::Context;
 use crate::error::Result;
-use crate::keys::{EvaluationKeys, KeyRequest, SwitchingKey};
+use crate::keys::{EvaluationKeys, KeyRequest, OwnerTag, SwitchingKey};
 use crate::params::Params;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{Read, Write};
@@ -36,6 +36,7 @@ pub struct KeySetWriter<'a, W> {
     params: &'a Params,
     out: &'a mut W,
     requests: VecDeque<KeyRequest>,
+    owner: Option<OwnerTag>,
 }
 
 impl<'a, W: Write> KeySetWriter<'a, W> {
@@ -58,6 +59,7 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
             params,
             out,
             requests: requests.iter().copied().collect(),
+            owner: None,
         })
     }
 
@@ -66,9 +68,14 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
         self.requests.front().copied()
     }
 
-    /// Writes the next key; fails when it is not the one listed.
+    /// Writes the next key.
+    ///
+    /// # Errors
+    /// When it is not the one listed, belongs to another set or another owner than those before,
+    /// and when the output fails.
     pub fn push(&mut self, key: &SwitchingKey) -> Result<()> {
         same_parameters(Kind::SwitchingKey, key.hash, self.params.hash())?;
+        self.owner = OwnerTag::common("key set", Some(key.owner), self.owner)?;
         if self.next_request() != Some(key.request()) {
             return Err(out_of_order(key.request(), self.next_request()));
         }

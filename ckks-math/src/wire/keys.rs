@@ -2,6 +2,7 @@
 //!
 //! | payload of a public key | |
 //! |---|---|
+//! | 16 | owner's tag |
 //! | 32 | seed of the uniform half |
 //! | | one row over the moduli of the top level |
 //!
@@ -12,6 +13,7 @@
 //! | 4 | number of moduli `q` |
 //! | 4 | number of special moduli |
 //! | 4 | number of digits |
+//! | 16 | owner's tag |
 //! | 32 | seed of the uniform half |
 //! | | one row for each digit over those moduli |
 //!
@@ -28,15 +30,17 @@ use super::frame::{FrameReader, FrameWriter, object_len};
 use super::residues::{row_len, take_rows};
 use super::{Kind, Wire, WireFault, same_parameters};
 use crate::backend::Basis;
-use crate::error::Result;
-use crate::keys::{KeyPurpose, KeyRequest, PublicKey, SwitchingKey};
+use crate::error::{Error, Result};
+use crate::keys::{GaloisElement, KeyPurpose, KeyRequest, OwnerTag, PublicKey, SwitchingKey};
 use crate::params::Params;
 use std::io::{Read, Write};
 
 /// Bytes of a request.
 pub(super) const REQUEST: u64 = 16;
 /// Bytes of a switching key's payload before its rows.
-const SWITCHING_FIELDS: u64 = REQUEST + 16 + 32;
+const SWITCHING_FIELDS: u64 = REQUEST + 16 + OWNED;
+/// Bytes of the owner's tag and of a seed.
+const OWNED: u64 = 16 + 32;
 
 impl Wire for PublicKey {
     type Scope = Params;
@@ -44,14 +48,15 @@ impl Wire for PublicKey {
 
     fn wire_len(&self, params: &Params) -> Result<u64> {
         same_parameters(Self::KIND, self.hash, params.hash())?;
-        Ok(object_len(32 + row_len(params, top(params))))
+        Ok(object_len(OWNED + row_len(params, top(params))))
     }
 
     fn write(&self, params: &Params, out: &mut impl Write) -> Result<()> {
         same_parameters(Self::KIND, self.hash, params.hash())?;
         let basis = top(params);
-        let payload = 32 + row_len(params, basis);
+        let payload = OWNED + row_len(params, basis);
         let mut frame = FrameWriter::begin(Self::KIND, self.hash, payload, out)?;
+        frame.put(self.owner.as_bytes())?;
         frame.put(&self.seed)?;
         frame.put(&self.b)?;
         frame.finish()
@@ -61,12 +66,17 @@ impl Wire for PublicKey {
         let hash = params.hash();
         let mut frame = FrameReader::open(Self::KIND, Some(hash), limit, input)?;
         let basis = top(params);
-        frame.expect_left(u128::from(32 + row_len(params, basis)))?;
-        let mut seed = [0; 32];
-        frame.take(&mut seed)?;
+        frame.expect_left(u128::from(OWNED + row_len(params, basis)))?;
+        let owner = take_owner(&mut frame)?;
+        let seed = frame.take_array()?;
         let b = take_rows(&mut frame, params, basis, 1)?;
         frame.finish()?;
-        Ok(Self { hash, seed, b })
+        Ok(Self {
+            hash,
+            owner,
+            seed,
+            b,
+        })
     }
 }
 
@@ -89,6 +99,7 @@ impl Wire for SwitchingKey {
         frame.put_count("number of moduli", self.basis.q_len())?;
         frame.put_u32(u32::from(self.basis.special))?;
         frame.put_count("number of digits", digits)?;
+        frame.put(self.owner.as_bytes())?;
         frame.put(&self.seed)?;
         frame.put(&self.b)?;
         frame.finish()
@@ -115,9 +126,10 @@ impl Wire for SwitchingKey {
         agree("number of moduli", basis.q_len())?;
         agree("number of special moduli", usize::from(basis.special))?;
         agree("number of digits", digits)?;
-        frame.expect_left(32 + digits as u128 * u128::from(row_len(params, basis)))?;
-        let mut seed = [0; 32];
-        frame.take(&mut seed)?;
+        frame
+            .expect_left(u128::from(OWNED) + digits as u128 * u128::from(row_len(params, basis)))?;
+        let owner = take_owner(&mut frame)?;
+        let seed = frame.take_array()?;
         let b = take_rows(&mut frame, params, basis, digits)?;
         frame.finish()?;
         Ok(Self {
@@ -125,6 +137,7 @@ impl Wire for SwitchingKey {
             basis,
             digit_size,
             hash,
+            owner,
             seed,
             b,
         })
@@ -145,7 +158,7 @@ pub(super) fn put_request<W: Write>(
 ) -> Result<()> {
     let (purpose, galois) = match request.purpose {
         KeyPurpose::Relinearization => (0, 0),
-        KeyPurpose::Galois(g) => (1, g),
+        KeyPurpose::Galois(g) => (1, g.get()),
         KeyPurpose::ToEphemeral => (2, 0),
         KeyPurpose::FromEphemeral => (3, 0),
     };
@@ -162,42 +175,50 @@ pub(super) fn take_request<R: Read>(
     let purpose = frame.take_in("purpose", 0..=3)?;
     let galois = frame.take_u64()?;
     let level = frame.take_u32()? as usize;
-    let request = KeyRequest {
-        purpose: match purpose {
-            0 => KeyPurpose::Relinearization,
-            1 => KeyPurpose::Galois(galois),
-            2 => KeyPurpose::ToEphemeral,
-            _ => KeyPurpose::FromEphemeral,
-        },
-        level,
-    };
     if purpose != 1 && galois != 0 {
-        let admitted = format!("0 for the {}", request.purpose);
+        let admitted = "0 for keys of other purposes than rotation";
         return Err(frame.fault(WireFault::field("Galois element", &galois, admitted)));
     }
+    let purpose = match purpose {
+        0 => KeyPurpose::Relinearization,
+        1 => KeyPurpose::Galois(GaloisElement::new(params.ring(), galois).map_err(|_| {
+            let admitted = format!("odd and below {}", params.ring().root_order());
+            frame.fault(WireFault::field("Galois element", &galois, admitted))
+        })?),
+        2 => KeyPurpose::ToEphemeral,
+        _ => KeyPurpose::FromEphemeral,
+    };
+    let request = KeyRequest { purpose, level };
     check_request(frame.kind(), params, request)?;
     Ok(request)
 }
 
+/// Reads the tag of a key, which always has an owner.
+fn take_owner<R: Read>(frame: &mut FrameReader<'_, R>) -> Result<OwnerTag> {
+    let owner = OwnerTag::from_wire(frame.take_array()?);
+    owner.ok_or_else(|| frame.fault(WireFault::field("owner's tag", &0, "not zero for a key")))
+}
+
 /// Fails unless the parameters admit a key of this request.
 pub(super) fn check_request(kind: Kind, params: &Params, request: KeyRequest) -> Result<()> {
-    if request.level > params.max_level() {
-        let admitted = format!("0 to {}", params.max_level());
-        return Err(kind.fault(WireFault::field("level", &request.level, admitted)));
-    }
-    match request.purpose {
-        KeyPurpose::Galois(g) if g % 2 == 0 || g >= params.ring().root_order() => {
-            let admitted = format!("odd and below {}", params.ring().root_order());
-            Err(kind.fault(WireFault::field("Galois element", &g, admitted)))
+    request.check(params).map_err(|error| match error {
+        Error::LevelMismatch {
+            found, expected, ..
+        } => kind.fault(WireFault::field(
+            "level",
+            &found,
+            format!("0 to {expected}"),
+        )),
+        Error::GaloisElement { found, order } => {
+            let admitted = format!("odd and below {order}");
+            kind.fault(WireFault::field("Galois element", &found, admitted))
         }
-        KeyPurpose::ToEphemeral | KeyPurpose::FromEphemeral
-            if params.literal().bootstrap.is_none() =>
-        {
+        Error::NoBootstrapping { .. } => {
             let admitted = "relinearisation and Galois keys: these parameters do not bootstrap";
-            Err(kind.fault(WireFault::field("purpose", &request.purpose, admitted)))
+            kind.fault(WireFault::field("purpose", &request.purpose, admitted))
         }
-        _ => Ok(()),
-    }
+        other => other,
+    })
 }
 
 /// The basis of the key of a request: keys to the ephemeral secret stay at the base, whatever

@@ -13,17 +13,17 @@
 //! |---|---|
 //! | 8 | mark `43 4b 4b 53 0d 0a 1a 0a` |
 //! | 2 | [`Kind`] |
-//! | 2 | version of that kind's payload, from 1 |
-//! | 4 | flags, 0 in version 1 |
-//! | 8 | hash of the parameters ([`Params::hash`]) |
+//! | 2 | version of that kind's payload, from 2 |
+//! | 4 | flags, 0 in version 2 |
+//! | 32 | hash of the parameters ([`Params::hash`]) |
 //! | 8 | length of the payload |
-//! | 4 | CRC-32 of the 32 bytes before |
+//! | 4 | CRC-32 of the 56 bytes before |
 //! | | payload |
 //! | 4 | CRC-32 of all bytes before |
 //!
 //! CRC-32 is that of IEEE 802.3: it detects every flip of one bit, or of any bits within 32 of
-//! each other. The payload of each kind is described where it is written. The first 36 bytes keep
-//! this layout in all versions.
+//! each other. The payload of each kind is described where it is written. The first 60 bytes keep
+//! this layout in all versions from 2; version 1, with a shorter hash, was never released.
 //!
 //! # Residues
 //!
@@ -32,8 +32,12 @@
 //! the modulus has. `N` is a multiple of 8, so a limb takes whole bytes. Residues not below their
 //! modulus are refused.
 //!
-//! Uniform halves of keys are sent as their 32-byte seed: [`crate::sampling`] defines the
-//! expansion.
+//! Uniform halves of keys, and of ciphertexts fresh from an encryption under the secret key, are
+//! sent as their 32-byte seed: [`crate::sampling`] defines the expansion.
+//!
+//! # Owners
+//!
+//! Keys and ciphertexts carry the 16 bytes of their [`crate::keys::OwnerTag`], zeros for none.
 //!
 //! # Secrets
 //!
@@ -59,6 +63,7 @@ pub use secret::{read_secret_key, write_secret_key};
 use crate::params::Params;
 
 use crate::error::{Error, Result};
+use crate::params::ParamsHash;
 use std::io::{Read, Write};
 
 /// A public object with a wire form.
@@ -119,7 +124,7 @@ fn expect_end(kind: Kind, rest: &[u8]) -> Result<()> {
 }
 
 /// Fails with [`Error::WrongParameters`] unless an object's fingerprint is that in use.
-fn same_parameters(kind: Kind, found: u64, expected: u64) -> Result<()> {
+fn same_parameters(kind: Kind, found: ParamsHash, expected: ParamsHash) -> Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -18,13 +18,14 @@ use super::frame::{FrameReader, FrameWriter, object_len};
 use super::{Kind, Wire, WireFault, same_parameters};
 use crate::backend::{Limits, RingKind};
 use crate::error::Result;
-use crate::params::{BootstrapLiteral, Params, ParamsLiteral, SecretDistribution};
+use crate::params::literal;
+use crate::params::{BootstrapLiteral, Params, ParamsHash, ParamsLiteral, SecretDistribution};
 use std::io::{Read, Write};
 
 /// Most levels of a set, most bytes of its name, and most primes in a digit.
-const MAX_LEVELS: u32 = 256;
+const MAX_LEVELS: u32 = literal::MAX_LEVELS as u32;
 const MAX_NAME: u32 = 256;
-const MAX_DIGIT: u32 = 256;
+const MAX_DIGIT: u32 = literal::MAX_DIGIT as u32;
 /// Bound on counts that enter allocations only as a sum, a degree or a weight.
 const MAX_COUNT: u32 = 1 << 17;
 
@@ -66,7 +67,7 @@ pub fn read_params_insecure_for_tests(
     completed(params, hash)
 }
 
-fn completed(params: Params, hash: u64) -> Result<Params> {
+fn completed(params: Params, hash: ParamsHash) -> Result<Params> {
     same_parameters(Kind::Params, hash, params.hash())?;
     Ok(params)
 }
@@ -113,7 +114,7 @@ fn put_literal<W: Write>(frame: &mut FrameWriter<'_, W>, x: &ParamsLiteral) -> R
 
 /// The literal and the hash that its sender has for it. Fields are bounded here so that the search
 /// for primes is short; whether they make a set is for [`ParamsLiteral::check`].
-fn read_literal(limit: u64, input: &mut impl Read) -> Result<(ParamsLiteral, u64)> {
+fn read_literal(limit: u64, input: &mut impl Read) -> Result<(ParamsLiteral, ParamsHash)> {
     let mut frame = FrameReader::open(Kind::Params, None, limit, input)?;
     let ring = match frame.take_in("ring", 0..=1)? {
         0 => RingKind::Standard,
@@ -137,7 +138,7 @@ fn read_literal(limit: u64, input: &mut impl Read) -> Result<(ParamsLiteral, u64
     };
     let levels = frame.take_in("number of levels", 1..=MAX_LEVELS)?;
     let level_bits = (0..levels)
-        .map(|_| frame.take_in("bits of a level", 20..=240))
+        .map(|_| frame.take_in("bits of a level", literal::LEVEL_BITS))
         .collect::<Result<_>>()?;
     let length = frame.take_in("name length", 0..=MAX_NAME)?;
     let mut name = vec![0; length as usize];

@@ -11,7 +11,7 @@ use crate::sampling::Seed;
 use std::io::{ErrorKind, Read, Write};
 use zeroize::Zeroizing;
 
-/// Writes a secret key's seed: 72 bytes **that nobody but the owner may see**.
+/// Writes a secret key's seed: 96 bytes **that nobody but the owner may see**.
 ///
 /// Fails when the key belongs to other parameters, and when `out` does. `out` should be unbuffered,
 /// or wipe its buffer.

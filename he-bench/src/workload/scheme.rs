@@ -3,7 +3,7 @@
 use super::{Group, Harness, gemm, ids_of, message};
 use crate::error::Result;
 use ckks_math::backend::{Backend, Basis};
-use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+use ckks_math::keys::{GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
 use ckks_math::sampling::Seed;
 use ckks_math::{Ciphertext, Context, Decryptor, Encryptor, Evaluator, Params};
 use std::sync::Arc;
@@ -180,7 +180,7 @@ fn keygen<B: Backend>(
 fn rotations(params: &Params) -> impl Iterator<Item = KeyRequest> + '_ {
     let level = params.max_level();
     STEPS.iter().map(move |&s| {
-        let purpose = KeyPurpose::Galois(params.ring().galois_rotation(s));
+        let purpose = KeyPurpose::Galois(GaloisElement::rotation(params.ring(), s));
         KeyRequest { purpose, level }
     })
 }

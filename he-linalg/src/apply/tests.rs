@@ -195,7 +195,7 @@ fn dry_runs_ask_for_the_rotations_of_the_plan() {
             .demand()
             .iter()
             .filter_map(|request| match request.purpose {
-                KeyPurpose::Galois(g) => Some(g),
+                KeyPurpose::Galois(g) => Some(g.get()),
                 _ => None,
             })
             .collect();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ckks_cpu::{CpuBackend, CpuOptions};
 use ckks_math::backend::{Device, RingKind};
-use ckks_math::keys::{EvaluationKeys, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+use ckks_math::keys::{
+    EvaluationKeys, GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey,
+};
 use ckks_math::params::{ParamsLiteral, SecretDistribution};
 use ckks_math::sampling::Seed;
 use ckks_math::{Context, Decryptor, Encryptor, Evaluator};
@@ -63,7 +65,8 @@ impl Fixture {
         let secret = SecretKey::from_seed(context.params(), seed(1)).expect("secret");
         let generator = KeyGenerator::new(&context, &secret).expect("generator");
         let ring = context.params().ring();
-        let rotations = (1..1i64 << log_slots).map(|k| KeyPurpose::Galois(ring.galois_rotation(k)));
+        let rotations =
+            (1..1i64 << log_slots).map(|k| KeyPurpose::Galois(GaloisElement::rotation(ring, k)));
         let purposes = rotations.chain([KeyPurpose::Relinearization]);
         let keys: EvaluationKeys<CpuBackend> = generator
             .evaluation_keys(purposes.map(|purpose| KeyRequest {

@@ -14,8 +14,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use ckks_math::backend::Limits;
-use ckks_math::keys::{KeyPurpose, KeyRequest};
+use ckks_math::backend::{Limits, RingSpec};
+use ckks_math::keys::{GaloisElement, KeyPurpose, KeyRequest};
 use ckks_math::wire::KeySetWriter;
 use serde::{Deserialize, Serialize};
 
@@ -242,7 +242,7 @@ impl Facts {
         let keys = self
             .keys
             .iter()
-            .map(request_of)
+            .map(|fact| request_of(spec.params().ring(), fact))
             .collect::<Result<Vec<_>, _>>()?;
         // What lists keys on the wire checks each of them.
         let mut nowhere = std::io::sink();
@@ -261,16 +261,21 @@ impl Facts {
 fn fact_of(request: &KeyRequest) -> (Purpose, u64, usize) {
     let (purpose, galois) = match request.purpose {
         KeyPurpose::Relinearization => (Purpose::Relinearization, 0),
-        KeyPurpose::Galois(element) => (Purpose::Galois, element),
+        KeyPurpose::Galois(element) => (Purpose::Galois, element.get()),
         KeyPurpose::ToEphemeral => (Purpose::ToEphemeral, 0),
         KeyPurpose::FromEphemeral => (Purpose::FromEphemeral, 0),
     };
     (purpose, galois, request.level)
 }
 
-fn request_of(&(purpose, galois, level): &(Purpose, u64, usize)) -> Result<KeyRequest, String> {
+fn request_of(
+    ring: &RingSpec,
+    &(purpose, galois, level): &(Purpose, u64, usize),
+) -> Result<KeyRequest, String> {
     let purpose = match (purpose, galois) {
-        (Purpose::Galois, element) => KeyPurpose::Galois(element),
+        (Purpose::Galois, element) => {
+            KeyPurpose::Galois(GaloisElement::new(ring, element).map_err(|e| e.to_string())?)
+        }
         (Purpose::Relinearization, 0) => KeyPurpose::Relinearization,
         (Purpose::ToEphemeral, 0) => KeyPurpose::ToEphemeral,
         (Purpose::FromEphemeral, 0) => KeyPurpose::FromEphemeral,

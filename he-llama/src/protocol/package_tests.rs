@@ -57,7 +57,7 @@ fn limits() -> Limits {
 fn keys() -> Vec<KeyRequest> {
     [
         KeyPurpose::Relinearization,
-        KeyPurpose::Galois(5),
+        KeyPurpose::Galois(GaloisElement::rotation(setup(6).params.ring(), 1)),
         KeyPurpose::ToEphemeral,
         KeyPurpose::FromEphemeral,
     ]

@@ -320,10 +320,10 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
     }
     let literal = preset(name).map_err(|error| match error {
         // Only those that can run a model are of use here.
-        SchemeError::InvalidParameters(_) => SchemeError::InvalidParameters(format!(
-            "no preset named {name:?}: choose one of {}",
-            bootstrapping().join(", ")
-        )),
+        SchemeError::UnknownPreset { name, .. } => SchemeError::UnknownPreset {
+            name,
+            known: bootstrapping().join(", "),
+        },
         other => other,
     })?;
     if !bootstraps(&literal) {
@@ -333,16 +333,15 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
             others,
         });
     }
-    literal.check(limits).map_err(|error| {
-        let fitting = |name: &&&str| preset(name).is_ok_and(|l| l.check(limits).is_ok());
-        let names: Vec<_> = bootstrapping().iter().filter(fitting).copied().collect();
-        match (error, names.is_empty()) {
-            (SchemeError::InvalidParameters(why), false) => {
-                SchemeError::InvalidParameters(format!("{why}: {} fits", names.join(" or ")))
+    literal.check(limits).map_err(|mut error| {
+        if let SchemeError::BackendLimits { fitting, .. } = &mut error {
+            let fits = |name: &&&str| preset(name).is_ok_and(|l| l.check(limits).is_ok());
+            let names: Vec<_> = bootstrapping().iter().filter(fits).copied().collect();
+            if !names.is_empty() {
+                *fitting = names.join(" or ");
             }
-            (other, _) => other,
         }
-        .into()
+        error.into()
     })
 }
 

@@ -17,8 +17,8 @@ pub use encoded::{EncodedTransform, TransformEncoder, encoded_bytes};
 pub use plan::{BabyTerms, GiantChains, TransformPlan, TransformSteps};
 pub use work::TransformWork;
 
-use super::Evaluator;
 use super::raised::Raised;
+use super::{Evaluator, no_operand, pair};
 use crate::backend::{Backend, Basis};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
@@ -30,20 +30,26 @@ impl<B: Backend> Evaluator<B> {
     /// The operand must be at the level the transform was encoded for. One decomposition for all
     /// baby steps, one for each giant step, one division by `P` at the end. Giant steps at
     /// multiples of one amount are taken by Horner's rule, with the key of that amount only.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] at another level, [`Error::MissingKey`] without a Galois key that the
+    /// rotations need, [`Error::Components`] before relinearisation, [`Error::ScaleOutOfRange`]
+    /// where the product of the scales leaves no room under the modulus, [`Error::SlotMismatch`]
+    /// for more slots than the ring has, [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn transform(
         &self,
         x: &Ciphertext<B>,
         transform: &EncodedTransform<B>,
     ) -> Result<Ciphertext<B>> {
         let mut results = self.transform_many(x, &[transform])?;
-        results.pop().ok_or(Error::SlotMismatch {
-            op: "transform",
-            found: 0,
-            expected: 1,
-        })
+        results.pop().ok_or(no_operand("transform"))
     }
 
-    /// Several transforms of one operand, which share their baby steps.
+    /// Several transforms of one operand, which share their baby steps; as
+    /// [`Evaluator::transform`], at the level of the operand.
+    ///
+    /// # Errors
+    /// As [`Evaluator::transform`].
     pub fn transform_many(
         &self,
         x: &Ciphertext<B>,
@@ -58,20 +64,22 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// As [`Evaluator::transform`], rescaled: the division by `P` is that by the level's modulus.
+    ///
+    /// # Errors
+    /// As [`Evaluator::transform`], and [`Error::LevelExhausted`] at level 0.
     pub fn transform_rescaled(
         &self,
         x: &Ciphertext<B>,
         transform: &EncodedTransform<B>,
     ) -> Result<Ciphertext<B>> {
         let mut results = self.transform_many_rescaled(x, &[transform])?;
-        results.pop().ok_or(Error::SlotMismatch {
-            op: "transform",
-            found: 0,
-            expected: 1,
-        })
+        results.pop().ok_or(no_operand("transform"))
     }
 
     /// As [`Evaluator::transform_many`], rescaled.
+    ///
+    /// # Errors
+    /// As [`Evaluator::transform_rescaled`].
     pub fn transform_many_rescaled(
         &self,
         x: &Ciphertext<B>,
@@ -86,7 +94,8 @@ impl<B: Backend> Evaluator<B> {
         x: &Ciphertext<B>,
         transforms: &[&EncodedTransform<B>],
     ) -> Result<Vec<Raised<B>>> {
-        self.context().check_hash("transform", x.hash)?;
+        self.check("transform", x)?;
+        pair("transform", x)?;
         for transform in transforms {
             if x.level != transform.level {
                 return Err(Error::LevelMismatch {
@@ -95,6 +104,7 @@ impl<B: Backend> Evaluator<B> {
                     expected: transform.level,
                 });
             }
+            self.check_room("transform", x.level, x.scale * transform.scale)?;
         }
         let amounts = transforms
             .iter()

@@ -46,7 +46,7 @@ impl<B: Backend> BabySteps<B> {
                     .keys()
                     .galois_of_level(ev.context(), "transform", galois, x.level)?;
                 let mut turned = ev.turn_hoisted(&hoisted, galois, &key)?;
-                let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois);
+                let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois.get());
                 ev.add_raised(&mut turned, &constant, 1.0)?;
                 turned
             };
@@ -179,9 +179,9 @@ impl<B: Backend> Evaluator<B> {
             .galois_of_level(self.context(), "transform", galois, x.level)?;
         let basis = backend.shape(&sum).basis;
         let linear = backend.restrict(t, &sum, k..2 * k, basis)?;
-        let linear = backend.automorphism(t, &backend.mod_down(t, &linear)?, galois)?;
+        let linear = backend.automorphism(t, &backend.mod_down(t, &linear)?, galois.get())?;
         let mut turned = backend.key_product(t, &linear, &key)?;
-        self.add_turned(&mut turned, &Turned::rows(&sum, 0..k).by(galois))?;
+        self.add_turned(&mut turned, &Turned::rows(&sum, 0..k).by(galois.get()))?;
         Ok(Some(turned))
     }
 

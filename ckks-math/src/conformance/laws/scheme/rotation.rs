@@ -3,7 +3,7 @@
 use super::{Batch, Scheme, Verdict, ensure, map, rotated, zip};
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::keys::KeyPurpose;
+use crate::keys::{GaloisElement, KeyPurpose};
 
 /// Rotations to either side, alone and hoisted, of full and of sparse batches; the conjugate; sums
 /// over slots. On the conjugate-invariant ring all `N` slots are one cycle.
@@ -18,11 +18,13 @@ pub fn rotations_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             keys.push(s.rotation(2, slots));
             keys.push(s.rotation(4, slots));
             if !s.is_real() {
-                let g = s.context.params().ring().galois_conjugation();
+                let g = GaloisElement::conjugation(s.context.params().ring());
                 keys.push(KeyPurpose::Galois(g));
             }
             // Steps of the whole period are the identity and need no key.
-            keys.retain(|&key| key != KeyPurpose::Galois(1));
+            let identity =
+                KeyPurpose::Galois(GaloisElement::rotation(s.context.params().ring(), 0));
+            keys.retain(|&key| key != identity);
             let ev = s.evaluator(&keys)?;
             let x = s.messages(2, slots, slots as u64);
             let cx = s.encrypt(&x, level)?;
