@@ -76,8 +76,8 @@ impl Matrices {
         Ok(Arc::clone(lock().entry(name).or_insert(matrix)))
     }
 
-    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists all
-    /// that any of them has.
+    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists
+    /// all that any of them has.
     pub(super) fn of_attention(
         &self,
         name: Name,
@@ -94,9 +94,9 @@ impl Matrices {
     /// Projections of an input, whose parts lie in one output each, for a pass.
     ///
     /// Those to queries and keys hold the pass's rotary angles. Angles that are applied behind the
-    /// projection take a level of queries, keys and values, which the embedded model has in no
-    /// kind of pass: 9 bootstraps of its first window in place of 8, 6 of a step in place of 5,
-    /// 1.8 s each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
+    /// projection take a level of queries, keys and values, which the embedded model has in no kind
+    /// of pass: 9 bootstraps of its first window in place of 8, 6 of a step in place of 5, 1.8 s
+    /// each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
     pub(super) fn weights(
         &self,
         parts: Vec<(Vec<Part>, Layout)>,

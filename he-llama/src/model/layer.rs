@@ -166,7 +166,8 @@ impl Layer {
         Ok(())
     }
 
-    /// The hidden states, refreshed where the machine does that, and their queries, keys and values.
+    /// The hidden states, refreshed where the machine does that, and their queries, keys and
+    /// values.
     fn queries_keys_values<M: Machine>(
         &self,
         m: &mut M,
@@ -193,8 +194,8 @@ impl Layer {
         Ok((x, qkv))
     }
 
-    /// The second half of the layer: the hidden states after it, of those before it and of the mixed values
-    /// of attention. The same work at every position.
+    /// The second half of the layer: the hidden states after it, of those before it and of the
+    /// mixed values of attention. The same work at every position.
     fn behind_attention<M: Machine>(
         &self,
         m: &mut M,
