@@ -102,15 +102,15 @@ impl<B: Backend> KeyValues<B> {
     pub(super) fn append_step(
         &mut self,
         m: &mut Encrypted<'_, B>,
-        new: [Tensor<B>; 2],
+        new: &[Tensor<B>; 2],
         sites: [Site; 2],
     ) -> Result<[Tensor<B>; 2]> {
         let before = match self.stepped.take() {
             Some(before) => before,
-            None => self.converted(m, &new, sites)?,
+            None => self.converted(m, new, sites)?,
         };
         let all = match new[0].part {
-            None => sums(m, &before, &new, sites)?,
+            None => sums(m, &before, new, sites)?,
             // Keys and values are parts of one ciphertext, added once for both.
             Some(_) => {
                 let keys = m.add(&before[0], &new[0], sites[0])?;

@@ -99,7 +99,7 @@ impl Matrices {
     /// each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
     pub(super) fn weights(
         &self,
-        parts: Vec<(Vec<Part>, Layout)>,
+        parts: &[(Vec<Part>, Layout)],
         (config, packing): (&Config, &Packing),
         (input, from): (&Layout, usize),
     ) -> Result<Prepared> {

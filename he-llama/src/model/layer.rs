@@ -59,6 +59,9 @@ impl LayerFunctions {
     }
 }
 
+/// Hidden states with their queries, keys and values.
+type Attended<T> = (T, [T; 3]);
+
 impl Layer {
     /// Layer `index` of a checkpoint.
     pub fn new(index: usize, weights: LayerWeights, config: &Config) -> Self {
@@ -174,7 +177,7 @@ impl Layer {
         functions: &LayerFunctions,
         x: M::Tensor,
         normed: Option<&M::Tensor>,
-    ) -> Result<(M::Tensor, [M::Tensor; 3]), M::Error> {
+    ) -> Result<Attended<M::Tensor>, M::Error> {
         let layer = self.query.site.layer;
         let at = |role| Site::new(layer, role);
         let sites = [Role::Query, Role::Key, Role::Value].map(at);
