@@ -4,8 +4,8 @@
 //! its first use and shared by all passes and sessions from then on. The weights stay where the
 //! checkpoint has them and are read when diagonals are encoded. Rotary angles, the places of new
 //! keys and values, and the visibility of keys change from pass to pass: those coefficients are
-//! given anew to a structure that has room for any of them. Applying them on their own would take
-//! a level more, and with it more bootstraps than encoding anew costs ([`Matrices::weights`]).
+//! given anew to a structure that has room for any of them: applied on their own, they would take
+//! a level more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,8 +86,8 @@ impl Matrices {
         Ok(Arc::clone(lock().entry(name).or_insert(matrix)))
     }
 
-    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists all
-    /// that any of them has.
+    /// A matrix of attention. Where its coefficients differ among the passes of a kind, `row` lists
+    /// all that any of them has.
     pub(super) fn of_attention(
         &self,
         name: Name,
@@ -103,13 +103,12 @@ impl Matrices {
 
     /// Projections of an input, whose parts lie in one output each, for a pass.
     ///
-    /// Those to queries and keys hold the pass's rotary angles. Angles that are applied behind the
-    /// projection take a level of queries, keys and values, which the embedded model has in no
-    /// kind of pass: 9 bootstraps of its first window in place of 8, 6 of a step in place of 5,
-    /// 1.8 s each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
+    /// Those to queries and keys hold the pass's rotary angles, and are encoded anew for each
+    /// window: angles that are applied behind the projection would take one level more of queries,
+    /// keys and values in every kind of pass.
     pub(super) fn weights(
         &self,
-        parts: Vec<(Vec<Part>, Layout)>,
+        parts: &[(Vec<Part>, Layout)],
         (config, packing): (&Config, &Packing),
         (input, from): (&Layout, usize),
     ) -> Result<Prepared> {

@@ -3,7 +3,7 @@
 //! A bootstrap of few slots costs less, and admits fewer tensors; SlotsToCoeffs on fewer levels
 //! costs more, and leaves the circuit a level more. For each kind of pass every useful way of
 //! bootstrapping is tried, for every level that windows may leave keys and values at; the least
-//! time of a session that is filled to its capacity wins ([`crate::encrypted::joint`]).
+//! time of a session that is filled to its capacity wins (`joint.rs`).
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,11 @@ impl Plan {
         let keys = std::sync::Arc::new(EvaluationKeys::recording());
         let store = MatrixStore::new(&context, StoreOptions::default());
         let (ev, fixed) = (Evaluator::new(context, keys), FixedParts::default());
-        let matrices = Matrices::thin();
+        // An outline has no weights to plan matrices of.
+        let matrices = match llama.layers.iter().all(|layer| layer.query.inputs() > 0) {
+            true => Matrices::default(),
+            false => Matrices::thin(),
+        };
         let shapes = Shapes {
             llama,
             calibration,
