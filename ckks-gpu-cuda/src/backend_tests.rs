@@ -125,12 +125,17 @@ impl Queue for LateQueue {
 /// A rotation between two other operations, and what the device says at the end of each.
 fn outcomes(options: &str) -> [Result<()>; 3] {
     let driver = Late(Executor::new(KernelSet::Plain, 1));
-    let backend = CudaBackend::on(Arc::new(driver)).unwrap();
-    let backend = backend.with_options(options.parse().unwrap()).unwrap();
-    let primes = ntt_primes(28, 4 << 4, 2).unwrap();
-    let ring = RingSpec::new(RingKind::Standard, 4, &primes, &[]).unwrap();
-    let t = backend.tables(&ring).unwrap();
-    let mut x = backend.alloc(&t, 1, Basis::q(2)).unwrap();
+    let backend = CudaBackend::on(Arc::new(driver)).expect("a small ring on the executor");
+    let backend = backend
+        .with_options(options.parse().expect("a small ring on the executor"))
+        .expect("a small ring on the executor");
+    let primes = ntt_primes(28, 4 << 4, 2).expect("a small ring on the executor");
+    let ring =
+        RingSpec::new(RingKind::Standard, 4, &primes, &[]).expect("a small ring on the executor");
+    let t = backend.tables(&ring).expect("a small ring on the executor");
+    let mut x = backend
+        .alloc(&t, 1, Basis::q(2))
+        .expect("a small ring on the executor");
     [
         backend.ntt(&t, &mut x),
         backend.automorphism(&t, &x, 5).map(drop),

@@ -174,8 +174,8 @@ impl<B: Backend> Context<B> {
         }
     }
 
-    /// Polynomials with a power-of-two number of coefficients of a subring, compact evaluations over
-    /// any basis ([`crate::backend::RingKernels::embed_compact`]), and the words of each.
+    /// Polynomials with a power-of-two number of coefficients of a subring, compact evaluations
+    /// over any basis ([`crate::backend::RingKernels::embed_compact`]), and the words of each.
     pub(crate) fn lift_compact(
         &self,
         polynomials: &[&IntegerCoeffs],
@@ -251,8 +251,8 @@ impl<B: Backend> Context<B> {
         Ok(CrtReconstructor::new(&moduli)?.centered_f64(&residues, self.params().degree())?)
     }
 
-    /// The centred coefficients of `x`, a row over more primes than the first ones, `moduli`; `None`
-    /// if these do not determine all of them.
+    /// The centred coefficients of `x`, a row over more primes than the first ones, `moduli`;
+    /// `None` if these do not determine all of them.
     fn short_coefficients(&self, x: &B::Block, moduli: &[u64]) -> Result<Option<Vec<f64>>> {
         let (backend, t) = (self.backend(), self.tables());
         let (few, all) = (moduli.len(), backend.shape(x).basis.q_len());

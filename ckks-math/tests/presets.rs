@@ -1,10 +1,5 @@
 //! The table of presets in the crate's documentation says what the presets are.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "presets that are no parameters fail this test"
-)]
-
 use ckks_math::backend::Device;
 use ckks_math::backend::dry_run::DryRun;
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};

@@ -46,7 +46,8 @@
 //! [`Packed`] is a layout with the batch of its ciphertexts; [`Matrix`] is a plaintext matrix
 //! prepared once, and its encoded forms live in a [`MatrixStore`](matrix::MatrixStore).
 //! [`ReducePlan::apply`] adds along axes, and [`functions`] holds non-linear functions. All are
-//! generic over the backend. Results are at exactly the canonical scale of their level wherever a level is used.
+//! generic over the backend. Results are at exactly the canonical scale of their level wherever a
+//! level is used.
 
 #![forbid(unsafe_code)]
 

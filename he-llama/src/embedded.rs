@@ -64,8 +64,8 @@ mod tests {
         calibration(&source.llama).expect("made for these weights");
     }
 
-    /// The prompt fits, and its likelihood under the model is far above chance: less than three quarters
-    /// of the `ln(vocabulary)` nats per token of a model that knows nothing.
+    /// The prompt fits, and its likelihood under the model is far above chance: less than three
+    /// quarters of the `ln(vocabulary)` nats per token of a model that knows nothing.
     #[test]
     fn the_embedded_model_has_learnt_its_corpus() {
         let source = source().expect("the embedded files are complete");

@@ -1,4 +1,5 @@
-//! A layer whose parts that do the same at every position are captured, in a prompt and in steps behind it.
+//! A layer whose parts that do the same at every position are captured, in a prompt and in steps
+//! behind it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
@@ -141,8 +142,8 @@ fn together<X: Send, Y: Send>(
     })
 }
 
-/// With other inputs at other positions: residues of results and caches, levels, units and reports of plain
-/// runs. So the captured parts do the same at every position, bootstraps and all.
+/// With other inputs at other positions: residues of results and caches, levels, units and reports
+/// of plain runs. So the captured parts do the same at every position, bootstraps and all.
 #[test]
 fn a_captured_layer_gives_the_residues_of_a_plain_one() {
     let setup = session();
@@ -180,8 +181,8 @@ fn a_captured_layer_gives_the_residues_of_a_plain_one() {
             );
         }
     }
-    // The first step captures key switches and bootstraps by themselves; from the second on both parts are one
-    // sequence each, and what is left are key switches of attention.
+    // The first step captures key switches and bootstraps by themselves; from the second on both
+    // parts are one sequence each, and what is left are key switches of attention.
     assert!(4 * replays[2] < replays[1], "{replays:?}");
     assert_eq!(replays[2], replays[3], "{replays:?}");
 }

@@ -1,5 +1,4 @@
 //! One key set for every prompt of a conversation, and for other conversations within its capacity.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! The encrypted machine and the clear one side by side: what each operation writes is decrypted and compared
-//! with the same operation on plain numbers, so that lost bits show where they are lost.
+//! The encrypted machine and the clear one side by side: what each operation writes is decrypted
+//! and compared with the same operation on plain numbers, so that lost bits show where they are
+//! lost.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -47,8 +48,8 @@ struct Lockstep<'a, B: Backend> {
     errors: BTreeMap<Site, (f64, usize)>,
 }
 
-/// Entry `(group, token, channel)` of the plain tensor that an index of a packing stands for; none for
-/// padding, copies of other tokens and other parts.
+/// Entry `(group, token, channel)` of the plain tensor that an index of a packing stands for; none
+/// for padding, copies of other tokens and other parts.
 struct Meaning<'a> {
     axes: BTreeMap<Axis, usize>,
     /// Groups, tokens and channels of the plain tensor.
@@ -403,12 +404,13 @@ fn errors(preset: &str, capacity: usize) -> BTreeMap<Site, (f64, usize)> {
 /// Positions of the session that is compared: four windows.
 const CAPACITY: usize = 64;
 
-/// The largest error admitted at a site, in its unit. A bootstrap of these sets leaves at most 2^-19 in a
-/// slot. Attention sums over the keys, whose errors are independent: those of `n` keys add up to `sqrt(n)`
-/// times as much, so that mixed values and all that follows them have at most `2^-18 sqrt(n)`, 2^-16 for
-/// 16 keys, and so have sums over keys in the unit of one term. Squares have twice the relative error of
-/// what is squared, and so have their mean and their sum. A level lost in scale, a slot that is read in place of another, or a part
-/// that leaks into its neighbour is off by 2^-10 and more.
+/// The largest error admitted at a site, in its unit. A bootstrap of these sets leaves at most
+/// 2^-19 in a slot. Attention sums over the keys, whose errors are independent: those of `n` keys
+/// add up to `sqrt(n)` times as much, so that mixed values and all that follows them have at most
+/// `2^-18 sqrt(n)`, 2^-16 for 16 keys, and so have sums over keys in the unit of one term. Squares
+/// have twice the relative error of what is squared, and so have their mean and their sum. A level
+/// lost in scale, a slot that is read in place of another, or a part that leaks into its neighbour
+/// is off by 2^-10 and more.
 fn admitted(site: Site) -> f64 {
     let sums = 2_f64.powi(-18) * (CAPACITY as f64).sqrt();
     match site.role {

@@ -1,4 +1,5 @@
-//! Client and server in one process, with messages that are exchanged, repeated, damaged or stopped.
+//! Client and server in one process, with messages that are exchanged, repeated, damaged or
+//! stopped.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, OnceLock};

@@ -9,6 +9,8 @@ use he_llama::metrics::Agreement;
 use he_llama::model::{Circuit, Exact, NoiseModel, Policy, Simulated, Twin};
 use he_llama::sampling::argmax;
 use he_llama::source::Source;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 fn data() -> Option<(Source, Vec<Value>)> {
@@ -138,6 +140,72 @@ fn the_simulated_twin_keeps_tokens_and_logits() {
         }
     }
     assert_calibration_is_bound_to_its_weights(source, &calibration);
+}
+
+/// A directory with the trained model's files, its weights changed: layers other than `keep` left
+/// out, numbers rounded to bfloat16 where `rounded`.
+fn copy(name: &str, keep: &[usize], rounded: bool) -> Option<PathBuf> {
+    let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/stories260K");
+    let bytes = std::fs::read(from.join("model.safetensors")).ok()?;
+    let file = SafeTensors::deserialize(&bytes).expect("complete");
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (tensor, view) in file.tensors() {
+        let parts: Vec<&str> = tensor.splitn(4, '.').collect();
+        let renamed = match parts.as_slice() {
+            ["model", "layers", number, rest] => {
+                let number: usize = number.parse().expect("a number");
+                let Some(new) = keep.iter().position(|kept| *kept == number) else {
+                    continue;
+                };
+                format!("model.layers.{new}.{rest}")
+            }
+            _ => tensor.clone(),
+        };
+        let words = view.data().as_chunks::<4>().0.iter();
+        let words = words.map(|word| u32::from_le_bytes(*word));
+        let data = words.flat_map(|bits| match rounded {
+            true => ((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000).to_le_bytes(),
+            false => bits.to_le_bytes(),
+        });
+        tensors.push((renamed, view.shape().to_vec(), data.collect()));
+    }
+    let views = tensors.iter().map(|(name, shape, data)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), data).expect("sizes agree");
+        (name.as_str(), view)
+    });
+    let to = std::env::temp_dir().join(format!("he-llama-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&to).expect("writable");
+    let weights = safetensors::serialize(views, None).expect("serializable");
+    std::fs::write(to.join("model.safetensors"), weights).expect("writable");
+    std::fs::copy(from.join("tokenizer.json"), to.join("tokenizer.json")).expect("complete");
+    let text = std::fs::read(from.join("config.json")).expect("complete");
+    let mut config: Value = serde_json::from_slice(&text).expect("json");
+    config["num_hidden_layers"] = keep.len().into();
+    std::fs::write(to.join("config.json"), config.to_string()).expect("writable");
+    Some(to)
+}
+
+/// Copies of a trained model as they are found: rounded, and with a layer left out. Single values
+/// leave intervals at first, and must not spoil the ranges behind them.
+#[test]
+fn plain_copies_of_a_model_are_calibrated() {
+    let rounded = copy("rounded", &[0, 1, 2, 3, 4], true);
+    let shorter = copy("shorter", &[0, 2, 3, 4], false);
+    let (Some(rounded), Some(shorter)) = (rounded, shorter) else {
+        println!("SKIPPED (no ../shared/data/stories260K)");
+        return;
+    };
+    for directory in [rounded, shorter] {
+        let source = Source::open(&directory).expect("complete");
+        let (calibration, summary) =
+            calibrate(&source, builtin_text(), &Options::default(), &mut |_| ())
+                .expect("calibrates");
+        println!("{directory:?}: {summary:?}");
+        assert!(summary.max_logit_error < 0.05, "{directory:?}: {summary:?}");
+        let largest = calibration.bounds.values().copied().fold(0.0, f64::max);
+        assert!(largest < 1e5, "{directory:?}: a bound of {largest}");
+        std::fs::remove_dir_all(&directory).expect("was created");
+    }
 }
 
 fn assert_calibration_is_bound_to_its_weights(mut source: Source, calibration: &Calibration) {

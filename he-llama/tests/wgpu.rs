@@ -50,9 +50,9 @@ fn record(backend: &str) -> serde_json::Value {
     serde_json::from_slice(&facts).expect("is JSON")
 }
 
-/// Keys, encryption, all layers with their bootstraps, decryption, for a prompt and a step behind it: the
-/// tokens of the CPU, which are those of the model in the clear. Logits as near to those as on the CPU
-/// (`tests/cli/generate.rs`).
+/// Keys, encryption, all layers with their bootstraps, decryption, for a prompt and a step behind
+/// it: the tokens of the CPU, which are those of the model in the clear. Logits as near to those as
+/// on the CPU (`tests/cli/generate.rs`).
 #[test]
 fn the_embedded_model_writes_what_it_writes_on_the_cpu_and_in_the_clear() {
     if !present() {

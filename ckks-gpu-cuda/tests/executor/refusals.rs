@@ -26,7 +26,7 @@ fn outcomes(b: &CudaBackend, t: &Tables, x: &mut Block) -> Vec<(&'static str, Re
     let ones = [1; 3];
     let matrix = b.load_matrix(t, 1, 1, &[3]).unwrap();
     let whole = Basis::qp(3, 1);
-    let residues = vec![1; 3 * 4 << LOG_N];
+    let residues = vec![1; (3 * 4) << LOG_N];
     let data = SwitchKeyData {
         basis: whole,
         digit_size: 1,
@@ -93,7 +93,7 @@ fn matrices_and_keys_of_other_words_are_refused() {
         let matrix = backend.load_matrix(&tables[of], 1, 1, &[3]).unwrap();
         let refusal = backend.gemm(&tables[with], &matrix, &x).err().unwrap();
         assert!(refusal.to_string().contains("load it again"), "{refusal}");
-        let residues = vec![1; 3 * 4 << LOG_N];
+        let residues = vec![1; (3 * 4) << LOG_N];
         let data = SwitchKeyData {
             basis: Basis::qp(3, 1),
             digit_size: 1,

@@ -5,7 +5,8 @@
 //! linear layer between the two, on coefficients at the bottom modulus.
 //!
 //! ```text
-//! slots, level stc --StC--> coefficients, level 0 --ModRaise--> top --CtS--> slots --EvalMod--> slots, level out
+//! slots, level stc --StC--> coefficients, level 0 --ModRaise--> top --CtS--> slots --EvalMod-->
+//! slots, level out
 //! ```
 //!
 //! With `q0` the base modulus and `D0 = q0 / 2^message_ratio_bits` the scale at the bottom:
@@ -16,8 +17,8 @@
 //!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
 //!
-//! On the conjugate-invariant ring all of this is real: `N` slots by one EvalMod. Its linear maps, and the
-//! basis whose coordinates take the place of coefficients, are in [`dft::RealBasis`].
+//! On the conjugate-invariant ring all of this is real: `N` slots by one EvalMod. Its linear maps,
+//! and the basis whose coordinates take the place of coefficients, are in [`dft::RealBasis`].
 
 mod cost;
 pub mod dft;
@@ -236,8 +237,8 @@ impl<B: Backend> Bootstrapper<B> {
     /// `gain_bits` is by how much the error is scaled up: below the precision of one refresh, so
     /// that the scaled error stays in `[-1, 1]`. The input must still have
     /// [`Bootstrapper::input_level`] levels and a scale that carries the wanted bits; so must the
-    /// canonical scale. Each further bootstrap costs one level of the result, and two from a gain of
-    /// about half a level's modulus on.
+    /// canonical scale. Each further bootstrap costs one level of the result, and two from a gain
+    /// of about half a level's modulus on.
     pub fn refresh_iterated(
         &self,
         ev: &Evaluator<B>,
@@ -283,8 +284,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// SlotsToCoeffs: real slots to coefficients at level 0, in bit-reversed order on the standard
-    /// ring. On the conjugate-invariant one to coordinates in the order of [`real_order`]: odd ones, modulo
-    /// the base modulus, for all slots, native ones for fewer.
+    /// ring. On the conjugate-invariant one to coordinates in the order of [`real_order`]: odd
+    /// ones, modulo the base modulus, for all slots, native ones for fewer.
     pub fn slots_to_coeffs(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         if x.level < self.bottom {
             return Err(Error::LevelExhausted {
@@ -315,10 +316,10 @@ impl<B: Backend> Bootstrapper<B> {
     /// [`Bootstrapper::output_level`].
     ///
     /// The input holds, at scale `q0 / 2^message_ratio_bits`, one real value in `[-1, 1]` in each
-    /// coefficient `rev(j)` (coordinate [`real_order`]) of the subring of `slots` slots: what [`Bootstrapper::slots_to_coeffs`]
-    /// returns, or a product at the bottom modulus in its place. At another scale the values times
-    /// the ratio of the scales must stay in `[-1, 1]`, and the result's scale differs from the
-    /// canonical one by that ratio.
+    /// coefficient `rev(j)` (coordinate [`real_order`]) of the subring of `slots` slots: what
+    /// [`Bootstrapper::slots_to_coeffs`] returns, or a product at the bottom modulus in its place.
+    /// At another scale the values times the ratio of the scales must stay in `[-1, 1]`, and the
+    /// result's scale differs from the canonical one by that ratio.
     pub fn half_boot(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let y = self.to_real(ev, x, 1)?;
         let bottom = self.context.params().group_modulus(0)
@@ -366,7 +367,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 }
 
-/// log2 of the probability that a refresh of `slots` slots overflows `K` ([`Bootstrapper::failure_log2`]);
+/// log2 of the probability that a refresh of `slots` slots overflows `K`
+/// ([`Bootstrapper::failure_log2`]);
 /// `None` for a set that does not bootstrap.
 pub fn failure_log2(params: &Params, slots: usize) -> Option<f64> {
     let literal = params.literal().bootstrap.as_ref()?;

@@ -9,8 +9,8 @@ use crate::cost::{Prices, TransformPrices};
 use crate::error::Result;
 use crate::evaluator::{EncodedTransform, TransformPlan, encoded_bytes};
 
-/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`, by
-/// the same factor in each: rounding the diagonals then costs each the same.
+/// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`,
+/// by the same factor in each: rounding the diagonals then costs each the same.
 pub(super) fn encode<B: Backend>(
     context: &Context<B>,
     matrices: &[Diagonals],

@@ -1,8 +1,8 @@
 //! Times of a device's kernels, by running them.
 //!
-//! Each class of kernels runs on blocks that are larger than caches, first on shapes, which says how
-//! many units of work it does, then on the device, a few times, of which the median counts. A call
-//! of a kernel on next to nothing gives the time of a call, which is taken off the others.
+//! Each class of kernels runs on blocks that are larger than caches, first on shapes, which says
+//! how many units of work it does, then on the device, a few times, of which the median counts. A
+//! call of a kernel on next to nothing gives the time of a call, which is taken off the others.
 
 use crate::arith::ntt_primes;
 use crate::backend::dry_run::{Counts, DryRun, Kernel, KernelTimes};

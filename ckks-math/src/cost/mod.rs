@@ -6,7 +6,8 @@
 //! operations that differ in this part, so that a change of the evaluator changes the prices.
 //!
 //! ```text
-//! KernelTimes --+-- LevelPrices at each level --+-- splits of linear maps into baby and giant steps
+//! KernelTimes --+-- LevelPrices at each level --+-- splits of linear maps into baby and giant
+//! steps
 //!               |                               +-- splits of the matrices of a bootstrap
 //!               +-- Prices::refresh ------------+-- where bootstraps go
 //! ```

@@ -54,10 +54,11 @@ impl<B: Backend> Evaluator<B> {
 
     /// Brings a ciphertext to `level` and exactly to `scale`.
     ///
-    /// At the same level the scales must already agree ([`SCALE_TOLERANCE_BITS`]). Otherwise, unless
-    /// they differ by less than one unit of the encoded integers, the ciphertext is multiplied by a
-    /// whole number above and rescaled: on the level above, or from higher up when that number would
-    /// be too small to be rounded well (a scale far above the wanted one). Fails with
+    /// At the same level the scales must already agree ([`SCALE_TOLERANCE_BITS`]). Otherwise,
+    /// unless they differ by less than one unit of the encoded integers, the ciphertext is
+    /// multiplied by a whole number above and rescaled: on the level above, or from higher up when
+    /// that number would be too small to be rounded well (a scale far above the wanted one). Fails
+    /// with
     /// [`Error::ScaleMismatch`] where the distance does not suffice for 20 bits.
     pub fn align_to(&self, x: &Ciphertext<B>, level: usize, scale: f64) -> Result<Ciphertext<B>> {
         // With levels to spare a difference that would exceed the noise is worth a rescaling.

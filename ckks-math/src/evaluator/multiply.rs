@@ -30,8 +30,8 @@ impl<B: Backend> Evaluator<B> {
 
     /// `x * y` of three components: sums of such products need only one relinearisation.
     ///
-    /// The batch sizes must agree; a higher operand is brought to the other's level, and its scale follows the
-    /// canonical one of the levels on the way ([`crate::Params::scale_at`]).
+    /// The batch sizes must agree; a higher operand is brought to the other's level, and its scale
+    /// follows the canonical one of the levels on the way ([`crate::Params::scale_at`]).
     pub fn multiply_without_relinearisation(
         &self,
         x: &Ciphertext<B>,
@@ -77,8 +77,8 @@ impl<B: Backend> Evaluator<B> {
         })
     }
 
-    /// At `level`, with a scale as far from the canonical one as it was above: by dropping moduli where the
-    /// canonical scales are alike, by a whole number and a rescaling where they are not.
+    /// At `level`, with a scale as far from the canonical one as it was above: by dropping moduli
+    /// where the canonical scales are alike, by a whole number and a rescaling where they are not.
     fn follow_to(&self, x: &Ciphertext<B>, level: usize) -> Result<Ciphertext<B>> {
         let params = self.context.params();
         let change = params.scale_at(level) / params.scale_at(x.level);

@@ -197,7 +197,8 @@ pub(crate) fn embed_small<B: Backend>(
     context.backend().embed(context.tables(), basis, &wide, n)
 }
 
-/// Small coefficients in the words that [`crate::backend::RingKernels::embed`] takes; wiped on drop.
+/// Small coefficients in the words that [`crate::backend::RingKernels::embed`] takes; wiped on
+/// drop.
 pub(crate) fn widened<T: Copy + Into<i64>>(coefficients: &[T]) -> Zeroizing<Vec<i64>> {
     let wide: Vec<i64> = coefficients.iter().map(|&c| c.into()).collect();
     wide.into()

@@ -79,8 +79,8 @@ impl SwitchingKey {
         self.b.len() + self.seed.len()
     }
 
-    /// Bytes of both halves, with as many bits for each residue as its prime has: what a device that
-    /// keeps keys packed holds.
+    /// Bytes of both halves, with as many bits for each residue as its prime has: what a device
+    /// that keeps keys packed holds.
     pub fn expanded_bytes(&self) -> u64 {
         2 * self.b.len() as u64
     }

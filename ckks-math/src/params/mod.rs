@@ -180,11 +180,11 @@ impl Params {
         self.0.scales[level]
     }
 
-    /// The least level that a product may leave: levels below are narrower than the scale by more than 8 bits
-    /// and serve SlotsToCoeffs alone.
+    /// The least level that a product may leave: levels below are narrower than the scale by more
+    /// than 8 bits and serve SlotsToCoeffs alone.
     ///
-    /// A level narrower by `d` bits lowers the canonical scale by up to `d`, towards its own width: noise of
-    /// key switching, `2^10` to `2^13` in a slot, would come near the message.
+    /// A level narrower by `d` bits lowers the canonical scale by up to `d`, towards its own width:
+    /// noise of key switching, `2^10` to `2^13` in a slot, would come near the message.
     pub fn least_product_level(&self) -> usize {
         least_product_level(&self.0.literal)
     }
@@ -247,13 +247,14 @@ fn least_product_level(literal: &ParamsLiteral) -> usize {
     literal.level_bits.iter().rposition(narrow).unwrap_or(0)
 }
 
-/// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` on the levels of circuits, those no wider than the wanted
-/// scale; wider ones are EvalMod's, which follows its own.
+/// Scales with `scale[l-1] = scale[l]^2 / modulus[l]` on the levels of circuits, those no wider
+/// than the wanted scale; wider ones are EvalMod's, which follows its own.
 ///
-/// The recursion backwards from the bottom, `scale[l] = sqrt(scale[l-1] * modulus[l])`, is contracting. It
-/// includes levels of SlotsToCoeffs that take products, since a circuit that refreshes with fewer of them
-/// computes on the others: at a fixed scale a polynomial would ask of its inner products, at each narrow
-/// level, `log_scale - level_bits` bits less than of the outer ones, down to nothing.
+/// The recursion backwards from the bottom, `scale[l] = sqrt(scale[l-1] * modulus[l])`, is
+/// contracting. It includes levels of SlotsToCoeffs that take products, since a circuit that
+/// refreshes with fewer of them computes on the others: at a fixed scale a polynomial would ask of
+/// its inner products, at each narrow level, `log_scale - level_bits` bits less than of the outer
+/// ones, down to nothing.
 fn canonical_scales(literal: &ParamsLiteral, ring: &RingSpec, ends: &[usize]) -> Vec<f64> {
     let modulus = |l: usize| -> f64 {
         let start = if l == 0 { 0 } else { ends[l - 1] };

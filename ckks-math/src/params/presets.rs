@@ -32,8 +32,8 @@ pub fn preset_names() -> &'static [&'static str] {
 /// | `n16-ci-boot-w31` | 2^16 | 1745 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let literal = match name {
-        // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of the last
-        // double angles, where noise counts least, give what it takes.
+        // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of
+        // the last double angles, where noise counts least, give what it takes.
         "n16-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::Standard,
@@ -137,9 +137,9 @@ pub fn preset(name: &str) -> Result<ParamsLiteral> {
             bootstrap: None,
         },
         // 2 h + 1 = 65 terms in an overflow count where the standard ring has 33: K = 31 keeps the
-        // probability of failure below 2^-128 in both bases (`RealBasis`) and takes one double angle
-        // more. Noise and what it counts are larger, so that the levels of EvalMod are wide, too; the
-        // modulus for that is what a dense secret admits.
+        // probability of failure below 2^-128 in both bases (`RealBasis`) and takes one double
+        // angle more. Noise and what it counts are larger, so that the levels of EvalMod are wide,
+        // too; the modulus for that is what a dense secret admits.
         "n16-ci-boot" => ParamsLiteral {
             name: name.into(),
             ring: RingKind::ConjugateInvariant,
@@ -184,8 +184,8 @@ fn levels(parts: &[(u32, usize)]) -> Vec<u32> {
 /// Weight of the long-term secret of the sets that bootstrap with a sparse one.
 ///
 /// 192 falls below 128 bits under Meet-LWE [Hhan-Kim-Lee-Son 2022] and when the rotations of the
-/// secret are counted; 512 clears both (`SECURITY_LIMITS`). Rounding errors grow with the root of the
-/// weight, by 0.7 bits.
+/// secret are counted; 512 clears both (`SECURITY_LIMITS`). Rounding errors grow with the root of
+/// the weight, by 0.7 bits.
 const LONG_TERM: SecretDistribution = SecretDistribution::SparseTernary { weight: 512 };
 
 /// EvalMod on the standard ring at `N = 2^16`: 33 terms in an overflow count.
@@ -202,8 +202,8 @@ fn standard_bootstrap() -> BootstrapLiteral {
     }
 }
 
-/// EvalMod on the conjugate-invariant ring at `N = 2^16`: 65 terms in an overflow count, of which as
-/// many as 32 come in equal pairs in the native basis.
+/// EvalMod on the conjugate-invariant ring at `N = 2^16`: 65 terms in an overflow count, of which
+/// as many as 32 come in equal pairs in the native basis.
 fn real_bootstrap() -> BootstrapLiteral {
     BootstrapLiteral {
         eval_mod_levels: 9,

@@ -177,8 +177,8 @@ fn insecure_sets_are_refused() {
     );
 }
 
-/// The presets with the secret of weight 192, which they had, fall below 128 bits under Meet-LWE and when
-/// rotations are counted: refused, as are all weights below the 512 that was estimated.
+/// The presets with the secret of weight 192, which they had, fall below 128 bits under Meet-LWE
+/// and when rotations are counted: refused, as are all weights below the 512 that was estimated.
 #[test]
 fn light_secrets_are_judged_with_meet_lwe_and_rotations() {
     for (name, limit) in [("n16-boot", 1456), ("n15-boot", 725)] {
@@ -213,8 +213,8 @@ fn light_secrets_are_judged_with_meet_lwe_and_rotations() {
     }
 }
 
-/// Limits are sorted so that the first that fits is that of the heaviest weight, and never fall with the
-/// weight or the degree.
+/// Limits are sorted so that the first that fits is that of the heaviest weight, and never fall
+/// with the weight or the degree.
 #[test]
 fn limits_grow_with_weight_and_degree() {
     for log_n in 9..=18 {

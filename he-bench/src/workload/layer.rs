@@ -114,7 +114,8 @@ struct Model<'a, B: Backend> {
 }
 
 impl<B: Backend> Model<'_, B> {
-    /// Encrypts the tokens of `pass` in a text and runs them through the layers before the timed one.
+    /// Encrypts the tokens of `pass` in a text and runs them through the layers before the timed
+    /// one.
     fn before(
         &self,
         encryptor: &mut Encryptor<B>,

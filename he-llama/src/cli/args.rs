@@ -117,8 +117,8 @@ pub struct LengthArgs {
     /// Most tokens generated behind it.
     #[arg(long, value_name = "K", default_value_t = 8)]
     pub tokens: usize,
-    /// Most positions of a conversation, whatever its prompts and answers: all of its tokens but the
-    /// last one chosen. Without it those of the prompt and the tokens behind it.
+    /// Most positions of a conversation, whatever its prompts and answers: all of its tokens but
+    /// the last one chosen. Without it those of the prompt and the tokens behind it.
     #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens"])]
     pub capacity: Option<usize>,
 }
@@ -162,8 +162,8 @@ pub struct GenerateArgs {
     /// Parameters and backend.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
-    /// each product encodes its weights, ahead while the one before it runs.
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without
+    /// it each product encodes its weights, ahead while the one before it runs.
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub memory: Option<u64>,
     /// Run a model of any size, however long it takes.
@@ -274,8 +274,8 @@ pub struct EvalArgs {
     /// A Hugging Face Llama directory; without it, the model built in.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without it
-    /// each product encodes its weights, ahead while the one before it runs.
+    /// Memory for encoded weights, as in 2GiB: those that fit are kept from pass to pass. Without
+    /// it each product encodes its weights, ahead while the one before it runs.
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub memory: Option<u64>,
     /// The server's keys.

@@ -14,8 +14,8 @@ use crate::model::{Machine, Site};
 
 /// Keys and values of one layer.
 ///
-/// Windows and steps have them in different orders. What windows wrote is kept as they wrote it; the
-/// first step behind them converts it ([`maps::placed`], two levels) and adds its own. A later
+/// Windows and steps have them in different orders. What windows wrote is kept as they wrote it;
+/// the first step behind them converts it (`maps::placed`, two levels) and adds its own. A later
 /// window therefore runs all positions behind the last one anew, those of steps too: converting
 /// back would cost two levels more at each change, until none is left.
 pub struct KeyValues<B: Backend> {
@@ -102,15 +102,15 @@ impl<B: Backend> KeyValues<B> {
     pub(super) fn append_step(
         &mut self,
         m: &mut Encrypted<'_, B>,
-        new: [Tensor<B>; 2],
+        new: &[Tensor<B>; 2],
         sites: [Site; 2],
     ) -> Result<[Tensor<B>; 2]> {
         let before = match self.stepped.take() {
             Some(before) => before,
-            None => self.converted(m, &new, sites)?,
+            None => self.converted(m, new, sites)?,
         };
         let all = match new[0].part {
-            None => sums(m, &before, &new, sites)?,
+            None => sums(m, &before, new, sites)?,
             // Keys and values are parts of one ciphertext, added once for both.
             Some(_) => {
                 let keys = m.add(&before[0], &new[0], sites[0])?;

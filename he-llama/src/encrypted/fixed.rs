@@ -1,9 +1,10 @@
 //! The parts of a pass that do the same at every position, which a device may submit as one.
 //!
-//! In a layer that is all but what depends on the position: the projections to queries and keys, which rotate
-//! them, the cache's new entries, and the scores with their masks up to the exponential. One part applies the
-//! norm and refreshes queries, keys and values; the other is all behind the exponential: the rounds of softmax,
-//! the mixed values, both sums of the residual stream, the feed-forward block, and the bootstraps among them.
+//! In a layer that is all but what depends on the position: the projections to queries and keys,
+//! which rotate them, the cache's new entries, and the scores with their masks up to the
+//! exponential. One part applies the norm and refreshes queries, keys and values; the other is all
+//! behind the exponential: the rounds of softmax, the mixed values, both sums of the residual
+//! stream, the feed-forward block, and the bootstraps among them.
 
 use ckks_math::Ciphertext;
 use ckks_math::backend::Backend;
@@ -19,7 +20,8 @@ use crate::model::Site;
 /// What a device has captured of the passes of a session.
 pub type FixedParts<B> = Repeated<B, Part, Found>;
 
-/// A part of a pass, with all that decides its work beside the plan, the units and the weights of the session.
+/// A part of a pass, with all that decides its work beside the plan, the units and the weights of
+/// the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
     site: Site,

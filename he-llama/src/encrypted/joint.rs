@@ -39,7 +39,8 @@ impl<'a> Ways<'a> {
     pub fn new(shapes: &'a Shapes<'a>, packing: Packing) -> Result<Self> {
         let (context, budget) = (shapes.ev.context(), shapes.budget);
         let make = |refresh: Refresh| -> Result<_> {
-            let made = Bootstrapper::new(context, refresh.slots, refresh.options())?;
+            let options = refresh.options(shapes.times);
+            let made = Bootstrapper::new(context, refresh.slots, options)?;
             Ok((refresh, made))
         };
         let full = 1 << budget.log_slots;
@@ -184,13 +185,14 @@ impl<'a> Joint<'a> {
                 }
             }
         }
-        let Some((tracks, ways)) = best else {
+        let Some((mut tracks, ways)) = best else {
             return Ok(None);
         };
+        self.relax(&mut tracks, &ways)?;
         let mut placed = BTreeMap::new();
         for ((kind, of_kind), (track, way)) in self.kinds.iter().zip(tracks.kinds.iter().zip(ways))
         {
-            let sites = of_kind.search(way).lower(&track.sites, &track.kept)?;
+            let sites = of_kind.search(way).lowered(&track.sites, &track.kept)?;
             let refresh = of_kind.refreshes[way].0;
             let bootstraps = track.bootstraps;
             placed.insert(
@@ -203,6 +205,61 @@ impl<'a> Joint<'a> {
             );
         }
         Ok(Some(Plan(placed)))
+    }
+
+    /// Lowers the levels at which windows leave keys and values as far as the passes behind them
+    /// admit: their bootstraps may then leave less.
+    fn relax(&self, tracks: &mut Tracks, ways: &[usize]) -> Result<()> {
+        for layer in 0..tracks.kinds[0].kept.len() {
+            while let Some(floor) = tracks.kinds[0].kept[layer].floor.checked_sub(1) {
+                let mut lower = tracks.clone();
+                if !self.lower_kept(&mut lower, layer, floor, ways)? {
+                    break;
+                }
+                *tracks = lower;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `floor` for the level at which windows leave the keys and values of a layer; whether
+    /// all kinds of passes still run.
+    fn lower_kept(
+        &self,
+        tracks: &mut Tracks,
+        layer: usize,
+        floor: usize,
+        ways: &[usize],
+    ) -> Result<bool> {
+        let kinds = self.kinds.iter().zip(ways).zip(&mut tracks.kinds);
+        for (((kind, of_kind), way), track) in kinds {
+            let kept = &mut track.kept[layer];
+            match kind {
+                PassKind::First => kept.floor = floor,
+                PassKind::Later => {
+                    let Some(before) = self.taken_up(*kind, floor)? else {
+                        return Ok(false);
+                    };
+                    *kept = Kept { before, floor };
+                }
+                PassKind::Step => {
+                    let Some(before) = self.taken_up(*kind, floor)? else {
+                        return Ok(false);
+                    };
+                    let before = before.min(kept.before);
+                    let floor = before;
+                    *kept = Kept { before, floor };
+                }
+            }
+            if of_kind
+                .search(*way)
+                .seconds(&track.sites, &track.kept)?
+                .is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The cheapest tracks with one way of bootstrapping for each kind.

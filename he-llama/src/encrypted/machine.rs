@@ -285,7 +285,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
     ) -> Result<[Tensor<B>; 2]> {
         let new = [keys.clone(), values.clone()];
         match self.packing.shape().is_step() {
-            true => cache.append_step(self, new, sites),
+            true => cache.append_step(self, &new, sites),
             false => cache.append_window(self, new, sites),
         }
     }

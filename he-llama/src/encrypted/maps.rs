@@ -25,8 +25,8 @@ pub(super) fn thin(
     })
 }
 
-/// From [`Packing::windows`] to [`Packing::by_offset`]: keys or values by offset from the queries of
-/// a window; where it is the first one, without those behind the query.
+/// From [`Packing::windows`] to [`Packing::by_offset`]: keys or values by offset from the queries
+/// of a window; where it is the first one, without those behind the query.
 pub(super) fn by_offset(shape: Shape) -> impl Fn(&[usize], &mut Terms<'_>) {
     move |index, terms| {
         let &[token, head, dim, ref window @ .., offset] = index else {
@@ -96,8 +96,8 @@ pub(super) fn exchanged() -> impl Fn(&[usize], &mut Terms<'_>) {
     }
 }
 
-/// From [`Packing::windows_by_token`] of `windows` to [`Packing::cache`] of a step: keys or values of
-/// all positions at their places, in `part` where they share a ciphertext, times the `factor` of
+/// From [`Packing::windows_by_token`] of `windows` to [`Packing::cache`] of a step: keys or values
+/// of all positions at their places, in `part` where they share a ciphertext, times the `factor` of
 /// each.
 pub(super) fn placed<F: Fn(&[usize]) -> f64>(
     windows: &Packing,

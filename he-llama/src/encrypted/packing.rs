@@ -130,9 +130,9 @@ impl Shape {
         self.start + self.used
     }
 
-    /// The tokens that the pass computes on, of a text that holds its positions. Padding is computed
-    /// like any token and must stay in the calibrated ranges: it repeats the text, behind the token
-    /// that opens it.
+    /// The tokens that the pass computes on, of a text that holds its positions. Padding is
+    /// computed like any token and must stay in the calibrated ranges: it repeats the text, behind
+    /// the token that opens it.
     ///
     /// # Panics
     ///

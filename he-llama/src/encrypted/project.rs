@@ -33,7 +33,7 @@ impl<B: Backend> Encrypted<'_, B> {
                 for (part, of) in parts.iter_mut().zip(joined.parts) {
                     part.part = *of;
                 }
-                let image = self.images(x, vec![(parts, joined.layout.clone())])?;
+                let image = self.images(x, &[(parts, joined.layout.clone())])?;
                 for (projection, part) in projections.iter().zip(joined.parts) {
                     let result = self.image(projection, &joined.layout, &image[0])?;
                     results.push(result.in_part(Some(*part)));
@@ -45,10 +45,10 @@ impl<B: Backend> Encrypted<'_, B> {
                     let output = self.output_layout(&part.projection)?;
                     outputs.push((vec![part], output));
                 }
-                let layouts: Vec<Layout> =
-                    outputs.iter().map(|(_, layout)| layout.clone()).collect();
-                let images = self.images(x, outputs)?;
-                for ((projection, layout), image) in projections.iter().zip(&layouts).zip(&images) {
+                let images = self.images(x, &outputs)?;
+                for ((projection, (_, layout)), image) in
+                    projections.iter().zip(&outputs).zip(&images)
+                {
                     results.push(self.image(projection, layout, image)?);
                 }
             }
@@ -59,11 +59,7 @@ impl<B: Backend> Encrypted<'_, B> {
     }
 
     /// The product of `x` with matrices of some outputs.
-    fn images(
-        &mut self,
-        x: &Tensor<B>,
-        outputs: Vec<(Vec<Part>, Layout)>,
-    ) -> Result<Vec<Packed<B>>> {
+    fn images(&mut self, x: &Tensor<B>, outputs: &[(Vec<Part>, Layout)]) -> Result<Vec<Packed<B>>> {
         let input = (x.packed.layout(), x.part.unwrap_or(0));
         let model = (self.config, &self.packing);
         let matrix = self.matrices.weights(outputs, model, input)?;

@@ -277,23 +277,51 @@ impl Search<'_> {
         }
     }
 
-    /// Lowers the level after each bootstrap while the pass still runs.
-    pub fn lower(&self, sites: &PassPlan, kept: &[Kept]) -> Result<PassPlan> {
-        let mut plan = sites.clone();
-        for site in sites.keys().copied() {
-            while let Some(level) = plan[&site].checked_sub(1) {
-                let before = plan.insert(site, level);
-                if !self.runs(&plan, kept)? {
-                    plan.insert(site, before.unwrap_or(self.shapes.budget.top));
-                    break;
+    /// The same bootstraps at the lowest levels with which the pass still runs. Where it costs less
+    /// then, those of mixed values are moved behind the sum with the residual stream, whose own
+    /// level may sink.
+    pub fn lowered(&self, sites: &PassPlan, kept: &[Kept]) -> Result<PassPlan> {
+        let (mut best, mut least) = self.lower(sites, kept)?;
+        for layer in 0..kept.len() {
+            let [from, to] = [Role::Mixed, Role::HiddenMiddle].map(|role| Site::new(layer, role));
+            let mut moved = best.clone();
+            if moved.contains_key(&to) || moved.remove(&from).is_none() {
+                continue;
+            }
+            let top = self.shapes.budget.top;
+            moved.insert(to, top);
+            moved.values_mut().for_each(|level| *level = top);
+            if self.seconds(&moved, kept)?.is_some() {
+                let (plan, seconds) = self.lower(&moved, kept)?;
+                if seconds < least {
+                    (best, least) = (plan, seconds);
                 }
             }
         }
-        Ok(plan)
+        Ok(best)
     }
 
-    /// Whether a pass with this plan has levels enough, and leaves them for keys and values.
-    fn runs(&self, plan: &PassPlan, kept: &[Kept]) -> Result<bool> {
+    /// Lowers the level after each bootstrap while the pass still runs; with the seconds it takes
+    /// then.
+    fn lower(&self, sites: &PassPlan, kept: &[Kept]) -> Result<(PassPlan, f64)> {
+        let mut plan = sites.clone();
+        let mut least = self.seconds(&plan, kept)?.unwrap_or(f64::INFINITY);
+        for site in sites.keys().copied() {
+            while let Some(level) = plan[&site].checked_sub(1) {
+                let before = plan.insert(site, level);
+                let Some(seconds) = self.seconds(&plan, kept)? else {
+                    plan.insert(site, before.unwrap_or(self.shapes.budget.top));
+                    break;
+                };
+                least = seconds;
+            }
+        }
+        Ok((plan, least))
+    }
+
+    /// Seconds of a pass with this plan; `None` where levels do not suffice, for itself or for keys
+    /// and values.
+    pub fn seconds(&self, plan: &PassPlan, kept: &[Kept]) -> Result<Option<f64>> {
         let decide = |site| plan.get(&site).copied();
         let mut silent = |_| Ok(());
         let mut follow = self.follow(plan, &mut silent, &decide);
@@ -308,9 +336,10 @@ impl Search<'_> {
         match llama.forward(&mut follow, circuit, input, &mut caches) {
             Ok(_) => {
                 let mut pairs = caches.iter().zip(kept);
-                Ok(pairs.all(|(cache, kept)| new_level(cache) >= kept.floor))
+                let high = pairs.all(|(cache, kept)| new_level(cache) >= kept.floor);
+                Ok(high.then_some(follow.seconds))
             }
-            Err(error) if error.lacks_levels() => Ok(false),
+            Err(error) if error.lacks_levels() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -98,8 +98,8 @@ pub fn weigh<M: Machine>(
     Ok([y, values])
 }
 
-/// The values `[head, token, channel]` mixed by the weights that softmax makes of its first powers. The same
-/// work at every position.
+/// The values `[head, token, channel]` mixed by the weights that softmax makes of its first powers.
+/// The same work at every position.
 ///
 /// The last normalisation is applied to the mixed values instead of the weights, so that mixing
 /// runs while its polynomial is evaluated.

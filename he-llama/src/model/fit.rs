@@ -99,7 +99,8 @@ pub fn fit_within(kind: Kind, lo: f64, hi: f64, tolerance: f64, degrees: &[usize
     })
 }
 
-/// The fit of least degree above `below` whose error is at most `tolerance`, as that of `enough` is.
+/// The fit of least degree above `below` whose error is at most `tolerance`, as that of `enough`
+/// is.
 fn least(mut enough: Fit, kind: Kind, tolerance: f64, mut below: usize) -> Result<Fit> {
     while below + 1 < enough.degree() {
         let middle = fit(kind, enough.lo, enough.hi, (below + enough.degree()) / 2)?;

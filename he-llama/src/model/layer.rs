@@ -59,6 +59,9 @@ impl LayerFunctions {
     }
 }
 
+/// Hidden states with their queries, keys and values.
+type Attended<T> = (T, [T; 3]);
+
 impl Layer {
     /// Layer `index` of a checkpoint.
     pub fn new(index: usize, weights: LayerWeights, config: &Config) -> Self {
@@ -166,14 +169,15 @@ impl Layer {
         Ok(())
     }
 
-    /// The hidden states, refreshed where the machine does that, and their queries, keys and values.
+    /// The hidden states, refreshed where the machine does that, and their queries, keys and
+    /// values.
     fn queries_keys_values<M: Machine>(
         &self,
         m: &mut M,
         functions: &LayerFunctions,
         x: M::Tensor,
         normed: Option<&M::Tensor>,
-    ) -> Result<(M::Tensor, [M::Tensor; 3]), M::Error> {
+    ) -> Result<Attended<M::Tensor>, M::Error> {
         let layer = self.query.site.layer;
         let at = |role| Site::new(layer, role);
         let sites = [Role::Query, Role::Key, Role::Value].map(at);
@@ -193,8 +197,8 @@ impl Layer {
         Ok((x, qkv))
     }
 
-    /// The second half of the layer: the hidden states after it, of those before it and of the mixed values
-    /// of attention. The same work at every position.
+    /// The second half of the layer: the hidden states after it, of those before it and of the
+    /// mixed values of attention. The same work at every position.
     fn behind_attention<M: Machine>(
         &self,
         m: &mut M,

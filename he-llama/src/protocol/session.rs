@@ -240,7 +240,7 @@ impl Setup {
         if capacity == 0 {
             return Err(Error::EmptyPrompt);
         }
-        calibration.check_length(capacity, 0)?;
+        calibration.check_length(capacity, 1)?;
         let params = parameters(preset, limits)?;
         let session = Session {
             preset: params.name().to_owned(),

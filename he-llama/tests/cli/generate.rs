@@ -41,8 +41,8 @@ fn tokens_equal_those_of_the_twins_and_the_record_is_complete() {
     assert_eq!(seconds["per_token"].as_array().expect("a list").len(), 2);
 }
 
-/// Levels of two short primes, for backends with 32-bit integers: the last ones hold no product, and what the
-/// client reads of the head is as near to the clear model's.
+/// Levels of two short primes, for backends with 32-bit integers: the last ones hold no product,
+/// and what the client reads of the head is as near to the clear model's.
 #[test]
 fn short_primes_give_the_same_logits() {
     let place = Place::new("short-primes");

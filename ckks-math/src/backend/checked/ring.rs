@@ -265,7 +265,8 @@ pub fn embed_compact(ring: &RingSpec, to: Basis, coefficients: &[i64], m: usize)
 /// `embed_compact_zeros` of `count` polynomials of `m` coefficients: the shape of the rows.
 ///
 /// # Errors
-/// As [`shape`]; [`Error::InvalidParameters`] for no polynomials, and unless `m` is a power of two at most
+/// As [`shape`]; [`Error::InvalidParameters`] for no polynomials, and unless `m` is a power of two
+/// at most
 /// `N`.
 pub fn embed_compact_zeros(ring: &RingSpec, to: Basis, count: usize, m: usize) -> Result<Shape> {
     let op = "embed_compact";

@@ -1,5 +1,5 @@
-//! What the dry run checks beyond the rules of shape in [`crate::backend::checked`]: domains, and the
-//! range of residues.
+//! What the dry run checks beyond the rules of shape in [`crate::backend::checked`]: domains, and
+//! the range of residues.
 
 use super::device::{Block, Domain};
 use crate::backend::{RingSpec, Shape};
