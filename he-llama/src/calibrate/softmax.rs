@@ -39,7 +39,7 @@ const AMPLIFICATIONS: [f64; 4] = [256.0, 1024.0, 4096.0, 65_536.0];
 ///
 /// # Errors
 ///
-/// [`Error::Softmax`] when none of at most [`SQUARINGS`] squarings spans them.
+/// [`Error::Softmax`] when none of at most `SQUARINGS` squarings spans them.
 pub fn schedule(scores: &Scores<'_>, layer: usize, accuracy: Accuracy) -> Result<Softmax> {
     let problem = Problem::new(scores, accuracy);
     let mut sample = problem.sample();

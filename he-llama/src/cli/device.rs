@@ -40,7 +40,7 @@ impl RunArgs {
     ///
     /// # Errors
     ///
-    /// Those of [`open`].
+    /// Those of `open`.
     pub fn engine(&self) -> Result<Box<dyn Engine>> {
         open(&self.backend, self.threads)
     }

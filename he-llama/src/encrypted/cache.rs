@@ -15,7 +15,7 @@ use crate::model::{Machine, Site};
 /// Keys and values of one layer.
 ///
 /// Windows and steps have them in different orders. What windows wrote is kept as they wrote it;
-/// the first step behind them converts it ([`maps::placed`], two levels) and adds its own. A later
+/// the first step behind them converts it (`maps::placed`, two levels) and adds its own. A later
 /// window therefore runs all positions behind the last one anew, those of steps too: converting
 /// back would cost two levels more at each change, until none is left.
 pub struct KeyValues<B: Backend> {

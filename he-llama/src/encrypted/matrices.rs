@@ -4,8 +4,8 @@
 //! its first use and shared by all passes and sessions from then on. The weights stay where the
 //! checkpoint has them and are read when diagonals are encoded. Rotary angles, the places of new
 //! keys and values, and the visibility of keys change from pass to pass: those coefficients are
-//! given anew to a structure that has room for any of them. Applying them on their own would take
-//! a level more, and with it more bootstraps than encoding anew costs ([`Matrices::weights`]).
+//! given anew to a structure that has room for any of them: applied on their own, they would take
+//! a level more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +47,8 @@ pub(super) enum Name {
 pub struct Matrices {
     /// Whether projections have few diagonals in place of their weights: enough to follow levels.
     thin: bool,
+    /// Prices that their steps are chosen by.
+    model: CostModel,
     known: Mutex<HashMap<Name, Arc<Matrix>>>,
 }
 
@@ -58,6 +60,14 @@ pub(super) struct Prepared {
 }
 
 impl Matrices {
+    /// None yet; the steps of each will be chosen by the prices of `model`.
+    pub fn new(model: CostModel) -> Self {
+        Self {
+            model,
+            ..Self::default()
+        }
+    }
+
     /// Matrices whose projections take the levels of the real ones, and nearly no time.
     pub fn thin() -> Self {
         Self {
@@ -87,16 +97,15 @@ impl Matrices {
         self.known(name, || {
             let source: Arc<dyn Coefficients> = Arc::new(from_fn(row));
             let maps = vec![(source, output.clone())];
-            Ok(Matrix::new(input, maps, &CostModel::default())?)
+            Ok(Matrix::new(input, maps, &self.model)?)
         })
     }
 
     /// Projections of an input, whose parts lie in one output each, for a pass.
     ///
-    /// Those to queries and keys hold the pass's rotary angles. Angles that are applied behind the
-    /// projection take a level of queries, keys and values, which the embedded model has in no kind
-    /// of pass: 9 bootstraps of its first window in place of 8, 6 of a step in place of 5, 1.8 s
-    /// each on two cores, where encoding queries, keys and values of a layer anew takes 0.1 s.
+    /// Those to queries and keys hold the pass's rotary angles, and are encoded anew for each
+    /// window: angles that are applied behind the projection would take one level more of queries,
+    /// keys and values in every kind of pass.
     pub(super) fn weights(
         &self,
         parts: &[(Vec<Part>, Layout)],
@@ -118,7 +127,7 @@ impl Matrices {
                 };
                 (source, output.clone())
             });
-            Ok(Matrix::new(input, maps.collect(), &CostModel::default())?)
+            Ok(Matrix::new(input, maps.collect(), &self.model)?)
         })?;
         let of_pass = parts
             .iter()

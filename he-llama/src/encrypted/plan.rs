@@ -3,7 +3,7 @@
 //! A bootstrap of few slots costs less, and admits fewer tensors; SlotsToCoeffs on fewer levels
 //! costs more, and leaves the circuit a level more. For each kind of pass every useful way of
 //! bootstrapping is tried, for every level that windows may leave keys and values at; the least
-//! time of a session that is filled to its capacity wins ([`crate::encrypted::joint`]).
+//! time of a session that is filled to its capacity wins (`joint.rs`).
 
 use std::collections::BTreeMap;
 
@@ -69,10 +69,11 @@ impl Refresh {
             .map(move |bottom| Self { slots, bottom })
     }
 
-    /// The same as the scheme's options.
-    pub fn options(self) -> BootstrapOptions {
+    /// The same as the scheme's options, on a device whose kernels take `times`.
+    pub fn options(self, times: &KernelTimes) -> BootstrapOptions {
         BootstrapOptions {
             slots_to_coeffs_levels: Some(self.bottom),
+            times: *times,
             ..BootstrapOptions::default()
         }
     }

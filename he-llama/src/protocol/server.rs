@@ -235,7 +235,7 @@ impl<B: Backend> Job<'_, B> {
     ///
     /// # Errors
     ///
-    /// Whatever `progress` returns ([`Error::Cancelled`](crate::Error::Cancelled), say), and what
+    /// Whatever `progress` returns ([`Error::Cancelled`], say), and what
     /// the scheme refuses. The session is then as before.
     pub fn run(self, progress: &mut dyn FnMut(Event) -> Result<()>) -> Result<Vec<u8>> {
         let Self { session, after, .. } = self;
