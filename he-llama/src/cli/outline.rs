@@ -84,7 +84,7 @@ fn costs(config: &Config, setup: &Setup) -> Result<()> {
         demand.extend(refresh_requests(
             params,
             slots,
-            placed.refresh.options(),
+            placed.refresh.options(&setup.times),
             false,
         )?);
     }

@@ -39,7 +39,8 @@ impl<'a> Ways<'a> {
     pub fn new(shapes: &'a Shapes<'a>, packing: Packing) -> Result<Self> {
         let (context, budget) = (shapes.ev.context(), shapes.budget);
         let make = |refresh: Refresh| -> Result<_> {
-            let made = Bootstrapper::new(context, refresh.slots, refresh.options())?;
+            let options = refresh.options(shapes.times);
+            let made = Bootstrapper::new(context, refresh.slots, options)?;
             Ok((refresh, made))
         };
         let full = 1 << budget.log_slots;

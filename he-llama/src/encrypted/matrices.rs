@@ -47,6 +47,8 @@ pub(super) enum Name {
 pub struct Matrices {
     /// Whether projections have few diagonals in place of their weights: enough to follow levels.
     thin: bool,
+    /// Prices that their steps are chosen by.
+    model: CostModel,
     known: Mutex<HashMap<Name, Arc<Matrix>>>,
 }
 
@@ -58,6 +60,14 @@ pub(super) struct Prepared {
 }
 
 impl Matrices {
+    /// None yet; the steps of each will be chosen by the prices of `model`.
+    pub fn new(model: CostModel) -> Self {
+        Self {
+            model,
+            ..Self::default()
+        }
+    }
+
     /// Matrices whose projections take the levels of the real ones, and nearly no time.
     pub fn thin() -> Self {
         Self {
@@ -87,7 +97,7 @@ impl Matrices {
         self.known(name, || {
             let source: Arc<dyn Coefficients> = Arc::new(from_fn(row));
             let maps = vec![(source, output.clone())];
-            Ok(Matrix::new(input, maps, &CostModel::default())?)
+            Ok(Matrix::new(input, maps, &self.model)?)
         })
     }
 
@@ -117,7 +127,7 @@ impl Matrices {
                 };
                 (source, output.clone())
             });
-            Ok(Matrix::new(input, maps.collect(), &CostModel::default())?)
+            Ok(Matrix::new(input, maps.collect(), &self.model)?)
         })?;
         let of_pass = parts
             .iter()

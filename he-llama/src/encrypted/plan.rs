@@ -69,10 +69,11 @@ impl Refresh {
             .map(move |bottom| Self { slots, bottom })
     }
 
-    /// The same as the scheme's options.
-    pub fn options(self) -> BootstrapOptions {
+    /// The same as the scheme's options, on a device whose kernels take `times`.
+    pub fn options(self, times: &KernelTimes) -> BootstrapOptions {
         BootstrapOptions {
             slots_to_coeffs_levels: Some(self.bottom),
+            times: *times,
             ..BootstrapOptions::default()
         }
     }

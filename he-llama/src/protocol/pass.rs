@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
+use ckks_math::cost::Prices;
 use ckks_math::{Context, Evaluator};
+use he_linalg::CostModel;
 use he_linalg::matrix::{Announcement, MatrixStore, Planned, StoreOptions};
 
 use crate::encrypted::{
@@ -40,16 +42,20 @@ impl<B: Backend> Constants<B> {
             let bootstrapper = match made.get(&refresh) {
                 Some(made) => Arc::clone(made),
                 None => {
-                    let new = Bootstrapper::new(context, refresh.slots, refresh.options())?;
+                    let options = refresh.options(&setup.times);
+                    let new = Bootstrapper::new(context, refresh.slots, options)?;
                     Arc::clone(made.entry(refresh).or_insert(Arc::new(new)))
                 }
             };
             kinds.insert(kind, bootstrapper);
         }
+        // One model for all levels: equal matrices of different passes then share their keys.
+        let prices = Prices::new(&setup.params, setup.times)?;
+        let model = CostModel::new(&prices, setup.budget.top)?;
         Ok(Self {
             kinds,
             fixed: FixedParts::default(),
-            matrices: Matrices::default(),
+            matrices: Matrices::new(model),
             store: MatrixStore::new(context, options),
             orders: Mutex::default(),
         })
