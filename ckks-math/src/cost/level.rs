@@ -64,7 +64,7 @@ impl LevelPrices {
             add: at(&|ev, x| ev.add(x, x).map(drop))?,
             slice: at(&|ev, x| ev.slice(x, 0..1).map(drop))?.of(1),
             join: join(scales, level)?,
-            rescale: with_level(&|| at(&|ev, x| ev.rescale(x).map(drop)))?,
+            rescale: with_level(&|| at(&|ev, x| ev.rescaled("rescale", x).map(drop)))?,
             multiply: with_level(&|| at(&|ev, x| ev.mul(x, x).map(drop)))?,
             doubling: at(&|ev, x| ev.doublings(x, &[1]).map(drop))?,
             two_doublings: at(&|ev, x| ev.doublings(x, &[1, 2]).map(drop))?,
@@ -81,7 +81,8 @@ impl LevelPrices {
 
 fn batched(scales: &Scales<'_>, level: usize, operation: &Operation<'_>) -> Result<Batched> {
     let of = |count: usize| {
-        let x = scales.ev.zeros(SLOTS, level, count)?;
+        // At a scale whose square has room on every level.
+        let x = scales.ev.zeros(SLOTS, level, count)?.with_scale(1.0);
         scales.seconds(|ev| operation(ev, &x))
     };
     Ok(Batched::between(of(1)?, of(2)?))

@@ -125,9 +125,12 @@ fn operations_cost_what_a_dry_run_counts() {
             }
             if level > 0 {
                 check("rescale", at.rescale.of(count), &|| {
-                    ev.rescale(&x).map(drop)
+                    ev.rescaled("rescale", &x).map(drop)
                 });
-                check("mul", at.multiply.of(count), &|| ev.mul(&x, &x).map(drop));
+                check("mul", at.multiply.of(count), &|| {
+                    let x = x.with_scale(1.0);
+                    ev.mul(&x, &x).map(drop)
+                });
             } else {
                 assert!(at.rescale.of(count).is_infinite());
             }
