@@ -48,7 +48,7 @@ pub fn pack(values: &[u64], bits: u32, out: &mut [u8]) {
 }
 
 /// Calls `store(bytes, byte, shift, value, carry)` for each residue: `carry` are the `shift` bits
-/// of the residue before that share its last byte. What a store writes behind its residue is
+/// of the residues before that share its first byte. What a store writes behind its residue is
 /// overwritten by the next one.
 #[inline(always)]
 fn pack_group(
@@ -61,9 +61,15 @@ fn pack_group(
     let (mut at, mut carry) = (0, 0);
     for &value in values {
         debug_assert!(value >> bits == 0);
-        store(&mut bytes, at / 8, (at % 8) as u32, value, carry);
-        at += bits as usize;
-        carry = value >> (bits - (at % 8) as u32);
+        let shift = (at % 8) as u32;
+        store(&mut bytes, at / 8, shift, value, carry);
+        let next = at + bits as usize;
+        carry = if next / 8 == at / 8 {
+            value << shift | carry // The byte that the residue begins in goes on behind it.
+        } else {
+            value >> (bits - (next % 8) as u32)
+        };
+        at = next;
     }
     out.copy_from_slice(&bytes[..out.len()]);
 }
