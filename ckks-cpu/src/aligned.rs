@@ -169,8 +169,9 @@ pub fn zeroed_bytes(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Asks for huge pages: strided passes over a polynomial then stay inside the TLB.
-#[cfg(target_os = "linux")]
+/// Asks for huge pages: strided passes over a polynomial then stay inside the TLB. Miri has no such
+/// advice.
+#[cfg(all(target_os = "linux", not(miri)))]
 fn advise_huge_pages(memory: NonNull<u8>, bytes: usize) {
     use std::ffi::{c_int, c_void};
     const MADV_HUGEPAGE: c_int = 14;
@@ -182,7 +183,7 @@ fn advise_huge_pages(memory: NonNull<u8>, bytes: usize) {
     unsafe { madvise(memory.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn advise_huge_pages(_: NonNull<u8>, _: usize) {}
 
 #[cfg(test)]

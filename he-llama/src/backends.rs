@@ -64,8 +64,11 @@ pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
 /// `wgpu:1` the second adapter. Options of a backend follow behind commas:
 /// `cuda:1,graphs,keys=fused`, see [`CudaOptions::WORDS`].
 ///
-/// `threads` are those of the CPU's, the calling one among them, one for each core if `None`. Fails
-/// for names and options that this build does not know and lists those it does, and where the
+/// `threads` are those of the CPU's, the calling one among them, one for each core if `None`.
+///
+/// # Errors
+///
+/// For names and options that this build does not know, naming those it does, and where the
 /// device or its driver is missing.
 pub fn visit<V: Visitor>(name: &str, threads: Option<usize>, visitor: V) -> Result<V::Output> {
     let (device, options) = name.split_once(',').unwrap_or((name, ""));

@@ -235,7 +235,9 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Fails when something that is no plain file has this name.
+/// # Errors
+///
+/// When something that is no plain file has this name.
 fn check_plain(path: &Path) -> Result<()> {
     let refuse = |found| {
         Err(Error::NotPlain {

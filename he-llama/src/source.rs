@@ -45,9 +45,9 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::EmptyPrompt`] when there is none, [`crate::Error::Argument`] when `tokens` is 0,
-    /// [`crate::Error::ContextExceeded`] when both exceed the model's context, [`crate::Error::TokenId`] when
-    /// the tokenizer knows a token that the model does not.
+    /// [`crate::Error::EmptyPrompt`] when there is none, [`crate::Error::Argument`] when `tokens`
+    /// is 0, [`crate::Error::ContextExceeded`] when both exceed the model's context,
+    /// [`crate::Error::TokenId`] when the tokenizer knows a token that the model does not.
     pub fn prompt(&self, text: &str, tokens: usize) -> Result<Vec<u32>> {
         let ids = self.tokenizer.encode(text)?;
         Length::new(ids.len(), tokens)?.check(

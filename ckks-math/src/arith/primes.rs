@@ -30,11 +30,14 @@ pub fn is_prime(n: u64) -> bool {
     })
 }
 
-/// The `count` primes `q = 1 mod order` nearest to `2^bits`, alternating above and below it so
-/// that their product stays near `2^(bits * count)`.
+/// The `count` primes `q = 1 mod order` nearest to `2^bits`, alternating above and below it so that
+/// their product stays near `2^(bits * count)`.
 ///
 /// `order` is a power of two (`2N` on the standard ring, `4N` on the conjugate-invariant one).
-/// Fails with [`Error::NoPrimes`] when fewer exist between `2^(bits-1)` and `2^(bits+1)`.
+///
+/// # Errors
+///
+/// [`Error::NoPrimes`] when fewer exist between `2^(bits-1)` and `2^(bits+1)`.
 pub fn ntt_primes(bits: u32, order: u64, count: usize) -> Result<Vec<u64>> {
     ntt_primes_excluding(bits, order, count, &[])
 }

@@ -13,7 +13,8 @@ pub enum Pointwise {
     Mul,
 }
 
-/// A neighbour of a coefficient, for [`RingKernels::add_neighbours`](crate::backend::RingKernels::add_neighbours).
+/// A neighbour of a coefficient, for
+/// [`RingKernels::add_neighbours`](crate::backend::RingKernels::add_neighbours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Neighbour {
     /// The coefficient behind; 0 behind the last.

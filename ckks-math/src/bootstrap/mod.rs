@@ -12,7 +12,8 @@
 //! With `q0` the base modulus and `D0 = q0 / 2^message_ratio_bits` the scale at the bottom:
 //! * after ModRaise each coefficient is `m + q0 I`, `|I| <= K` but for the probability of
 //!   [`Bootstrapper::failure_log2`];
-//! * CtS puts `u = ((m/q0 + I) - 1/4) / (K + eps + 1/4)` into slots (the `1/4` by an added constant);
+//! * CtS puts `u = ((m/q0 + I) - 1/4) / (K + eps + 1/4)` into slots (the `1/4` by an added
+//!   constant);
 //! * EvalMod returns `sin(2 pi m / q0) / (2 pi)`, off from `m / q0` by at most `(2 pi)^2 / 6` times
 //!   its cube; a factor `1 + 3 c / 4` with `c` that cubic coefficient, folded into the scale,
 //!   balances the error over `[-1, 1]` and leaves a quarter of it.
@@ -185,8 +186,8 @@ impl<B: Backend> Bootstrapper<B> {
     }
 
     /// As [`Bootstrapper::refresh`] for a vector that repeats with a period of `x.slots()`, to
-    /// `level`, at most [`Bootstrapper::output_level`], at its canonical scale: the copies that fill the
-    /// ring are averaged after EvalMod.
+    /// `level`, at most [`Bootstrapper::output_level`], at its canonical scale: the copies that
+    /// fill the ring are averaged after EvalMod.
     ///
     /// Each copy carries noise of its own, so the average of `c` copies gains `log2(c) / 2` bits,
     /// and the copies agree again. One key switch at `level` for two doublings.

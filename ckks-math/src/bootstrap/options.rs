@@ -15,8 +15,8 @@ pub struct BootstrapOptions {
     /// circuit's.
     pub slots_to_coeffs_levels: Option<usize>,
     /// Keep all encoded diagonals on the device. Without, only those of matrices that take at most
-    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have no
-    /// shorter period than the slots); the others are embedded at each use.
+    /// [`RESIDENT_BYTES`] stay there (all but the one of the largest blocks, whose diagonals have
+    /// no shorter period than the slots); the others are embedded at each use.
     pub resident: bool,
     /// Rotation keys against time.
     pub keys: RotationKeys,

@@ -149,8 +149,8 @@ impl<'s, B: Backend> KeyGenerator<'s, B> {
         embed_small(&self.context, coefficients, basis)
     }
 
-    /// `e_r - a_r s + m_r` for each message `m_r`, or the one row `e_0 - a_0 s` without any; `seeds`
-    /// are those of uniform polynomials and errors.
+    /// `e_r - a_r s + m_r` for each message `m_r`, or the one row `e_0 - a_0 s` without any;
+    /// `seeds` are those of uniform polynomials and errors.
     fn masked(
         &self,
         basis: Basis,

@@ -65,8 +65,8 @@ impl Kind {
 }
 
 impl<B: Backend> Encrypted<'_, B> {
-    /// `work(tensors)`, see [`ckks_math::Evaluator::repeat`]. What it reports is reported again where
-    /// captured work is run in its place.
+    /// `work(tensors)`, see [`ckks_math::Evaluator::repeat`]. What it reports is reported again
+    /// where captured work is run in its place.
     pub(super) fn fixed_part<const N: usize, const K: usize>(
         &mut self,
         site: Site,

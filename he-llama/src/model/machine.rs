@@ -88,9 +88,10 @@ pub trait Machine {
         sites: [Site; 2],
     ) -> Result<[Self::Tensor; 2], Self::Error>;
 
-    /// `s[head, query, key] = sum_channel q[head, query, channel] * (k[kv(head), key, channel] - a)`
-    /// where `key <= position(query)`, else 0; `kv(head) = head * kv_heads / heads`, and `a` is the
-    /// anchor of the head at the query's position. One level.
+    /// `s[head, query, key] = sum_channel q[head, query, channel] *
+    /// (k[kv(head), key, channel] - a)` where `key <= position(query)`, else 0;
+    /// `kv(head) = head * kv_heads / heads`, and `a` is the anchor of the head at the query's
+    /// position. One level.
     fn scores(
         &mut self,
         queries: &Self::Tensor,
@@ -134,8 +135,8 @@ pub trait Machine {
         sites: [Site; N],
     ) -> Result<[Self::Tensor; N], Self::Error>;
 
-    /// `work(tensors)`, which does the same at every position: a machine may run it in another form.
-    /// `site` names the work.
+    /// `work(tensors)`, which does the same at every position: a machine may run it in another
+    /// form. `site` names the work.
     fn fixed<const N: usize, const K: usize>(
         &mut self,
         _site: Site,

@@ -150,7 +150,9 @@ impl Header {
         })
     }
 
-    /// Fails for values that no program of this version writes.
+    /// # Errors
+    ///
+    /// For values that no program of this version writes.
     fn check(&self, kind: Kind) -> Result<()> {
         let named = self.session.check();
         let named = named.and_then(|()| check_name("key", &self.key));

@@ -122,7 +122,9 @@ impl<B: Backend> ModelHost<B> {
     }
 }
 
-/// Fails unless every key that is needed is served by one that is listed.
+/// # Errors
+///
+/// Unless every key that is needed is served by one that is listed.
 fn check_complete(params: &Params, needed: &[KeyRequest], listed: &[KeyRequest]) -> Result<()> {
     let serves = |have: &KeyRequest, need: &KeyRequest| {
         have.purpose == need.purpose
