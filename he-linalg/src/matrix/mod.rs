@@ -19,6 +19,7 @@
 //! | `encode` | from coefficients to encoded diagonals, some giant steps at a time |
 //! | `product` | products with encrypted tensors |
 //! | `clear` | products in the clear |
+//! | `work` | what a product costs, and the rotations it needs |
 //! | `store` | encoded forms within a budget |
 
 use std::sync::Arc;
@@ -27,10 +28,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ckks_math::Evaluator;
 use ckks_math::backend::Backend;
 
-use crate::bsgs::CostModel;
+use crate::bsgs::{CostModel, PlanWork};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::packed::Packed;
+use crate::rotations::Rotation;
 
 mod clear;
 mod coefficients;
@@ -42,6 +44,7 @@ mod store;
 mod structure;
 #[cfg(test)]
 pub(crate) mod tests;
+mod work;
 
 pub use coefficients::{Coefficients, FromFn, Relayout, from_fn};
 use encode::{Encoding, Operand};
@@ -143,6 +146,21 @@ impl Matrix {
     /// Number of generalized diagonals, each of which is one plaintext product.
     pub fn diagonal_count(&self) -> usize {
         self.diagonals().count()
+    }
+
+    /// How many parts of which kind a product has.
+    pub fn work(&self) -> PlanWork {
+        self.diagonals().work()
+    }
+
+    /// Seconds of a product whose diagonals are encoded, but not on the device.
+    pub fn seconds(&self, model: &CostModel) -> f64 {
+        self.diagonals().seconds(model)
+    }
+
+    /// The different rotations of a product that need a key, with how often each is used.
+    pub fn rotations(&self) -> Vec<Rotation> {
+        self.diagonals().rotations()
     }
 
     /// `factor` times the matrices of an encrypted tensor `x` in the layout of the input, in

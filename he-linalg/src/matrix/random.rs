@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::tests::{Dense, dry, linear_map};
 use super::*;
 use crate::apply::PreparedMap;
+use crate::bsgs::BsgsPlan;
 use crate::field::{Axis, Field};
 use crate::layout::Layout;
 use crate::terms::Terms;
@@ -150,8 +151,14 @@ proptest! {
             let got = matrix.apply_clear(&x).expect("shape");
             prop_assert!(distance(&got[0], &want) < ROUNDING);
         }
+        prop_assert_eq!(&by_value.work(), prepared.work());
+        let plan = BsgsPlan::new(&map, &CostModel::default()).expect("valid");
+        prop_assert_eq!(by_value.rotations(), plan.rotations());
         // All giant steps of one of several inputs share a period, which may be longer.
         if input.ciphertexts() == 1 {
+            let model = CostModel::default();
+            let (found, expected) = (by_value.seconds(&model), prepared.seconds(&model));
+            prop_assert!((found - expected).abs() <= 1e-12 * expected);
             let old = counts(&input, &|ev, x| {
                 prepared.apply(ev, x).expect("shapes only");
             });
