@@ -32,6 +32,7 @@ impl<B: Backend> Encryptor<B> {
     /// # Errors
     /// [`Error::WrongParameters`](crate::Error::WrongParameters) for a key of another set, and what
     /// the device reports.
+    #[expect(clippy::needless_pass_by_value, reason = "a seed is used once")]
     pub fn with_public_key(context: &Context<B>, key: &PublicKey, seed: Seed) -> Result<Self> {
         context.check_hash("encryptor", key.hash)?;
         let params = context.params();
@@ -47,6 +48,7 @@ impl<B: Backend> Encryptor<B> {
     ///
     /// # Errors
     /// As [`Encryptor::with_public_key`].
+    #[expect(clippy::needless_pass_by_value, reason = "a seed is used once")]
     pub fn with_secret_key(context: &Context<B>, key: &SecretKey, seed: Seed) -> Result<Self> {
         context.check_hash("encryptor", key.hash)?;
         let params = context.params();

@@ -22,7 +22,7 @@
 //!
 //! ```
 //! use ckks_math::backend::{Backend, Device, dry_run::DryRun};
-//! use ckks_math::keys::{KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
+//! use ckks_math::keys::{GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
 //! use ckks_math::{Ciphertext, Context, Encryptor, Evaluator, Result};
 //! use ckks_math::{params::preset, sampling::Seed};
 //!
@@ -37,7 +37,7 @@
 //! // Seeds come from the operating system: `Seed::from_rng`. These are for a dry run only.
 //! let seed = |number| Seed::from_bytes([number; 32]);
 //! let secret = SecretKey::from_seed(&params, seed(1))?;
-//! let next = KeyPurpose::Galois(params.ring().galois_rotation(1));
+//! let next = KeyPurpose::Galois(GaloisElement::rotation(params.ring(), 1));
 //! let keys = [KeyPurpose::Relinearization, next].map(|purpose| KeyRequest { purpose, level });
 //! let keys = KeyGenerator::new(&context, &secret)?.evaluation_keys(keys)?;
 //! let x = context.encode(&[0.5, -1.0, 0.25, 1.0], level, params.scale_at(level))?;

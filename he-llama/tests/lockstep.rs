@@ -401,19 +401,23 @@ fn errors(preset: &str, capacity: usize) -> BTreeMap<Site, (f64, usize)> {
     errors
 }
 
-/// Positions of the session that is compared: four windows.
-const CAPACITY: usize = 64;
+/// Positions of the session that is compared: three windows, in a cache padded to 64.
+const CAPACITY: usize = 48;
 
 /// The largest error admitted at a site, in its unit. A bootstrap of these sets leaves at most
 /// 2^-19 in a slot. Attention sums over the keys, whose errors are independent: those of `n` keys
-/// add up to `sqrt(n)` times as much, so that mixed values and all that follows them have at most
-/// `2^-18 sqrt(n)`, 2^-16 for 16 keys, and so have sums over keys in the unit of one term. Squares
-/// have twice the relative error of what is squared, and so have their mean and their sum. A level
-/// lost in scale, a slot that is read in place of another, or a part that leaks into its neighbour
-/// is off by 2^-10 and more.
+/// add up to `sqrt(n)` times as much: `2^-18 sqrt(n)` for sums over keys in the unit of one term,
+/// 2^-15 for 64 keys. Squares have twice the relative error of what is squared, and so have their
+/// mean and their sum. A mixed value has four such errors: of the values, of the weights, and twice
+/// that of the weights in the sum of squares that divides it; so has what follows it in the pass.
+/// Over four secrets these were at most 2^-14. A level lost in scale, a slot that is read in place
+/// of another, or a part that leaks into its neighbour is off by 2^-10 and more.
 fn admitted(site: Site) -> f64 {
-    let sums = 2_f64.powi(-18) * (CAPACITY as f64).sqrt();
+    let keys = CAPACITY.next_power_of_two() as f64;
+    let sums = 2_f64.powi(-18) * keys.sqrt();
+    let mixed = Site::new(0, Role::Mixed);
     match site.role {
+        _ if site >= mixed => 4.0 * sums,
         Role::AttentionMeanSquare | Role::MlpMeanSquare | Role::FinalMeanSquare => 2.0 * sums,
         Role::SquareSum(_) => 2.0 * sums,
         _ => sums,

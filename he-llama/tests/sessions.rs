@@ -278,14 +278,21 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
     assert_eq!(named(&doubled, &mut server), "scale");
     let lower = forged(world, &request, |x| ev.drop_to(x, x.level() - 1).unwrap());
     assert_eq!(named(&lower, &mut server), "level");
-    let wide = forged(world, &request, |x| x.with_slots(2 * x.slots()).unwrap());
-    assert_eq!(named(&wide, &mut server), "number of slots");
     let squared = forged(world, &request, |x| {
         ev.multiply_without_relinearisation(x, x).unwrap()
     });
     assert_eq!(named(&squared, &mut server), "number of components");
     assert_eq!(server.cached(), NEW);
-    respond(&mut server, &request);
+    let response = respond(&mut server, &request);
+    client.open(&response, &request.after).unwrap();
+    // A step fills a part of the slots only.
+    let text = [PROMPTS[0], &[80]].concat();
+    let step = client
+        .request(&text, request.cached, &request.after)
+        .unwrap();
+    let wide = forged(world, &step, |x| x.with_slots(2 * x.slots()).unwrap());
+    assert_eq!(named(&wide, &mut server), "number of slots");
+    respond(&mut server, &step);
 }
 
 #[test]

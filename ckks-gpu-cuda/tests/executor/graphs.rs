@@ -198,9 +198,12 @@ fn refreshes_are_captured_once() {
     let requests = merge_demand(&params, &requests);
     let other = KeyGenerator::new(&contexts[0], &secret).unwrap();
     let other = Arc::new(other.evaluation_keys(requests).unwrap());
+    let mut encryptor = Encryptor::with_secret_key(&contexts[0], &secret, seed(4)).unwrap();
+    let plain = contexts[0].encode(&[0.5, 0.125, -0.5, 0.75], level, params.scale_at(level));
+    let input = encryptor.encrypt(&plain.unwrap()).unwrap();
     let [plain, captured] = [0, 1].map(|i| {
         let ev = Evaluator::new(contexts[i].clone(), Arc::clone(&other));
-        residues(&boots[i].refresh(&ev, &inputs[0]).unwrap())
+        residues(&boots[i].refresh(&ev, &input).unwrap())
     });
     assert!(plain == captured);
 }

@@ -14,6 +14,7 @@ use he_linalg::matrix::StoreOptions;
 
 use crate::encrypted::{Event, KeyValues, PassKind, Shape, Tensor};
 use crate::error::Result;
+use crate::length::Length;
 use crate::model::Embedded;
 use crate::protocol::pass::{self, Constants};
 use crate::protocol::session::{Cached, Session, Setup};
@@ -142,6 +143,27 @@ fn passes(capacity: usize) -> Vec<(Shape, bool)> {
     passes
 }
 
+/// The passes that need all keys of one text: a prompt, and steps behind it up to `positions`.
+fn passes_of_text(
+    session: &Session,
+    prompt: usize,
+    positions: usize,
+) -> Result<Vec<(Shape, bool)>> {
+    let (mut windows, _) = session.passes(Cached::default(), prompt)?;
+    // Windows behind the second need the same keys; the last one may be a part.
+    if let [_, _, third, .., last] = &mut windows[..] {
+        *third = Shape::window(third.start, last.used, session.capacity);
+        windows.truncate(3);
+    }
+    let end = windows.len();
+    let windows = (1..).zip(windows).map(|(n, window)| (window, n == end));
+    let mut passes: Vec<_> = windows.collect();
+    let steps = passes.last().map_or(0, |(window, _)| window.end());
+    let steps = (steps..steps + positions.saturating_sub(prompt)).take(2);
+    passes.extend(steps.map(|position| (Shape::step(position, session.capacity), true)));
+    Ok(passes)
+}
+
 /// Follows every kind of pass of a session; `progress` receives how many passes are done, and of
 /// how many.
 ///
@@ -152,13 +174,35 @@ pub fn demand(
     setup: &Setup,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Demand> {
+    follow_all(setup, &passes(setup.session.capacity), progress)
+}
+
+/// As [`demand`] for a session that serves a single text of known length: the passes over its
+/// prompt, and the steps behind it.
+///
+/// # Errors
+///
+/// As [`demand`] and [`Session::passes`].
+pub fn demand_of_text(
+    setup: &Setup,
+    text: Length,
+    progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+) -> Result<Demand> {
+    let passes = passes_of_text(&setup.session, text.prompt(), text.positions())?;
+    follow_all(setup, &passes, progress)
+}
+
+fn follow_all(
+    setup: &Setup,
+    passes: &[(Shape, bool)],
+    progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+) -> Result<Demand> {
     let context = Context::new(setup.params.clone(), DryRun::default())?;
     let bootstrappers = Constants::new(&context, setup, StoreOptions::default())?;
     let keys = Arc::new(EvaluationKeys::recording());
     let ev = Evaluator::new(context.clone(), Arc::clone(&keys));
     let mut caches: Vec<KeyValues<DryRun>> = setup.llama.caches();
     let mut work = BTreeMap::new();
-    let passes = passes(setup.session.capacity);
     let mut before = None;
     for (done, &(shape, output)) in passes.iter().enumerate() {
         let stage = Stage {

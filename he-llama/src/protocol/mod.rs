@@ -34,7 +34,7 @@ mod state;
 pub use agreement::Agreement;
 pub use client::{Client, Reply, Request};
 pub use conversation::Conversation;
-pub use demand::{Demand, Stage, demand};
+pub use demand::{Demand, Stage, demand, demand_of_text};
 pub use engine::{ClientSide, Engine, HostSide, ServerSide};
 pub use host::ModelHost;
 pub use package::ClientPackage;

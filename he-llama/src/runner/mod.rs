@@ -25,7 +25,7 @@ use crate::model::{Circuit, Exact, Llama, Twin};
 use crate::protocol::client::{fresh_conversation, fresh_seed};
 use crate::protocol::demand::Work;
 use crate::protocol::{
-    Cached, ClientSide, ClientSpec, Demand, Engine, ServerSide, Session, Setup, demand,
+    Cached, ClientSide, ClientSpec, Demand, Engine, ServerSide, Session, Setup, demand_of_text,
 };
 use crate::sampling::Sampler;
 use crate::source::Source;
@@ -97,11 +97,18 @@ pub fn generate(
         engines.server.limits(),
         TimesInUse::of_device(&engines.server.name())?.times,
     );
-    let capacity = Length::new(ids.len(), options.tokens)?.positions();
+    let text = Length::new(ids.len(), options.tokens)?;
     let preset = &options.preset;
-    let setup = Setup::new(&source.llama, calibration, preset, capacity, limits, &times)?;
+    let setup = Setup::new(
+        &source.llama,
+        calibration,
+        preset,
+        text.positions(),
+        limits,
+        &times,
+    )?;
     let planning = &mut |done, passes| progress(Progress::Planning(done, passes));
-    let demand = demand(&setup, planning)?;
+    let demand = demand_of_text(&setup, text, planning)?;
     progress(Progress::Planned(&setup, &demand))?;
     let mut seconds = Seconds {
         plan: clock.elapsed().as_secs_f64(),

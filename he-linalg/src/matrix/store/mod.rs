@@ -172,18 +172,28 @@ impl<B: Backend> MatrixStore<B> {
             encoded,
         };
         let mut state = shared.lock();
-        state.advance(&key);
-        shared.changed.notify_all();
+        // The order moves on with the claim to this form, never before it: else the worker could
+        // take the room for the form behind this one.
         loop {
             match state.find(&key) {
-                Found::Ready(encoded) => return Ok(lease(encoded)),
-                Found::Failed(error) => return Err(error),
+                Found::Ready(encoded) => {
+                    state.advance(&key);
+                    shared.changed.notify_all();
+                    return Ok(lease(encoded));
+                }
+                Found::Failed(error) => {
+                    state.advance(&key);
+                    shared.changed.notify_all();
+                    return Err(error);
+                }
                 Found::Busy => {
                     let waited = shared.changed.wait(state);
                     state = waited.unwrap_or_else(PoisonError::into_inner);
                 }
                 Found::Host(encoding, bytes) => {
+                    state.advance(&key);
                     drop(state);
+                    shared.changed.notify_all();
                     let claim = Claim::new(shared, key, bytes);
                     return Ok(lease(shared.complete(claim, encoding)?));
                 }

@@ -313,8 +313,8 @@ impl<'s, B: Backend> Claim<'s, B> {
         }
     }
 
-    /// Claims a form for the product that needs it, whatever the budget; `None` if it is there or
-    /// claimed by now.
+    /// Claims a form for the product that needs it, whatever the budget, and moves its order on;
+    /// `None` if it is there or claimed by now.
     pub fn at_need(
         shared: &'s Shared<B>,
         key: Key,
@@ -327,6 +327,8 @@ impl<'s, B: Backend> Claim<'s, B> {
         }
         state.make_room(bytes, None);
         state.reserve(key, matrix, bytes);
+        state.advance(&key);
+        shared.changed.notify_all();
         Some(Claim::new(shared, key, bytes))
     }
 
