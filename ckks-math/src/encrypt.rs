@@ -72,8 +72,8 @@ impl<B: Backend> Encryptor<B> {
     /// Encrypts a plaintext: one ciphertext of two components at its level, scale and slots.
     ///
     /// # Errors
-    /// [`Error::WrongParameters`](crate::Error::WrongParameters) for a plaintext of another set, and
-    /// what the device reports.
+    /// [`Error::WrongParameters`](crate::Error::WrongParameters) for a plaintext of another set,
+    /// and what the device reports.
     pub fn encrypt(&mut self, p: &Plaintext<B>) -> Result<Ciphertext<B>> {
         self.context.check_hash("encrypt", p.hash)?;
         self.counter += 1;

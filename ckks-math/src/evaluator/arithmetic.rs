@@ -81,8 +81,8 @@ impl<B: Backend> Evaluator<B> {
     /// plaintext is at that level or above.
     ///
     /// # Errors
-    /// [`Error::LevelMismatch`] for a lower plaintext, [`Error::ScaleOutOfRange`] where the product of
-    /// the scales leaves no room under the modulus, [`Error::WrongParameters`] and
+    /// [`Error::LevelMismatch`] for a lower plaintext, [`Error::ScaleOutOfRange`] where the product
+    /// of the scales leaves no room under the modulus, [`Error::WrongParameters`] and
     /// [`Error::WrongOwner`].
     pub fn multiply_plain(&self, x: &Ciphertext<B>, p: &Plaintext<B>) -> Result<Ciphertext<B>> {
         self.check("multiply_plain", x)?;
@@ -122,8 +122,8 @@ impl<B: Backend> Evaluator<B> {
     /// The constant is rounded at a scale of about a level's modulus.
     ///
     /// # Errors
-    /// [`Error::LevelExhausted`] at level 0; [`Error::Constant`] for a constant that is not finite or
-    /// for which a slot of 1 would not fit the modulus of the level below;
+    /// [`Error::LevelExhausted`] at level 0; [`Error::Constant`] for a constant that is not finite
+    /// or for which a slot of 1 would not fit the modulus of the level below;
     /// [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn mul_constant(&self, x: &Ciphertext<B>, c: f64) -> Result<Ciphertext<B>> {
         let target = self.scale_below("mul_constant", x)?;
@@ -145,8 +145,8 @@ impl<B: Backend> Evaluator<B> {
     /// `x + c` in every slot, at the level and scale of `x`.
     ///
     /// # Errors
-    /// [`Error::Constant`] for a constant that is not finite or does not fit the modulus at the scale
-    /// of `x`; [`Error::WrongParameters`] and [`Error::WrongOwner`].
+    /// [`Error::Constant`] for a constant that is not finite or does not fit the modulus at the
+    /// scale of `x`; [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn add_constant(&self, x: &Ciphertext<B>, c: f64) -> Result<Ciphertext<B>> {
         self.check("add_constant", x)?;
         let constants = self.residues("add_constant", x.level, (c * x.scale).round())?;
@@ -162,7 +162,8 @@ impl<B: Backend> Evaluator<B> {
     /// `2^126`, and half the modulus, in absolute value.
     ///
     /// # Errors
-    /// [`Error::Constant`] for another number; [`Error::WrongParameters`] and [`Error::WrongOwner`].
+    /// [`Error::Constant`] for another number; [`Error::WrongParameters`] and
+    /// [`Error::WrongOwner`].
     pub fn mul_integer(&self, x: &Ciphertext<B>, c: f64) -> Result<Ciphertext<B>> {
         self.check("mul_integer", x)?;
         let constants = self.residues("mul_integer", x.level, c)?;

@@ -10,8 +10,8 @@ impl<B: Backend> Evaluator<B> {
     /// rounding adds at most `(1 + h) / 2` to each coefficient (`h`: weight of the secret).
     ///
     /// # Errors
-    /// [`Error::LevelExhausted`] at level 0, [`Error::ScaleOutOfRange`] where a scale below 1 would be
-    /// left and with it nothing of the message, [`Error::WrongParameters`] and
+    /// [`Error::LevelExhausted`] at level 0, [`Error::ScaleOutOfRange`] where a scale below 1 would
+    /// be left and with it nothing of the message, [`Error::WrongParameters`] and
     /// [`Error::WrongOwner`].
     pub fn rescale(&self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         self.check("rescale", x)?;

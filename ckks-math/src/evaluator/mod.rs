@@ -141,12 +141,13 @@ impl<B: Backend> Evaluator<B> {
         Ok(())
     }
 
-    /// `count` ciphertexts of zeros, of two components, at the canonical scale of `level`: encryptions
-    /// of 0 without noise, the start of sums and of dry runs. They belong to the owner of the keys.
+    /// `count` ciphertexts of zeros, of two components, at the canonical scale of `level`:
+    /// encryptions of 0 without noise, the start of sums and of dry runs. They belong to the owner
+    /// of the keys.
     ///
     /// # Errors
-    /// [`Error::LevelMismatch`] for a level above the top, [`Error::SlotMismatch`] unless `slots` is a
-    /// power of two that the ring has, [`Error::Count`] for no ciphertext or more than
+    /// [`Error::LevelMismatch`] for a level above the top, [`Error::SlotMismatch`] unless `slots`
+    /// is a power of two that the ring has, [`Error::Count`] for no ciphertext or more than
     /// [`MOST_CIPHERTEXTS`].
     pub fn zeros(&self, slots: usize, level: usize, count: usize) -> Result<Ciphertext<B>> {
         let params = self.context.params();
@@ -237,7 +238,8 @@ impl<B: Backend> Evaluator<B> {
     ///
     /// # Errors
     /// [`Error::Count`] for none, [`Error::LevelMismatch`], [`Error::ScaleMismatch`],
-    /// [`Error::Components`], [`Error::WrongParameters`] or [`Error::WrongOwner`] where they differ.
+    /// [`Error::Components`], [`Error::WrongParameters`] or [`Error::WrongOwner`] where they
+    /// differ.
     pub fn join(&self, xs: &[Ciphertext<B>]) -> Result<Ciphertext<B>> {
         let first = xs.first().ok_or(no_operand("join"))?;
         let mut owner = None;

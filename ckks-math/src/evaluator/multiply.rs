@@ -14,8 +14,8 @@ impl<B: Backend> Evaluator<B> {
     /// Two operands at canonical scale give a result at canonical scale.
     ///
     /// # Errors
-    /// [`Error::LevelExhausted`] at level 0, [`Error::MissingKey`] without a relinearisation key for
-    /// the level, and as [`Evaluator::multiply_without_relinearisation`].
+    /// [`Error::LevelExhausted`] at level 0, [`Error::MissingKey`] without a relinearisation key
+    /// for the level, and as [`Evaluator::multiply_without_relinearisation`].
     pub fn mul(&self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         self.check_pair("mul", x, y)?;
         if x.level.min(y.level) == 0 {

@@ -40,8 +40,8 @@ impl<B: Backend> Evaluator<B> {
     /// [`doubling_rotations`] of `stride, 2 stride, 4 stride, ..` below `count * stride`.
     ///
     /// # Errors
-    /// [`Error::SlotMismatch`] for a count that is no power of two, a stride of 0, or more slots than
-    /// `x` has; and as [`Evaluator::rotate`].
+    /// [`Error::SlotMismatch`] for a count that is no power of two, a stride of 0, or more slots
+    /// than `x` has; and as [`Evaluator::rotate`].
     pub fn inner_sum(
         &self,
         x: &Ciphertext<B>,

@@ -95,8 +95,8 @@ impl<B: Backend> EvaluationKeys<B> {
     /// Takes one more key, which is expanded on its first use; one of the same request is replaced.
     ///
     /// # Errors
-    /// [`Error::WrongParameters`] for a key of another set, [`Error::WrongOwner`] for one of another
-    /// secret than those that are there.
+    /// [`Error::WrongParameters`] for a key of another set, [`Error::WrongOwner`] for one of
+    /// another secret than those that are there.
     pub fn insert(&mut self, context: &Context<B>, key: SwitchingKey) -> Result<()> {
         context.check_hash("load switching key", key.hash)?;
         lock(&self.store).insert(key)

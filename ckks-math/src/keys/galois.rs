@@ -13,7 +13,8 @@ impl GaloisElement {
     /// The element `element` of the ring's group.
     ///
     /// # Errors
-    /// [`Error::GaloisElement`] for an even number, or one not below the order of the roots of unity.
+    /// [`Error::GaloisElement`] for an even number, or one not below the order of the roots of
+    /// unity.
     pub fn new(ring: &RingSpec, element: u64) -> Result<Self> {
         let order = ring.root_order();
         if element.is_multiple_of(2) || element >= order {

@@ -26,7 +26,8 @@ impl SecretKey {
     /// independent of them.
     ///
     /// # Errors
-    /// [`Error::Sampling`](crate::Error::Sampling) where the set has secrets heavier than its degree.
+    /// [`Error::Sampling`](crate::Error::Sampling) where the set has secrets heavier than its
+    /// degree.
     pub fn from_seed(params: &Params, seed: Seed) -> Result<Self> {
         let n = params.degree();
         let bound = params.hash().bind(&seed);

@@ -45,8 +45,8 @@ impl KeyRequest {
     /// Whether the parameters admit a key of this request.
     ///
     /// # Errors
-    /// [`Error::LevelMismatch`] for a level above the top, [`Error::GaloisElement`] for an element of
-    /// another ring, [`Error::NoBootstrapping`] for keys of an ephemeral secret that the set has
+    /// [`Error::LevelMismatch`] for a level above the top, [`Error::GaloisElement`] for an element
+    /// of another ring, [`Error::NoBootstrapping`] for keys of an ephemeral secret that the set has
     /// not.
     pub fn check(&self, params: &Params) -> Result<()> {
         if self.level > params.max_level() {

@@ -72,8 +72,8 @@ impl ParamsLiteral {
     ///
     /// # Errors
     /// [`Error::InvalidParameters`] when fields contradict each other or are out of range,
-    /// [`Error::NoPrimes`] where the ring has too few primes of a size, [`Error::BackendLimits`] for
-    /// primes or a degree that the backend does not admit, [`Error::Insecure`] below 128 bits.
+    /// [`Error::NoPrimes`] where the ring has too few primes of a size, [`Error::BackendLimits`]
+    /// for primes or a degree that the backend does not admit, [`Error::Insecure`] below 128 bits.
     pub fn check(self, limits: Limits) -> Result<Params> {
         Params::build(self, limits, true)
     }

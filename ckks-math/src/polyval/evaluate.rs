@@ -21,8 +21,8 @@ impl<B: Backend> Evaluator<B> {
     /// noise of a rescaling times the sum of the absolute coefficients.
     ///
     /// # Errors
-    /// [`Error::LevelExhausted`] for fewer levels, [`Error::MissingKey`] without relinearisation keys
-    /// for them, [`Error::Constant`] for coefficients that do not fit the modulus,
+    /// [`Error::LevelExhausted`] for fewer levels, [`Error::MissingKey`] without relinearisation
+    /// keys for them, [`Error::Constant`] for coefficients that do not fit the modulus,
     /// [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn polynomial(&self, x: &Ciphertext<B>, series: &Chebyshev) -> Result<Ciphertext<B>> {
         let plan = Plan::new(series);
@@ -100,8 +100,8 @@ impl<B: Backend> Evaluator<B> {
     /// levels below `u` and exactly at `scale`.
     ///
     /// # Errors
-    /// [`Error::PlanMismatch`] for a plan without a factor, [`Error::LevelMismatch`] for a factor lower
-    /// than planned, and as [`Evaluator::polynomial`].
+    /// [`Error::PlanMismatch`] for a plan without a factor, [`Error::LevelMismatch`] for a factor
+    /// lower than planned, and as [`Evaluator::polynomial`].
     pub fn polynomial_times(
         &self,
         u: &Ciphertext<B>,

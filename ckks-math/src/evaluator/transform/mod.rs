@@ -32,8 +32,8 @@ impl<B: Backend> Evaluator<B> {
     /// multiples of one amount are taken by Horner's rule, with the key of that amount only.
     ///
     /// # Errors
-    /// [`Error::LevelMismatch`] at another level, [`Error::MissingKey`] without a Galois key that the
-    /// rotations need, [`Error::Components`] before relinearisation, [`Error::ScaleOutOfRange`]
+    /// [`Error::LevelMismatch`] at another level, [`Error::MissingKey`] without a Galois key that
+    /// the rotations need, [`Error::Components`] before relinearisation, [`Error::ScaleOutOfRange`]
     /// where the product of the scales leaves no room under the modulus, [`Error::SlotMismatch`]
     /// for more slots than the ring has, [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn transform(
