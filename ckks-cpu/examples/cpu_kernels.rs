@@ -166,11 +166,11 @@ fn measure(backend: &CpuBackend, ring: &RingSpec) -> ckks_math::Result<()> {
     let run = || {
         drop(
             backend
-                .dot_key_turned(&t, &decomposed, g, &key)
+                .dot_key_permuted(&t, &decomposed, g, &key)
                 .expect("dot"),
         );
     };
-    report("dot_key_turned", limbs, fastest(run));
+    report("dot_key_permuted", limbs, fastest(run));
     let product = backend.dot_key(&t, &decomposed, &key)?;
     let run = || drop(backend.mod_down(&t, &product).expect("mod_down"));
     report("mod_down (2 rows)", 2 * l, fastest(run));

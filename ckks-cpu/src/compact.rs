@@ -38,7 +38,7 @@ impl CpuBackend {
     /// See [`ckks_math::backend::RingKernels::sum_products`].
     ///
     /// Piece by piece of each limb, so that the factors of all sums stay in cache.
-    pub(crate) fn sum_products_in_pieces(
+    pub(crate) fn sum_products_by_chunks(
         &self,
         t: &Tables,
         xs: &[&Block],

@@ -10,7 +10,7 @@
 //! | `tables` | the constants of one ring |
 //! | `kernels` | the reference kernels, on slices, and the choice between them and `simd` |
 //! | `simd` | the same kernels with vector instructions, fastest for primes below `2^50` |
-//! | `ring`, `turned`, `switch`, `gemm` | the kernels over blocks, in parallel |
+//! | `ring`, `permuted`, `switch`, `gemm` | the kernels over blocks, in parallel |
 //! | `compact` | polynomials of subrings, each value once, and products with them |
 //! | `key` | switching keys in memory |
 //! | `seeded`, `transfer` | what follows from seeds; packed transfers |
@@ -38,11 +38,12 @@ mod aligned;
 mod compact;
 mod device;
 mod failure;
+mod fused_switch;
 mod gemm;
 mod kernels;
 mod key;
 mod options;
-mod pieces;
+mod permuted;
 mod pool;
 mod regions;
 mod ring;
@@ -55,7 +56,6 @@ mod switch;
 mod tables;
 mod threads;
 mod transfer;
-mod turned;
 
 pub use device::{Block, CpuBackend};
 pub use gemm::PlainMatrix;

@@ -4,7 +4,7 @@ use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{self, CHUNK, Prime, Target};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Basis, Masks, Neighbour, Pointwise, RingKernels, Turned, checked};
+use ckks_math::backend::{Basis, Masks, Neighbour, Permuted, Pointwise, RingKernels, checked};
 use ckks_math::sampling::Seed;
 use std::ops::Range;
 
@@ -50,7 +50,7 @@ pub(crate) fn by_limb(x: &mut Block) -> Vec<Vec<&mut [u64]>> {
     limbs
 }
 
-/// Pieces of [`CHUNK`] coefficients, each with the slices of all limbs.
+/// FusedSwitch of [`CHUNK`] coefficients, each with the slices of all limbs.
 pub(crate) fn columns<'a>(
     limbs: impl Iterator<Item = &'a mut [u64]>,
     degree: usize,
@@ -265,7 +265,7 @@ impl RingKernels for CpuBackend {
         m: usize,
         sums: &[Vec<(usize, usize)>],
     ) -> Result<Vec<Block>> {
-        self.sum_products_in_pieces(t, xs, ys, m, sums)
+        self.sum_products_by_chunks(t, xs, ys, m, sums)
     }
 
     fn add_rows(&self, t: &Tables, x: &mut Block, first: usize, y: &Block) -> Result<()> {
@@ -287,7 +287,7 @@ impl RingKernels for CpuBackend {
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         self.add_scaled_rows(t, x, first, y, constants)

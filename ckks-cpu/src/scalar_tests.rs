@@ -119,9 +119,11 @@ fn key_switches_equal_their_default_bodies() {
             let own = backend.key_switch(&t, &x, &key).expect("fits");
             let default = derived::key_switch(&backend, &t, &x, &key).expect("fits");
             let digits = backend.decompose(&t, &x, 2, 1).expect("fits");
-            let turned = backend.dot_key_turned(&t, &digits, 5, &key).expect("fits");
-            let again = derived::dot_key_turned(&backend, &t, &digits, 5, &key).expect("fits");
-            for (own, default) in [(own, default), (turned, again)] {
+            let permuted = backend
+                .dot_key_permuted(&t, &digits, 5, &key)
+                .expect("fits");
+            let again = derived::dot_key_permuted(&backend, &t, &digits, 5, &key).expect("fits");
+            for (own, default) in [(own, default), (permuted, again)] {
                 let [own, default] = [own, default].map(|x| backend.download(&t, &x));
                 assert!(
                     own.expect("residues") == default.expect("residues"),

@@ -2,8 +2,8 @@
 
 use crate::device::{Block, CpuBackend};
 use crate::failure::Failure;
+use crate::fused_switch::FusedSwitch;
 use crate::key::SwitchKey;
-use crate::pieces::Pieces;
 use crate::ring::{by_limb, positions};
 use crate::tables::Tables;
 use ckks_math::Result;
@@ -88,16 +88,16 @@ impl SwitchKernels for CpuBackend {
     fn decompose(&self, t: &Tables, x: &Block, digit_size: usize, special: usize) -> Result<Block> {
         checked::decompose(&t.ring, x.shape, digit_size, special)?;
         let to = Basis::qp(x.shape.basis.q_len(), special);
-        match Pieces::of(t, to) {
-            Some(pieces) => self.decompose_in_pieces(t, &pieces, x, digit_size, to),
+        match FusedSwitch::of(t, to) {
+            Some(pieces) => self.decompose_fused(t, &pieces, x, digit_size, to),
             None => derived::decompose(self, t, x, digit_size, special),
         }
     }
 
     fn divide_round(&self, t: &Tables, x: &Block, dropped: Basis, kept: Basis) -> Result<Block> {
         checked::divide_round(&t.ring, x.shape, dropped, kept)?;
-        match Pieces::of(t, x.shape.basis) {
-            Some(pieces) => self.divide_in_pieces(t, &pieces, x, dropped, kept),
+        match FusedSwitch::of(t, x.shape.basis) {
+            Some(pieces) => self.divide_fused(t, &pieces, x, dropped, kept),
             None => derived::divide_round(self, t, x, dropped, kept),
         }
     }
@@ -106,8 +106,8 @@ impl SwitchKernels for CpuBackend {
         checked::key_product("key_product", &t.ring, x.shape, key.shape)?;
         let special = usize::from(key.shape.basis.special);
         let to = Basis::qp(x.shape.basis.q_len(), special);
-        match Pieces::of(t, to) {
-            Some(pieces) => self.dot_in_pieces(t, &pieces, x, key, to),
+        match FusedSwitch::of(t, to) {
+            Some(pieces) => self.dot_fused(t, &pieces, x, key, to),
             None => derived::key_product(self, t, x, key),
         }
     }
@@ -120,7 +120,7 @@ impl SwitchKernels for CpuBackend {
         self.dot_permuted(t, digits, None, key)
     }
 
-    fn dot_key_turned(
+    fn dot_key_permuted(
         &self,
         t: &Tables,
         digits: &Block,

@@ -88,9 +88,9 @@ fn operations_allocate_lists_of_tasks_only() {
             let params = context.params();
             let level = params.max_level();
             let secret = SecretKey::from_seed(params, Seed::from_bytes([1; 32])).unwrap();
-            let turn = KeyPurpose::Galois(GaloisElement::rotation(params.ring(), 1));
-            let requests =
-                [KeyPurpose::Relinearization, turn].map(|purpose| KeyRequest { purpose, level });
+            let rotation = KeyPurpose::Galois(GaloisElement::rotation(params.ring(), 1));
+            let requests = [KeyPurpose::Relinearization, rotation]
+                .map(|purpose| KeyRequest { purpose, level });
             let generator = KeyGenerator::new(&context, &secret).unwrap();
             let keys = generator.evaluation_keys(requests).unwrap();
             let x = context.encode(&[0.5, -1.0], level, params.scale_at(level));

@@ -132,10 +132,10 @@ fn everything(backend: &CpuBackend, ring: &RingSpec, how: Draw) -> Vec<(&'static
         ));
     }
     results.push(("dot_key", backend.dot_key(t, &digits, &key).expect("dot")));
-    let turned = backend
-        .dot_key_turned(t, &digits, galois, &key)
+    let permuted = backend
+        .dot_key_permuted(t, &digits, galois, &key)
         .expect("dot");
-    results.push(("dot_key_turned", turned));
+    results.push(("dot_key_permuted", permuted));
     results.push(("gemm", backend.gemm(t, &matrix, &x).expect("gemm")));
     results.push((
         "decompose",
@@ -337,9 +337,9 @@ fn overrides_equal_derived_bodies_on(ring: &RingSpec) {
                     derived::decompose(&backend, &t, &x, digit_size, 3).expect("digits");
                 let galois = ring.galois_rotation(-2);
                 same(
-                    "dot_key_turned",
-                    backend.dot_key_turned(&t, &decomposed, galois, &key),
-                    derived::dot_key_turned(&backend, &t, &decomposed, galois, &key),
+                    "dot_key_permuted",
+                    backend.dot_key_permuted(&t, &decomposed, galois, &key),
+                    derived::dot_key_permuted(&backend, &t, &decomposed, galois, &key),
                 );
                 same(
                     "decompose",

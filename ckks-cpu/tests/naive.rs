@@ -244,13 +244,13 @@ fn automorphism_substitutes() {
                     ring.galois_rotation(-3),
                     ring.root_order() - 1,
                 ] {
-                    let mut turned = backend.automorphism(&t, &x, galois).expect("automorphism");
-                    backend.intt(&t, &mut turned).expect("intt");
+                    let mut permuted = backend.automorphism(&t, &x, galois).expect("automorphism");
+                    backend.intt(&t, &mut permuted).expect("intt");
                     let wanted: Vec<u64> = (words.chunks(n).enumerate())
                         .flat_map(|(i, a)| substitute(&ring, ring.prime(i % 2), a, galois))
                         .collect();
                     assert_eq!(
-                        backend.download(&t, &turned).expect("download"),
+                        backend.download(&t, &permuted).expect("download"),
                         wanted,
                         "{kind:?} {log_n} {galois}"
                     );

@@ -131,9 +131,10 @@ impl CudaBackend {
     }
 
     /// Captures fixed sequences at their second use with operands of a kind, and submits each as
-    /// one from then on: key switches by themselves, and what [`ckks_math::Evaluator::repeat`] is
-    /// given, such as the second half of a bootstrap. Takes device memory for the operands and the
-    /// results of each, and for what one of them needs meanwhile.
+    /// one from then on: key switches by themselves, and what
+    /// [`ckks_math::Evaluator::run_captured`] is given, such as the second half of a bootstrap.
+    /// Takes device memory for the operands and the results of each, and for what one of them needs
+    /// meanwhile.
     #[must_use]
     pub fn with_graphs(mut self) -> Self {
         self.options.graphs = true;
@@ -202,7 +203,7 @@ impl CudaBackend {
         // SAFETY: the function is of this device and takes these arguments; the caller sees to the
         // rest.
         unsafe { self.queue.raw().launch(&launch)? };
-        if self.options.check && !self.queue.takes_notes() {
+        if self.options.check && !self.queue.is_recording() {
             let waited = self.queue.raw().synchronize();
             waited.map_err(|error| launch.failure(&error))?;
         }

@@ -2,7 +2,7 @@
 
 use super::CudaBackend;
 use crate::driver::executor::{Executor, KernelSet};
-use crate::driver::notes::Work;
+use crate::driver::recording::Work;
 use crate::driver::{Address, ByteProduct, Driver, Event, Function, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::arith::ntt_primes;

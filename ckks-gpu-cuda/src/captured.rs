@@ -64,7 +64,7 @@ impl CudaBackend {
         x: &Block,
         key: &SwitchKey,
     ) -> Result<Block> {
-        if !self.options.graphs || self.queue.takes_notes() {
+        if !self.options.graphs || self.queue.is_recording() {
             return self.run_plain(t, sequence, x, key);
         }
         let replayed = key.captures.0.run(

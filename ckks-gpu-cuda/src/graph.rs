@@ -10,7 +10,7 @@
 use crate::backend::CudaBackend;
 use crate::device::Block;
 use crate::driver;
-use crate::driver::notes::Work;
+use crate::driver::recording::Work;
 use crate::open_queue::OpenQueue;
 use crate::pool::Buffer;
 use crate::tables::Tables;
@@ -38,7 +38,7 @@ impl CudaBackend {
         operands: &[&Block],
         work: &mut dyn FnMut(Vec<Block>) -> Result<()>,
     ) -> Result<Option<Graph>> {
-        if !self.options.graphs || self.queue.takes_notes() {
+        if !self.options.graphs || self.queue.is_recording() {
             return Ok(None);
         }
         let own = operands.iter().map(|x| self.duplicate(t, x));
@@ -48,11 +48,11 @@ impl CudaBackend {
         pool.begin_capture(&self.queue)?;
         let outcome = work(own);
         // Ended in any case, or the queue would be of no use.
-        let notes = pool.end_capture(&self.queue);
+        let recording = pool.end_capture(&self.queue);
         outcome?;
-        check_uploads(&notes)?;
+        check_uploads(&recording)?;
         Ok(Some(Graph {
-            recorded: self.queue.raw().graph(notes)?,
+            recorded: self.queue.raw().graph(recording)?,
             queue: self.queue.clone(),
             operands,
         }))
@@ -60,7 +60,7 @@ impl CudaBackend {
 
     /// See [`Device::replay`]; `false` on another queue and within a capture.
     pub(crate) fn replay_sequence(&self, graph: &Graph, operands: &[&Block]) -> Result<bool> {
-        if !Arc::ptr_eq(&self.queue, &graph.queue) || self.queue.takes_notes() {
+        if !Arc::ptr_eq(&self.queue, &graph.queue) || self.queue.is_recording() {
             return Ok(false);
         }
         if operands.len() != graph.operands.len() {
@@ -88,8 +88,8 @@ impl CudaBackend {
     }
 }
 
-fn check_uploads(notes: &[Work]) -> Result<()> {
-    let bytes = notes.iter().map(|work| match work {
+fn check_uploads(recording: &[Work]) -> Result<()> {
+    let bytes = recording.iter().map(|work| match work {
         Work::Upload(_, bytes) => bytes.len(),
         Work::Launch { .. } | Work::Product(_) | Work::Copy(..) | Work::Fill(..) => 0,
     });

@@ -92,7 +92,7 @@ impl SwitchKey {
 impl CudaBackend {
     /// A key in the form that is asked for. Where memory is short for a whole one, in the least.
     pub(crate) fn load_key(&self, t: &Tables, key: &SeededKeyData<'_>) -> Result<SwitchKey> {
-        self.queue.refuse_notes()?;
+        self.queue.refuse_recording()?;
         let shape = checked::seeded_key(t.ring(), key)?;
         let form = self.options.key_form;
         let halves = match form {
@@ -127,7 +127,7 @@ impl CudaBackend {
         })
     }
 
-    /// Inner product of digits, turned by an automorphism on their way, with a key.
+    /// Inner product of digits, permuted by an automorphism on their way, with a key.
     pub(crate) fn dot(
         &self,
         t: &Tables,
@@ -201,7 +201,7 @@ impl CudaBackend {
             t.limbs(basis),
             used as u32,
             rows as u32,
-            turn(t, product.galois),
+            automorphism_words(t, product.galois),
             digits.log_n(),
         ];
         // SAFETY: `checked::digits`: there are `used` digits of `rows` polynomials over primes of
@@ -241,7 +241,7 @@ impl CudaBackend {
             t.limbs(basis),
             product.used as u32,
             product.rows as u32,
-            turn(t, product.galois),
+            automorphism_words(t, product.galois),
             digits.log_n(),
         ];
         // SAFETY: as in `dot_whole`, with a packed row and the key of a stream for each digit.

@@ -1,6 +1,6 @@
 //! Queues that the pool knows of, which take notes of work that is captured.
 
-use crate::driver::notes::{Work, captured_wait};
+use crate::driver::recording::{Work, captured_wait};
 use crate::driver::{Address, ByteProduct, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use crate::pool::{Buffer, Pool, Spare};
@@ -18,7 +18,7 @@ pub struct OpenQueue {
     pool: Pool,
     /// What its graphs use while they run. Counts as live.
     spare: Mutex<Spare>,
-    notes: Mutex<Option<(ThreadId, Vec<Work>)>>,
+    recording: Mutex<Option<(ThreadId, Vec<Work>)>>,
     /// Graphs submitted so far.
     replays: AtomicU64,
 }
@@ -30,7 +30,7 @@ impl OpenQueue {
             queue,
             pool,
             spare: Mutex::default(),
-            notes: Mutex::default(),
+            recording: Mutex::default(),
             replays: AtomicU64::new(0),
         }
     }
@@ -64,30 +64,34 @@ impl OpenQueue {
     }
 
     /// Whether this thread captures.
-    pub fn takes_notes(&self) -> bool {
-        let notes = self.notes();
-        matches!(&*notes, Some((thread, _)) if *thread == thread::current().id())
+    pub fn is_recording(&self) -> bool {
+        let recording = self.recording();
+        matches!(&*recording, Some((thread, _)) if *thread == thread::current().id())
     }
 
     /// From now on notes the work of this thread.
-    pub(crate) fn begin_notes(&self) {
-        *self.notes() = Some((thread::current().id(), Vec::new()));
+    pub(crate) fn begin_recording(&self) {
+        *self.recording() = Some((thread::current().id(), Vec::new()));
     }
 
     /// What was noted.
-    pub(crate) fn end_notes(&self) -> Vec<Work> {
-        self.notes().take().map_or_else(Vec::new, |(_, work)| work)
+    pub(crate) fn end_recording(&self) -> Vec<Work> {
+        self.recording()
+            .take()
+            .map_or_else(Vec::new, |(_, work)| work)
     }
 
-    fn notes(&self) -> MutexGuard<'_, Option<(ThreadId, Vec<Work>)>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recording(&self) -> MutexGuard<'_, Option<(ThreadId, Vec<Work>)>> {
+        self.recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes work if this thread captures; otherwise it is to be done.
-    fn noted(&self, work: impl FnOnce() -> Work) -> bool {
-        match &mut *self.notes() {
-            Some((thread, notes)) if *thread == thread::current().id() => {
-                notes.push(work());
+    /// Recorder work if this thread captures; otherwise it is to be done.
+    fn recorded(&self, work: impl FnOnce() -> Work) -> bool {
+        match &mut *self.recording() {
+            Some((thread, recording)) if *thread == thread::current().id() => {
+                recording.push(work());
                 true
             }
             _ => false,
@@ -95,8 +99,8 @@ impl OpenQueue {
     }
 
     /// Fails with [`captured_wait`] while this thread captures.
-    pub(crate) fn refuse_notes(&self) -> Result<()> {
-        if self.takes_notes() {
+    pub(crate) fn refuse_recording(&self) -> Result<()> {
+        if self.is_recording() {
             return Err(captured_wait());
         }
         Ok(())
@@ -172,13 +176,13 @@ impl OpenQueue {
 
 impl Queue for OpenQueue {
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
-        let noted = self.noted(|| Work::Launch {
+        let recorded = self.recorded(|| Work::Launch {
             kernel: launch.kernel,
             function: launch.function,
             grid: launch.grid,
             arguments: launch.arguments.to_vec(),
         });
-        if noted {
+        if recorded {
             return Ok(());
         }
         // SAFETY: the same is asked for.
@@ -186,7 +190,7 @@ impl Queue for OpenQueue {
     }
 
     unsafe fn multiply(&self, product: &ByteProduct) -> Result<()> {
-        if self.noted(|| Work::Product(*product)) {
+        if self.recorded(|| Work::Product(*product)) {
             return Ok(());
         }
         // SAFETY: the same is asked for.
@@ -194,7 +198,7 @@ impl Queue for OpenQueue {
     }
 
     unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        if self.noted(|| Work::Upload(to, bytes.to_vec())) {
+        if self.recorded(|| Work::Upload(to, bytes.to_vec())) {
             return Ok(());
         }
         // SAFETY: the same is asked for.
@@ -202,19 +206,19 @@ impl Queue for OpenQueue {
     }
 
     unsafe fn upload_pinned(&self, to: Address, from: &dyn HostMemory) -> Result<()> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         // SAFETY: the same is asked for.
         unsafe { self.queue.upload_pinned(to, from) }
     }
 
     unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         // SAFETY: the same is asked for.
         unsafe { self.queue.download(from, bytes) }
     }
 
     unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
-        if self.noted(|| Work::Copy(from, to, bytes)) {
+        if self.recorded(|| Work::Copy(from, to, bytes)) {
             return Ok(());
         }
         // SAFETY: the same is asked for.
@@ -222,7 +226,7 @@ impl Queue for OpenQueue {
     }
 
     unsafe fn fill(&self, to: Address, bytes: usize, value: u8) -> Result<()> {
-        if self.noted(|| Work::Fill(to, bytes, value)) {
+        if self.recorded(|| Work::Fill(to, bytes, value)) {
             return Ok(());
         }
         // SAFETY: the same is asked for.
@@ -230,17 +234,17 @@ impl Queue for OpenQueue {
     }
 
     fn record(&self) -> Result<Event> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         self.queue.record()
     }
 
     fn wait(&self, event: &Event) -> Result<()> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         self.queue.wait(event)
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         self.queue.synchronize()
     }
 
@@ -249,7 +253,7 @@ impl Queue for OpenQueue {
     }
 
     unsafe fn replay(&self, graph: &Graph) -> Result<()> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         self.replays.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the same is asked for.
         unsafe { self.queue.replay(graph) }
@@ -258,7 +262,7 @@ impl Queue for OpenQueue {
     /// Work of other libraries cannot be noted.
     #[cfg(feature = "nccl")]
     fn native(&self) -> Result<Option<crate::driver::Native>> {
-        self.refuse_notes()?;
+        self.refuse_recording()?;
         self.queue.native()
     }
 }

@@ -5,7 +5,7 @@
 //! later runs later, and memory is handed out again at once. While there are more queues, freed
 //! memory carries an event of each, and the queue that takes it waits for those on the device.
 
-use crate::driver::notes::Work;
+use crate::driver::recording::Work;
 use crate::driver::{Address, Driver, Event, Function, HostMemory};
 use crate::open_queue::OpenQueue;
 use ckks_math::backend::MemoryUse;
@@ -215,7 +215,7 @@ impl Pool {
         let spare = std::mem::take(&mut *queue.spare());
         state.captured = Some((thread::current().id(), spare));
         drop(state);
-        queue.begin_notes();
+        queue.begin_recording();
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Pool {
     pub fn end_capture(&self, queue: &OpenQueue) -> Vec<Work> {
         let spare = self.state().captured.take();
         *queue.spare() = spare.map_or_else(Spare::new, |(_, spare)| spare);
-        queue.end_notes()
+        queue.end_recording()
     }
 
     /// Takes what the graphs of a queue used that has ended.

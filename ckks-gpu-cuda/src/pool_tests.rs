@@ -4,12 +4,12 @@ use super::*;
 use crate::driver::{ByteProduct, Function, Graph, Queue};
 use crate::launch::Launch;
 
-/// Notes of a device with a limited memory.
+/// Recorder of a device with a limited memory.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Noted>>);
+struct Recorder(Arc<Mutex<Recorded>>);
 
 #[derive(Default)]
-struct Noted {
+struct Recorded {
     allocated: BTreeMap<u64, usize>,
     next: u64,
     queues: usize,
@@ -20,22 +20,22 @@ struct Noted {
 
 const MEMORY: usize = 1 << 20;
 
-struct NotedQueue(usize, Notes);
+struct RecordingQueue(usize, Recorder);
 
-impl Notes {
-    fn locked(&self) -> MutexGuard<'_, Noted> {
+impl Recorder {
+    fn locked(&self) -> MutexGuard<'_, Recorded> {
         self.0.lock().unwrap()
     }
 }
 
-impl Driver for Notes {
+impl Driver for Recorder {
     fn name(&self) -> String {
         "notes".into()
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
-        let mut noted = self.locked();
-        let free = MEMORY - noted.allocated.values().sum::<usize>();
+        let mut recorded = self.locked();
+        let free = MEMORY - recorded.allocated.values().sum::<usize>();
         if bytes > free {
             return Err(Error::OutOfMemory {
                 backend: "notes".into(),
@@ -43,9 +43,9 @@ impl Driver for Notes {
                 free: free as u64,
             });
         }
-        noted.next += 1;
-        let address = noted.next << 32;
-        noted.allocated.insert(address, bytes);
+        recorded.next += 1;
+        let address = recorded.next << 32;
+        recorded.allocated.insert(address, bytes);
         Ok(Address(address))
     }
 
@@ -54,7 +54,7 @@ impl Driver for Notes {
     }
 
     fn pin(&self, _: &[u8]) -> Result<Arc<dyn HostMemory>> {
-        Err(crate::driver::notes::captured_wait())
+        Err(crate::driver::recording::captured_wait())
     }
 
     fn library(&self) -> Result<()> {
@@ -66,13 +66,13 @@ impl Driver for Notes {
     }
 
     fn queue(&self) -> Result<Box<dyn Queue>> {
-        let mut noted = self.locked();
-        noted.queues += 1;
-        Ok(Box::new(NotedQueue(noted.queues, self.clone())))
+        let mut recorded = self.locked();
+        recorded.queues += 1;
+        Ok(Box::new(RecordingQueue(recorded.queues, self.clone())))
     }
 }
 
-impl Queue for NotedQueue {
+impl Queue for RecordingQueue {
     unsafe fn launch(&self, _: &Launch<'_>) -> Result<()> {
         Ok(())
     }
@@ -126,16 +126,16 @@ impl Queue for NotedQueue {
     }
 }
 
-fn pool() -> (Notes, Pool, Arc<OpenQueue>) {
-    let notes = Notes::default();
-    let pool = Pool::new(Arc::new(notes.clone()));
+fn pool() -> (Recorder, Pool, Arc<OpenQueue>) {
+    let recording = Recorder::default();
+    let pool = Pool::new(Arc::new(recording.clone()));
     let queue = pool.open_queue().unwrap();
-    (notes, pool, queue)
+    (recording, pool, queue)
 }
 
 #[test]
 fn memory_is_recycled_and_counted() {
-    let (notes, pool, queue) = pool();
+    let (recording, pool, queue) = pool();
     let first = pool.take(&queue, 5000).unwrap();
     let address = first.address();
     let live = pool.memory().live;
@@ -147,43 +147,43 @@ fn memory_is_recycled_and_counted() {
     let other = pool.take(&queue, 4999).unwrap();
     assert_ne!(other.address(), address);
     assert_eq!(pool.memory().peak, 2 * live);
-    assert!(notes.locked().waits.is_empty());
+    assert!(recording.locked().waits.is_empty());
     drop((again, other, queue, pool));
-    assert!(notes.locked().allocated.is_empty());
+    assert!(recording.locked().allocated.is_empty());
 }
 
 /// With a second queue alive, memory freed meanwhile is taken only behind both.
 #[test]
 fn memory_freed_beside_another_queue_is_waited_for() {
-    let (notes, pool, queue) = pool();
+    let (recording, pool, queue) = pool();
     let buffer = pool.take(&queue, 5000).unwrap();
     let side = pool.open_queue().unwrap();
-    let opened = std::mem::take(&mut notes.locked().waits);
+    let opened = std::mem::take(&mut recording.locked().waits);
     assert_eq!(opened, [(2, 1)]);
     drop(buffer);
-    assert!(notes.locked().waits.is_empty());
+    assert!(recording.locked().waits.is_empty());
     let buffer = pool.take(&queue, 5000).unwrap();
-    assert_eq!(notes.locked().waits, [(1, 1), (1, 2)]);
+    assert_eq!(recording.locked().waits, [(1, 1), (1, 2)]);
     // The queue that stays waits for one that ends: later frees carry no event of it.
     drop(side);
-    assert_eq!(notes.locked().waits[2..], [(1, 2)]);
+    assert_eq!(recording.locked().waits[2..], [(1, 2)]);
     drop(buffer);
     let _buffer = pool.take(&queue, 5000).unwrap();
-    assert_eq!(notes.locked().waits.len(), 3);
+    assert_eq!(recording.locked().waits.len(), 3);
 }
 
 /// Memory that was freed while there was one queue carries no event, and its last use may be in
 /// flight: a queue that is opened later waits for that queue before it takes the memory.
 #[test]
 fn a_queue_opened_after_a_release_waits() {
-    let (notes, pool, queue) = pool();
+    let (recording, pool, queue) = pool();
     let buffer = pool.take(&queue, 5000).unwrap();
     let address = buffer.address();
     drop(buffer);
     let side = pool.open_queue().unwrap();
     let taken = pool.take(&side, 5000).unwrap();
     assert_eq!(taken.address(), address);
-    assert!(notes.locked().waits.contains(&(2, 1)));
+    assert!(recording.locked().waits.contains(&(2, 1)));
 }
 
 /// Free memory of other sizes is given back before an allocation fails.
@@ -206,18 +206,18 @@ fn out_of_memory_gives_back_what_is_pooled_first() {
 
 #[test]
 fn poison_fills_every_buffer() {
-    let (notes, pool, queue) = pool();
+    let (recording, pool, queue) = pool();
     pool.poison();
     drop(pool.take(&queue, 512).unwrap());
     drop(pool.take(&queue, 512).unwrap());
-    assert_eq!(notes.locked().filled, 1024);
+    assert_eq!(recording.locked().filled, 1024);
 }
 
 /// Memory that a captured sequence frees serves later graphs of the queue and nothing else; it is
 /// given back with the queue. Memory behind events is left alone.
 #[test]
 fn graphs_keep_their_memory() {
-    let (notes, pool, queue) = pool();
+    let (recording, pool, queue) = pool();
     let side = pool.open_queue().unwrap();
     assert!(pool.begin_capture(&queue).is_err());
     let evented = pool.take(&queue, 5000).unwrap();
@@ -248,14 +248,14 @@ fn graphs_keep_their_memory() {
             queue.fill_whole(&buffer, POISON).unwrap();
         });
     });
-    assert_eq!(notes.locked().filled, 5000);
+    assert_eq!(recording.locked().filled, 5000);
     // SAFETY: the device takes notes only.
     unsafe { queue.raw().fill(address, 512, POISON).unwrap() };
     assert_eq!(pool.end_capture(&queue).len(), 1);
-    assert_eq!(notes.locked().filled, 5000);
+    assert_eq!(recording.locked().filled, 5000);
     drop(queue);
     let memory = pool.memory();
     assert_eq!((memory.live, memory.pooled), (0, memory.peak));
     drop(pool);
-    assert!(notes.locked().allocated.is_empty());
+    assert!(recording.locked().allocated.is_empty());
 }

@@ -10,12 +10,12 @@ use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::backend::gpu::bodies;
 use ckks_math::backend::gpu::constants::stored;
-use ckks_math::backend::{Basis, Neighbour, Pointwise, RingKernels, RingKind, Turned, checked};
+use ckks_math::backend::{Basis, Neighbour, Permuted, Pointwise, RingKernels, RingKind, checked};
 use ckks_math::sampling::Seed;
 use std::ops::Range;
 
 /// Kind of ring and Galois element as kernels read them.
-pub(crate) fn turn(t: &Tables, galois: u64) -> [u32; 2] {
+pub(crate) fn automorphism_words(t: &Tables, galois: u64) -> [u32; 2] {
     let real = t.ring().kind() == RingKind::ConjugateInvariant;
     [galois as u32, u32::from(real)]
 }
@@ -182,7 +182,12 @@ impl RingKernels for CudaBackend {
     fn automorphism(&self, t: &Tables, x: &Block, galois: u64) -> Result<Block> {
         checked::automorphism(t.ring(), x.shape, galois)?;
         let out = self.block(t, x.shape.rows, x.shape.basis)?;
-        let arguments = arguments![out.at(t)?, x.at(t)?, turn(t, galois), x.log_n()];
+        let arguments = arguments![
+            out.at(t)?,
+            x.at(t)?,
+            automorphism_words(t, galois),
+            x.log_n()
+        ];
         // SAFETY: `out` has the shape of `x`, and the kernel permutes the words of a limb.
         unsafe { self.launch_elements(t, Kernel::Automorphism, extent(x), &arguments)? };
         Ok(out)
@@ -306,7 +311,7 @@ impl RingKernels for CudaBackend {
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         bodies::add_scaled(self, t, x, (first, y), constants, |x, y| {

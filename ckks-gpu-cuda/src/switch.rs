@@ -13,7 +13,7 @@ impl SwitchKernels for CudaBackend {
     type SwitchKey = SwitchKey;
 
     fn load_switch_key(&self, t: &Tables, key: &SwitchKeyData<'_>) -> Result<SwitchKey> {
-        self.queue.refuse_notes()?;
+        self.queue.refuse_recording()?;
         let shape = checked::switch_key(t.ring(), key)?;
         let load = |residues: &[u64]| {
             let words = self.buffer(shape.half_words() * t.word().bytes())?;
@@ -58,7 +58,7 @@ impl SwitchKernels for CudaBackend {
         self.run_sequence(t, Sequence::Switch, x, key)
     }
 
-    fn dot_key_turned(
+    fn dot_key_permuted(
         &self,
         t: &Tables,
         digits: &Block,

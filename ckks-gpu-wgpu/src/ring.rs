@@ -7,7 +7,7 @@ use crate::tables::Tables;
 use ckks_math::Result;
 use ckks_math::backend::gpu::bodies;
 use ckks_math::backend::{
-    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, Turned, checked,
+    Basis, Device, Neighbour, Permuted, Pointwise, RingKernels, RingKind, checked,
 };
 use ckks_math::sampling::Seed;
 use std::ops::Range;
@@ -186,7 +186,7 @@ impl RingKernels for WgpuBackend {
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         bodies::add_scaled(self, t, x, (first, y), constants, |x, y| {

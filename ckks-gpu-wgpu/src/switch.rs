@@ -48,12 +48,12 @@ impl WgpuBackend {
         galois: u64,
         key: &SwitchKey,
     ) -> Result<Block> {
-        let turned;
+        let permuted;
         let digits = match galois {
             1 => digits,
             _ => {
-                turned = self.automorphism(t, digits, galois)?;
-                &turned
+                permuted = self.automorphism(t, digits, galois)?;
+                &permuted
             }
         };
         let basis = digits.shape.basis;
@@ -121,7 +121,7 @@ impl SwitchKernels for WgpuBackend {
         bodies::divide_round(self, t, x, dropped, kept)
     }
 
-    fn dot_key_turned(
+    fn dot_key_permuted(
         &self,
         t: &Tables,
         digits: &Block,

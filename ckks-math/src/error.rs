@@ -265,7 +265,7 @@ pub enum Error {
     },
     /// A polynomial approximation that cannot be made as asked.
     #[error(transparent)]
-    Approximation(#[from] crate::polyval::ApproximationError),
+    Approximation(#[from] crate::polynomial::ApproximationError),
     /// A serialized object that cannot be read or written.
     #[error("{object} in wire form: {fault}")]
     Wire {

@@ -10,7 +10,7 @@
 //! | [`context`] | one parameter set on one device; plaintexts |
 //! | [`keys`], [`encrypt`], [`decrypt`] | secret, public and switching keys; encryption, decryption |
 //! | [`evaluator`] | arithmetic on ciphertexts |
-//! | [`polyval`] | polynomial approximation and evaluation |
+//! | [`polynomial`] | polynomial approximation and evaluation |
 //! | [`wire`] | versioned bytes of every public object |
 //! | [`error`] | the error type |
 //!
@@ -82,7 +82,7 @@ pub mod evaluator;
 pub mod keys;
 pub mod params;
 pub mod poly;
-pub mod polyval;
+pub mod polynomial;
 pub mod sampling;
 pub mod wire;
 

@@ -1,4 +1,4 @@
-//! Repeated runs within a time budget.
+//! CapturedSequences runs within a time budget.
 
 use std::time::{Duration, Instant};
 

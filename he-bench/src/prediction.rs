@@ -10,7 +10,7 @@ use ckks_math::backend::{Backend, Basis};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::cost::KernelTimes;
 use ckks_math::encoding::Complex64;
-use ckks_math::evaluator::{EncodedTransform, TransformPlan};
+use ckks_math::evaluator::{EncodedLinearTransform, LinearTransformPlan};
 use ckks_math::keys::{EvaluationKeys, KeyGenerator, SecretKey, merge_demand};
 use ckks_math::sampling::Seed;
 use ckks_math::{Ciphertext, Context, Encryptor, Evaluator, Params};
@@ -155,7 +155,7 @@ enum Prepared<B: Backend> {
     Rotations(Ciphertext<B>, Vec<i64>),
     Rotation(Ciphertext<B>),
     Product(Ciphertext<B>),
-    Transform(Ciphertext<B>, EncodedTransform<B>),
+    Transform(Ciphertext<B>, EncodedLinearTransform<B>),
     Gemm(B::PlainMatrix, B::Block),
     Refresh(Ciphertext<B>, Box<Bootstrapper<B>>),
 }
@@ -171,9 +171,9 @@ impl<B: Backend> Prepared<B> {
                 let value = |i: usize| Complex64::new(1.0 / (1 + i) as f64, 0.0);
                 let diagonal = |k: usize| (0..SLOTS).map(|i| value(i + k)).collect();
                 let diagonals = (0..DIAGONALS).map(|k| (k, diagonal(k))).collect();
-                let plan = TransformPlan::from_diagonals(SLOTS, &diagonals, 8);
+                let plan = LinearTransformPlan::from_diagonals(SLOTS, &diagonals, 8);
                 let scale = params.group_modulus(x.level());
-                let encoded = EncodedTransform::new(context, &plan, x.level(), scale, false)?;
+                let encoded = EncodedLinearTransform::new(context, &plan, x.level(), scale, false)?;
                 Self::Transform(x, encoded)
             }
             Operation::Gemm => {
@@ -196,7 +196,9 @@ impl<B: Backend> Prepared<B> {
             Self::Rotation(x) => ev.rotate(x, 1).map(drop)?,
             Self::Rotations(x, steps) => ev.rotate_many(x, steps).map(drop)?,
             Self::Product(x) => ev.mul(x, x).map(drop)?,
-            Self::Transform(x, transform) => ev.transform_rescaled(x, transform).map(drop)?,
+            Self::Transform(x, transform) => {
+                ev.linear_transform_rescaled(x, transform).map(drop)?;
+            }
             Self::Gemm(matrix, x) => {
                 let context = ev.context();
                 context.backend().gemm(context.tables(), matrix, x)?;

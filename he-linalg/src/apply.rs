@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use ckks_math::backend::Backend;
 use ckks_math::encoding::Complex64;
-use ckks_math::evaluator::{EncodedTransform, TransformPlan};
+use ckks_math::evaluator::{EncodedLinearTransform, LinearTransformPlan};
 use ckks_math::{Ciphertext, Context, Evaluator};
 
 use crate::bsgs::{BsgsPlan, CostModel, MapPlan, PlanWork};
@@ -217,7 +217,7 @@ impl PreparedMap {
         for input in 0..self.input.ciphertexts() {
             let mut of_input = Vec::new();
             for (key, plan) in self.transform_plans(input, single, factor) {
-                let encoded = EncodedTransform::new(context, &plan, level, own, resident)?;
+                let encoded = EncodedLinearTransform::new(context, &plan, level, own, resident)?;
                 of_input.push((key, encoded));
             }
             transforms.push(of_input);
@@ -237,7 +237,7 @@ impl PreparedMap {
         input: usize,
         single: bool,
         factor: f64,
-    ) -> Vec<(Target, TransformPlan)> {
+    ) -> Vec<(Target, LinearTransformPlan)> {
         let mut plans = Vec::new();
         for (map, prepared) in self.maps.iter().enumerate() {
             for (output, giants) in prepared.outputs.iter().enumerate() {
@@ -260,12 +260,12 @@ impl PreparedMap {
                     if let Some((target, _)) = steps.first() {
                         let target = *target;
                         let giants = steps.into_iter().map(|(_, step)| step).collect();
-                        plans.push((target, TransformPlan { slots, giants }));
+                        plans.push((target, LinearTransformPlan { slots, giants }));
                     }
                 } else {
                     plans.extend(steps.into_iter().map(|(target, step)| {
                         let giants = vec![step];
-                        (target, TransformPlan { slots, giants })
+                        (target, LinearTransformPlan { slots, giants })
                     }));
                 }
             }
@@ -323,7 +323,7 @@ pub struct EncodedMap<'m, B: Backend> {
     /// The scale of the results.
     target: f64,
     /// For each input ciphertext its transforms.
-    transforms: Vec<Vec<(Target, EncodedTransform<B>)>>,
+    transforms: Vec<Vec<(Target, EncodedLinearTransform<B>)>>,
 }
 
 impl<B: Backend> EncodedMap<'_, B> {
@@ -398,9 +398,9 @@ impl<B: Backend> EncodedMap<'_, B> {
             }
             let encoded: Vec<_> = transforms.iter().map(|(_, t)| t).collect();
             let results = if self.single() {
-                ev.transform_many_rescaled(x, &encoded)?
+                ev.linear_transforms_rescaled(x, &encoded)?
             } else {
-                ev.transform_many(x, &encoded)?
+                ev.linear_transforms(x, &encoded)?
             };
             for ((target, _), result) in transforms.iter().zip(results) {
                 let sum = match sums.remove(target) {
@@ -428,14 +428,14 @@ impl<B: Backend> EncodedMap<'_, B> {
             let Some(sum) = sums.remove(&Target { map, output, giant }) else {
                 continue;
             };
-            let turned = if self.single() {
+            let rotated = if self.single() {
                 sum
             } else {
                 ev.rotate(&sum, step.amount as i64)?
             };
             total = Some(match total {
-                Some(total) => ev.add(&total, &turned)?,
-                None => turned,
+                Some(total) => ev.add(&total, &rotated)?,
+                None => rotated,
             });
         }
         match total {

@@ -324,8 +324,8 @@ impl From<ckks_math::Error> for Error {
     }
 }
 
-impl From<ckks_math::polyval::ApproximationError> for Error {
-    fn from(error: ckks_math::polyval::ApproximationError) -> Error {
+impl From<ckks_math::polynomial::ApproximationError> for Error {
+    fn from(error: ckks_math::polynomial::ApproximationError) -> Error {
         ckks_math::Error::from(error).into()
     }
 }

@@ -11,7 +11,7 @@
 //! ```
 
 use ckks_math::backend::Backend;
-use ckks_math::polyval::Chebyshev;
+use ckks_math::polynomial::Chebyshev;
 use ckks_math::{Ciphertext, Context, Decryptor, Encryptor, Evaluator};
 
 use crate::error::{Error, Result};

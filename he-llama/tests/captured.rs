@@ -158,7 +158,7 @@ fn a_captured_layer_gives_the_residues_of_a_plain_one() {
     let mut replays = Vec::new();
     for pass in passes() {
         let before = graphs.replays();
-        let ((expected, reports), (found, heard)) = together(
+        let ((expected, reports), (found, received)) = together(
             || plain.run(pass, plain.encrypted(&secret, pass), &mut expected_cache),
             || captured.run(pass, captured.encrypted(&secret, pass), &mut cache),
         );
@@ -171,7 +171,7 @@ fn a_captured_layer_gives_the_residues_of_a_plain_one() {
         );
         assert_eq!(found_at, expected_at, "{pass:?}");
         // The capture itself reports, too.
-        assert_eq!(heard, reports, "{pass:?}");
+        assert_eq!(received, reports, "{pass:?}");
         let [keys, values] = cache.entries().cloned().unwrap();
         let [expected_keys, expected_values] = expected_cache.entries().cloned().unwrap();
         for (found, expected) in [(keys, expected_keys), (values, expected_values)] {

@@ -132,7 +132,7 @@ impl Meaning<'_> {
 
 impl<B: Backend> Lockstep<'_, B> {
     /// Both results, compared.
-    fn met(&mut self, encrypted: Tensor<B>, clear: Array3<f64>, site: Site) -> Result<Both<B>> {
+    fn paired(&mut self, encrypted: Tensor<B>, clear: Array3<f64>, site: Site) -> Result<Both<B>> {
         let context = self.encrypted.ev.context();
         let slots = encrypted.packed().decrypt_slots(context, self.decryptor)?;
         let layout = encrypted.packed().layout();
@@ -168,7 +168,7 @@ impl<B: Backend> Lockstep<'_, B> {
     ) -> Result<[Both<B>; N]> {
         let pairs = encrypted.into_iter().zip(clear).zip(sites);
         let all: Result<Vec<_>> = pairs
-            .map(|((encrypted, clear), site)| self.met(encrypted, clear, site))
+            .map(|((encrypted, clear), site)| self.paired(encrypted, clear, site))
             .collect();
         Ok(all?.try_into().unwrap_or_else(|_| unreachable!("N pairs")))
     }
@@ -197,7 +197,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
     fn mean_square(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.mean_square(&x.encrypted, site)?;
         let clear = self.clear.mean_square(&x.clear, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn apply_times<const N: usize>(
@@ -217,13 +217,13 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
     fn add(&mut self, x: &Both<B>, y: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.add(&x.encrypted, &y.encrypted, site)?;
         let clear = self.clear.add(&x.clear, &y.clear, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn square(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.square(&x.encrypted, site)?;
         let clear = self.clear.square(&x.clear, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn append(
@@ -250,7 +250,7 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let ([q, k], [clear_q, clear_k]) = sides([queries, keys]);
         let encrypted = self.encrypted.scores(q, k, anchor, site)?;
         let clear = self.clear.scores(clear_q, clear_k, anchor, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn exponential(
@@ -264,20 +264,20 @@ impl<B: Backend> Machine for Lockstep<'_, B> {
         let encrypted = (self.encrypted).exponential(x, softmax, argument, site)?;
         let x = &scores.clear;
         let clear = (self.clear).exponential(x, softmax, argument, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn sum_keys(&mut self, x: &Both<B>, site: Site) -> Result<Both<B>> {
         let encrypted = self.encrypted.sum_keys(&x.encrypted, site)?;
         let clear = self.clear.sum_keys(&x.clear, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn mix(&mut self, weights: &Both<B>, values: &Both<B>, site: Site) -> Result<Both<B>> {
         let ([w, v], [clear_w, clear_v]) = sides([weights, values]);
         let encrypted = self.encrypted.mix(w, v, site)?;
         let clear = self.clear.mix(clear_w, clear_v, site)?;
-        self.met(encrypted, clear, site)
+        self.paired(encrypted, clear, site)
     }
 
     fn last(&mut self, x: &Both<B>) -> Result<Both<B>> {

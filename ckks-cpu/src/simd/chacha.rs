@@ -117,10 +117,10 @@ fn blocks(key: &[u8; 32], nonce: u64, counter: u64, out: &mut [[u64; 8]; 16]) {
             quarters!(step $(($a, $b, $d))*, 8);
             quarters!(step $(($c, $d, $b))*, 7);
         };
-        (step $(($to:literal, $from:literal, $turned:literal))*, $rotation:literal) => {
+        (step $(($to:literal, $from:literal, $permuted:literal))*, $rotation:literal) => {
             $(x[$to] = _mm512_add_epi32(x[$to], x[$from]);)*
-            $(x[$turned] = _mm512_xor_si512(x[$turned], x[$to]);)*
-            $(x[$turned] = _mm512_rol_epi32::<$rotation>(x[$turned]);)*
+            $(x[$permuted] = _mm512_xor_si512(x[$permuted], x[$to]);)*
+            $(x[$permuted] = _mm512_rol_epi32::<$rotation>(x[$permuted]);)*
         };
     }
     for _ in 0..10 {

@@ -59,9 +59,9 @@ fn complex_slots_are_refreshed() {
     for slots in [4, 256] {
         let boot = bootstrapper(&s, slots);
         let ev = s.evaluator(s.refresh_keys(slots, true));
-        let message = |turn: usize| -> Vec<Complex64> {
+        let message = |rotation: usize| -> Vec<Complex64> {
             let (re, mut im) = (ramp(slots), ramp(slots));
-            im.rotate_left(turn);
+            im.rotate_left(rotation);
             re.iter()
                 .zip(&im)
                 .map(|(&re, &im)| Complex64::new(re, im))

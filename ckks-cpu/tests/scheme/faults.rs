@@ -4,7 +4,7 @@ use crate::common::{literal, on_ring, ramp, setup, worst};
 use crate::refreshes::bootstrapper;
 use ckks_math::Error;
 use ckks_math::keys::{KeyPurpose, KeyRequest};
-use ckks_math::polyval::{Chebyshev, Plan};
+use ckks_math::polynomial::{Chebyshev, Plan};
 
 fn relinearisation(level: usize) -> KeyRequest {
     KeyRequest {

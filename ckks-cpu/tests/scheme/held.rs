@@ -82,9 +82,9 @@ fn a_budget_evicts_what_was_used_longest_ago() {
     for (i, step) in [1, 2, 1, 3, 1, 4, 2, 3, 1].into_iter().enumerate() {
         let y = ev.rotate(&x, step).unwrap();
         assert_eq!(bytes(&s, &y), bytes(&s, &free.rotate(&x, step).unwrap()));
-        let mut turned = values.clone();
-        turned.rotate_left(step as usize);
-        assert!(worst(&s.read(&y), &turned) < 1e-7);
+        let mut permuted = values.clone();
+        permuted.rotate_left(step as usize);
+        assert!(worst(&s.read(&y), &permuted) < 1e-7);
         let held = keys.memory();
         assert_eq!(held.compressed, 4 * compressed);
         assert_eq!(held.expanded, expanded * (i as u64 + 1).min(2));

@@ -83,15 +83,15 @@ fn a_key_serves_its_level_and_those_below() {
     let purposes = [KeyPurpose::Relinearization, KeyPurpose::Galois(g)];
     let ev = s.evaluator(purposes.map(|purpose| KeyRequest { purpose, level: 5 }));
     let x = ramp(64);
-    let mut turned = x.clone();
-    turned.rotate_left(1);
+    let mut permuted = x.clone();
+    permuted.rotate_left(1);
     for level in 0..=5 {
         let ct = s.encrypt(&x, level);
         assert!(
-            worst(&s.read(&ev.rotate(&ct, 1).unwrap()), &turned) < 1e-7,
+            worst(&s.read(&ev.rotate(&ct, 1).unwrap()), &permuted) < 1e-7,
             "level {level}"
         );
-        assert!(worst(&s.read(&ev.rotate_many(&ct, &[1]).unwrap()[0]), &turned) < 1e-7);
+        assert!(worst(&s.read(&ev.rotate_many(&ct, &[1]).unwrap()[0]), &permuted) < 1e-7);
         let square: Vec<f64> = x.iter().map(|v| v * v).collect();
         if level > 0 {
             assert!(

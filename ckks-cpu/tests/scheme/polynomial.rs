@@ -2,7 +2,7 @@
 
 use crate::common::{literal, on_ring, ramp, setup, worst};
 use ckks_math::keys::{KeyPurpose, KeyRequest};
-use ckks_math::polyval::{Chebyshev, Plan};
+use ckks_math::polynomial::{Chebyshev, Plan};
 
 /// A polynomial times a ciphertext and times a mask, against the clear values: errors of a few
 /// rescalings at scale 2^40 (2^-30 a slot), times the coefficients' sum (below 4).

@@ -15,7 +15,7 @@ use ckks_math::bootstrap::{
     BootstrapOptions, RealBasis, bottom_scale, real_order, refresh_requests,
 };
 use ckks_math::keys::KeyPurpose;
-use ckks_math::polyval::overflow_real::real_overflow_failure_log2;
+use ckks_math::polynomial::overflow_real::real_overflow_failure_log2;
 
 const WORST: f64 = 1.5e-6;
 const ALL: usize = 512;

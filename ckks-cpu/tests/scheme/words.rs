@@ -5,7 +5,7 @@ use crate::common::{literal, ramp, setup, worst};
 use ckks_math::bootstrap::{BootstrapOptions, Bootstrapper};
 use ckks_math::keys::{GaloisElement, KeyPurpose, KeyRequest};
 use ckks_math::params::ParamsLiteral;
-use ckks_math::polyval::Chebyshev;
+use ckks_math::polynomial::Chebyshev;
 
 /// The same levels in words of 30 bits: a level of 49 or 50 bits becomes two primes.
 fn short_words(long: &ParamsLiteral) -> ParamsLiteral {

@@ -6,7 +6,7 @@
 
 mod product;
 
-use super::notes::Work;
+use super::recording::Work;
 use super::{Address, ByteProduct, Driver, Event, Function, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};

@@ -4,14 +4,14 @@
 pub mod card;
 #[cfg(feature = "executor")]
 pub mod executor;
-pub mod notes;
 mod product;
+pub mod recording;
 
 pub use product::ByteProduct;
 
 use crate::launch::Launch;
 use ckks_math::Result;
-use notes::Work;
+use recording::Work;
 use std::any::Any;
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ pub enum MatrixUnits {
 
 /// What a matrix can be prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Way {
+pub(super) enum Method {
     Integer,
     /// So many small moduli.
     Tensor(usize),
@@ -37,7 +37,7 @@ pub(super) enum Way {
     Double(Cut),
 }
 
-impl Way {
+impl Method {
     const fn units(self) -> MatrixUnits {
         match self {
             Self::Integer => MatrixUnits::Integer,
@@ -63,11 +63,11 @@ fn trial_entries(count: usize) -> Vec<i64> {
 }
 
 /// What decides a trial: words, outputs, inputs, ways.
-type Kind = (Word, usize, usize, Vec<Way>);
+type Kind = (Word, usize, usize, Vec<Method>);
 
 /// What trials on a card found.
 #[derive(Default)]
-pub(crate) struct Choices(Mutex<HashMap<Kind, Way>>);
+pub(crate) struct Choices(Mutex<HashMap<Kind, Method>>);
 
 impl CudaBackend {
     /// One of the ways that there are for matrices of a shape, integers among them.
@@ -79,26 +79,31 @@ impl CudaBackend {
         &self,
         t: &Tables,
         (outputs, inputs): (usize, usize),
-        ways: &[Way],
-    ) -> Result<Way> {
-        let of = |units: MatrixUnits| ways.iter().copied().find(|way| way.units() == units);
+        methods: &[Method],
+    ) -> Result<Method> {
+        let of = |units: MatrixUnits| {
+            methods
+                .iter()
+                .copied()
+                .find(|method| method.units() == units)
+        };
         if let Some(units) = self.options.matrix_units {
-            return Ok(of(units).unwrap_or(Way::Integer));
+            return Ok(of(units).unwrap_or(Method::Integer));
         }
         if outputs < SMALLEST.0 || inputs < SMALLEST.1 {
-            return Ok(Way::Integer);
+            return Ok(Method::Integer);
         }
-        let by_shape = of(MatrixUnits::Tensor).unwrap_or(Way::Integer);
+        let by_shape = of(MatrixUnits::Tensor).unwrap_or(Method::Integer);
         if self.integer_rate().is_none() {
             return Ok(by_shape);
         }
         let [outputs, inputs] = [outputs, inputs].map(|n| n.next_power_of_two().min(TRIAL));
-        let kind = (t.word(), outputs, inputs, ways.to_vec());
+        let kind = (t.word(), outputs, inputs, methods.to_vec());
         let known = &self.choices.0;
         if let Some(&found) = (known.lock().unwrap_or_else(PoisonError::into_inner)).get(&kind) {
             return Ok(found);
         }
-        let fastest = match self.trial(t, (outputs, inputs), ways) {
+        let fastest = match self.trial(t, (outputs, inputs), methods) {
             Err(Error::OutOfMemory { .. }) => return Ok(by_shape),
             other => other?,
         };
@@ -110,7 +115,12 @@ impl CudaBackend {
     /// The fastest way to multiply a matrix of random entries: zeros draw less power, and some
     /// cards run them faster. Ways that this machine lacks are left out: the library may not be
     /// there.
-    fn trial(&self, t: &Tables, (outputs, inputs): (usize, usize), ways: &[Way]) -> Result<Way> {
+    fn trial(
+        &self,
+        t: &Tables,
+        (outputs, inputs): (usize, usize),
+        methods: &[Method],
+    ) -> Result<Method> {
         let entries = Entries {
             words: self.stage(&trial_entries(outputs * inputs))?,
             outputs,
@@ -118,10 +128,10 @@ impl CudaBackend {
         };
         let seed = Seed::from_bytes([0; 32]);
         let x = self.uniform(t, &seed, 0, inputs, Basis::q(1))?;
-        let mut best = (f64::INFINITY, Way::Integer);
-        for &way in ways {
-            match self.time(t, &entries, way, &x) {
-                Ok(seconds) if seconds < best.0 => best = (seconds, way),
+        let mut best = (f64::INFINITY, Method::Integer);
+        for &method in methods {
+            match self.time(t, &entries, method, &x) {
+                Ok(seconds) if seconds < best.0 => best = (seconds, method),
                 Ok(_) | Err(Error::Unsupported { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -130,8 +140,8 @@ impl CudaBackend {
     }
 
     /// Seconds that a product takes.
-    fn time(&self, t: &Tables, entries: &Entries, way: Way, x: &Block) -> Result<f64> {
-        let matrix = self.prepare(t, entries, way)?;
+    fn time(&self, t: &Tables, entries: &Entries, method: Method, x: &Block) -> Result<f64> {
+        let matrix = self.prepare(t, entries, method)?;
         let mut best = f64::INFINITY;
         // The first run loads the kernels and does not count.
         for run in 0..=TRIALS {

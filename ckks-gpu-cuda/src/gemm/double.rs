@@ -51,14 +51,15 @@ impl Cut {
         let whole_entry = rest(entry_bits + 1).map(|b| (entry_bits + 1, b));
         let whole_residue = rest(residue_bits + 1).map(|a| (a, residue_bits + 1));
         let both = (3..=EXACT / 2 + 1).rev().map(|width| Some((width, width)));
-        let ways = [whole_entry, whole_residue]
+        let methods = [whole_entry, whole_residue]
             .into_iter()
             .chain(both)
             .flatten();
-        let ways = ways
+        let methods = methods
             .filter(|(a, b)| *a >= 3 && *b >= 3)
             .map(|(a, b)| cut(a, b));
-        ways.filter(|cut| cut.is_exact(inputs))
+        methods
+            .filter(|cut| cut.is_exact(inputs))
             .min_by_key(|cut| cut.products())
     }
 

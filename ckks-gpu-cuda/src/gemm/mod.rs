@@ -21,7 +21,7 @@ use crate::kernels::Kernel;
 use crate::launch::Grid;
 use crate::pool::Buffer;
 use crate::tables::{Tables, Word};
-use choice::Way;
+use choice::Method;
 use ckks_math::backend::checked::MatrixShape;
 use ckks_math::backend::{GemmKernels, checked};
 use ckks_math::{Error, Result};
@@ -101,18 +101,18 @@ struct Entries {
 }
 
 impl CudaBackend {
-    fn prepare(&self, t: &Tables, entries: &Entries, way: Way) -> Result<PlainMatrix> {
-        let form = match way {
-            Way::Integer => Form::Integer(Residues::load(self, t, entries)?),
-            Way::Tensor(count) => {
+    fn prepare(&self, t: &Tables, entries: &Entries, method: Method) -> Result<PlainMatrix> {
+        let form = match method {
+            Method::Integer => Form::Integer(Residues::load(self, t, entries)?),
+            Method::Tensor(count) => {
                 Form::Tensor(Split::load((self, t), tensor::TILES, entries, count)?)
             }
-            Way::Library(count) => {
+            Method::Library(count) => {
                 // Looked for before anything is prepared for it.
                 self.queue.pool().library()?;
                 Form::Library(Split::load((self, t), library::BYTES, entries, count)?)
             }
-            Way::Double(cut) => Form::Double(Limbs::load(self, t, entries, cut)?),
+            Method::Double(cut) => Form::Double(Limbs::load(self, t, entries, cut)?),
         };
         Ok(PlainMatrix {
             shape: MatrixShape::new(t.ring(), entries.outputs, entries.inputs),
@@ -133,15 +133,15 @@ fn lane_grid(kernel: Kernel, lanes: usize) -> Result<Grid> {
 }
 
 /// All ways to multiply a matrix exactly.
-fn ways(t: &Tables, inputs: usize, entries: &[i64]) -> Vec<Way> {
+fn methods(t: &Tables, inputs: usize, entries: &[i64]) -> Vec<Method> {
     let moduli = moduli::moduli_for(t, inputs, entries);
-    let ways = [
-        Some(Way::Integer),
-        moduli.map(Way::Tensor),
-        moduli.map(Way::Library),
-        double::cut_for(t, inputs, entries).map(Way::Double),
+    let methods = [
+        Some(Method::Integer),
+        moduli.map(Method::Tensor),
+        moduli.map(Method::Library),
+        double::cut_for(t, inputs, entries).map(Method::Double),
     ];
-    ways.into_iter().flatten().collect()
+    methods.into_iter().flatten().collect()
 }
 
 impl GemmKernels for CudaBackend {
@@ -154,7 +154,7 @@ impl GemmKernels for CudaBackend {
         inputs: usize,
         entries: &[i64],
     ) -> Result<PlainMatrix> {
-        self.queue.refuse_notes()?;
+        self.queue.refuse_recording()?;
         checked::matrix(outputs, inputs, entries)?;
         if u32::try_from(entries.len()).is_err() {
             return Err(Error::InvalidParameters(format!(
@@ -162,13 +162,13 @@ impl GemmKernels for CudaBackend {
                 entries.len()
             )));
         }
-        let way = self.choose(t, (outputs, inputs), &ways(t, inputs, entries))?;
+        let method = self.choose(t, (outputs, inputs), &methods(t, inputs, entries))?;
         let staged = Entries {
             words: self.stage(entries)?,
             outputs,
             inputs,
         };
-        self.prepare(t, &staged, way)
+        self.prepare(t, &staged, method)
     }
 
     fn gemm(&self, t: &Tables, w: &PlainMatrix, x: &Block) -> Result<Block> {

@@ -122,8 +122,8 @@ fn pieces_give_the_same_residues() {
             outputs,
             inputs,
         };
-        for way in super::ways(&t, inputs, &entries) {
-            let matrix = backend.prepare(&t, &staged, way).unwrap();
+        for method in super::methods(&t, inputs, &entries) {
+            let matrix = backend.prepare(&t, &staged, method).unwrap();
             let [whole, pieces] = [super::WORKSPACE, 1].map(|workspace| {
                 let mut out = backend.block(&t, outputs, x.shape.basis).unwrap();
                 let rows = Rows {
@@ -138,7 +138,7 @@ fn pieces_give_the_same_residues() {
                 matrix.multiply(rows, &mut out).unwrap();
                 backend.download(&t, &out).unwrap()
             });
-            assert!(whole == pieces, "{way:?} at {bits} bits");
+            assert!(whole == pieces, "{method:?} at {bits} bits");
         }
     }
 }

@@ -67,7 +67,7 @@ impl Primes {
     }
 }
 
-/// A transform there and back, a key switch of a turned polynomial, a rescale: all residues.
+/// A transform there and back, a key switch of a permuted polynomial, a rescale: all residues.
 fn circuit<B: Backend>(backend: &B, ring: &RingSpec, digit_size: usize) -> Vec<Vec<u64>> {
     let mut rng = Rng(7);
     let t = backend.tables(ring).unwrap();
@@ -89,10 +89,10 @@ fn circuit<B: Backend>(backend: &B, ring: &RingSpec, digit_size: usize) -> Vec<V
     let mut x = backend.upload(&t, 1, q, &residues).unwrap();
     backend.ntt(&t, &mut x).unwrap();
     let mut out = vec![backend.download(&t, &x).unwrap()];
-    let turned = backend
+    let permuted = backend
         .automorphism(&t, &x, ring.galois_rotation(5))
         .unwrap();
-    let switched = backend.key_switch(&t, &turned, &key).unwrap();
+    let switched = backend.key_switch(&t, &permuted, &key).unwrap();
     out.push(backend.download(&t, &switched).unwrap());
     let lower = backend.rescale(&t, &switched, 1).unwrap();
     out.push(backend.download(&t, &lower).unwrap());

@@ -39,7 +39,7 @@ fn keys_of_every_form_multiply_alike() {
 }
 
 /// What a key takes on the device and in memory of the host, and its products with one polynomial
-/// and with three, of fewer limbs than the key, turned and not.
+/// and with three, of fewer limbs than the key, permuted and not.
 fn products(backend: &CudaBackend, log_n: u32, bits: u32) -> ((usize, usize), Vec<Vec<u64>>) {
     let primes = ntt_primes(bits, 4 << log_n, 6).unwrap();
     let ring = RingSpec::new(RingKind::Standard, log_n, &primes[..4], &primes[4..]).unwrap();
@@ -61,8 +61,8 @@ fn products(backend: &CudaBackend, log_n: u32, bits: u32) -> ((usize, usize), Ve
         let x = backend.uniform(&t, &seed, 5, rows, Basis::q(3)).unwrap();
         let digits = backend.decompose(&t, &x, 2, 2).unwrap();
         let plain = backend.dot_key(&t, &digits, &key).unwrap();
-        let turned = backend.dot_key_turned(&t, &digits, 5, &key).unwrap();
-        out.extend([plain, turned].map(|x| backend.download(&t, &x).unwrap()));
+        let permuted = backend.dot_key_permuted(&t, &digits, 5, &key).unwrap();
+        out.extend([plain, permuted].map(|x| backend.download(&t, &x).unwrap()));
     }
     (key.bytes(), out)
 }

@@ -26,7 +26,7 @@ fn captured_key_switches_keep_the_laws() {
         "key_product_equals_its_default_body",
         "key_switch_equals_its_default_body",
         "key_switch_decrypts_alike",
-        "hoisted_equals_switch_of_turned",
+        "hoisted_equals_switch_of_permuted",
         "products_match_the_clear",
         "rotations_match_the_clear",
         "fork_and_join_keep_order",

@@ -6,7 +6,7 @@ use ckks_gpu_wgpu::Options;
 use ckks_math::backend::{Backend, RingKind};
 use ckks_math::keys::{GaloisElement, KeyGenerator, KeyPurpose, KeyRequest, SecretKey};
 use ckks_math::params::{ParamsLiteral, SecretDistribution};
-use ckks_math::polyval::Chebyshev;
+use ckks_math::polynomial::Chebyshev;
 use ckks_math::sampling::Seed;
 use ckks_math::wire::Wire;
 use ckks_math::{Context, Decryptor, Encryptor, Evaluator};
@@ -70,8 +70,8 @@ fn layer<B: Backend>(backend: B, values: &[f64]) -> (Vec<u8>, Vec<f64>) {
     let seed = |i| Seed::from_bytes([i; 32]);
     let secret = SecretKey::from_seed(context.params(), seed(1)).unwrap();
     let ring = context.params().ring();
-    let turns = (1..WIDTH as i64).map(|k| KeyPurpose::Galois(GaloisElement::rotation(ring, k)));
-    let requests = turns
+    let rotations = (1..WIDTH as i64).map(|k| KeyPurpose::Galois(GaloisElement::rotation(ring, k)));
+    let requests = rotations
         .chain([KeyPurpose::Relinearization])
         .map(|purpose| KeyRequest {
             purpose,

@@ -25,8 +25,8 @@ fn ring(kind: RingKind, log_n: u32) -> RingSpec {
     RingSpec::new(kind, log_n, &q, &p).unwrap()
 }
 
-/// A transform there and back, a key switch of turned polynomials, a rescale, packed polynomials in
-/// two sums, a matrix product: all residues.
+/// A transform there and back, a key switch of permuted polynomials, a rescale, packed polynomials
+/// in two sums, a matrix product: all residues.
 fn circuit<B: Backend>(backend: &B, ring: &RingSpec) -> Vec<Vec<u64>> {
     let mut rng = Rng::new(7);
     let t = backend.tables(ring).unwrap();
@@ -45,11 +45,11 @@ fn circuit<B: Backend>(backend: &B, ring: &RingSpec) -> Vec<Vec<u64>> {
     backend.ntt(&t, &mut x).unwrap();
     let mut out = vec![backend.download(&t, &x).unwrap()];
     let galois = ring.galois_rotation(5);
-    let turned = backend.automorphism(&t, &x, galois).unwrap();
-    let switched = backend.key_switch(&t, &turned, &key).unwrap();
+    let permuted = backend.automorphism(&t, &x, galois).unwrap();
+    let switched = backend.key_switch(&t, &permuted, &key).unwrap();
     out.push(backend.download(&t, &switched).unwrap());
     let digits = backend.decompose(&t, &x, 1, 1).unwrap();
-    let hoisted = backend.dot_key_turned(&t, &digits, galois, &key).unwrap();
+    let hoisted = backend.dot_key_permuted(&t, &digits, galois, &key).unwrap();
     let lower = backend.mod_down_and_rescale(&t, &hoisted, 1).unwrap();
     out.push(backend.download(&t, &lower).unwrap());
     let m = ring.degree() / 4;
@@ -57,7 +57,7 @@ fn circuit<B: Backend>(backend: &B, ring: &RingSpec) -> Vec<Vec<u64>> {
     let packed = backend.embed_compact(&t, qp, &small, m).unwrap();
     let sums = [vec![(0, 0), (1, 4), (0, 2), (1, 1), (1, 3)], vec![(1, 4)]];
     for sum in backend
-        .sum_products(&t, &[&x, &turned], &packed, m, &sums)
+        .sum_products(&t, &[&x, &permuted], &packed, m, &sums)
         .unwrap()
     {
         out.push(backend.download(&t, &sum).unwrap());

@@ -40,7 +40,7 @@ pub use captures::{Attempt, Captures, Identity};
 pub use device::{Device, Limits, MemoryUse};
 pub use gemm::GemmKernels;
 pub use ring_kernels::RingKernels;
-pub use ring_operands::{Neighbour, Pointwise, Turned};
+pub use ring_operands::{Neighbour, Permuted, Pointwise};
 pub use ring_spec::{RingKind, RingSpec};
 pub use seeded::{Masks, SeededKeyData};
 pub use shape::{Basis, Shape};

@@ -1,6 +1,6 @@
 //! Exact kernels on blocks of residues.
 
-use super::{Basis, Device, Masks, Neighbour, Pointwise, Turned, derived};
+use super::{Basis, Device, Masks, Neighbour, Permuted, Pointwise, derived};
 use crate::error::Result;
 use crate::sampling::Seed;
 use std::ops::Range;
@@ -218,7 +218,7 @@ pub trait RingKernels: Device {
         t: &Self::Tables,
         x: &mut Self::Block,
         first: usize,
-        y: &Turned<'_, Self::Block>,
+        y: &Permuted<'_, Self::Block>,
         constants: &[u64],
     ) -> Result<()> {
         derived::add_scaled(self, t, x, first, y, constants)

@@ -25,7 +25,7 @@ pub enum Neighbour {
 
 /// Some rows of a block under an automorphism: `y(X^galois)`.
 #[derive(Clone, Debug)]
-pub struct Turned<'a, Block> {
+pub struct Permuted<'a, Block> {
     /// Evaluations.
     pub block: &'a Block,
     /// The rows meant.
@@ -34,7 +34,7 @@ pub struct Turned<'a, Block> {
     pub galois: u64,
 }
 
-impl<'a, Block> Turned<'a, Block> {
+impl<'a, Block> Permuted<'a, Block> {
     /// Rows as they are.
     pub const fn rows(block: &'a Block, rows: Range<usize>) -> Self {
         Self {

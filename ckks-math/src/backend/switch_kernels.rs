@@ -202,14 +202,14 @@ pub trait SwitchKernels: RingKernels {
     ///
     /// # Contract
     /// in: as [`SwitchKernels::dot_key`]; `galois` odd · out: `dot_key(x(X^galois))` · exact ·
-    /// law: `hoisted_equals_switch_of_turned`
-    fn dot_key_turned(
+    /// law: `hoisted_equals_switch_of_permuted`
+    fn dot_key_permuted(
         &self,
         t: &Self::Tables,
         digits: &Self::Block,
         galois: u64,
         key: &Self::SwitchKey,
     ) -> Result<Self::Block> {
-        derived::dot_key_turned(self, t, digits, galois, key)
+        derived::dot_key_permuted(self, t, digits, galois, key)
     }
 }

@@ -138,8 +138,8 @@ impl Diagonals {
                 let diag = map
                     .entry((k + j) % n)
                     .or_insert_with(|| vec![Complex64::ZERO; n]);
-                let turned = inner[k..].iter().chain(&inner[..k]);
-                for ((d, &a), &b) in diag.iter_mut().zip(outer).zip(turned) {
+                let permuted = inner[k..].iter().chain(&inner[..k]);
+                for ((d, &a), &b) in diag.iter_mut().zip(outer).zip(permuted) {
                     *d += a * b;
                 }
             }

@@ -59,8 +59,8 @@ impl<B: Backend> Bootstrapper<B> {
         let mut y = ev.polynomial_on_unit(&u, &self.plan, scales[scales.len() - 1])?;
         for (&d, &scale) in self.fit.constants.iter().zip(scales.iter().rev().skip(1)) {
             let square = ev.multiply_without_relinearisation(&y, &y)?;
-            let mut twice = ev.raise_product(&square, 2.0)?;
-            ev.raised_constant(&mut twice, -d)?;
+            let mut twice = ev.product_over_qp(&square, 2.0)?;
+            ev.add_constant_over_qp(&mut twice, -d)?;
             y = ev.lower(&twice)?.with_scale(scale);
         }
         Ok(y.with_scale(params.scale_at(out)))

@@ -42,12 +42,14 @@ use crate::context::Context;
 use crate::cost::Prices;
 use crate::encoding::{Complex64, EncodingError};
 use crate::error::{Error, Result};
-use crate::evaluator::{EncodedTransform, Evaluator, Repeated, mismatch, scales_agree};
+use crate::evaluator::{
+    CapturedSequences, EncodedLinearTransform, Evaluator, mismatch, scales_agree,
+};
 use crate::params::{BootstrapLiteral, Params};
-use crate::polyval::Plan;
-use crate::polyval::modular::{CosineFit, ModularFit, fit_cosine};
-use crate::polyval::overflow::overflow_failure_log2;
-use crate::polyval::overflow_real::real_overflow_failure_log2;
+use crate::polynomial::Plan;
+use crate::polynomial::modular::{CosineFit, ModularFit, fit_cosine};
+use crate::polynomial::overflow::overflow_failure_log2;
+use crate::polynomial::overflow_real::real_overflow_failure_log2;
 use linear::Coordinates;
 use sequence::Sequence;
 use steps::{encode, grouping};
@@ -62,12 +64,12 @@ pub struct Bootstrapper<B: Backend> {
     top: usize,
     /// Level at which StC starts.
     bottom: usize,
-    coeffs_to_slots: Vec<EncodedTransform<B>>,
-    slots_to_coeffs: Vec<EncodedTransform<B>>,
+    coeffs_to_slots: Vec<EncodedLinearTransform<B>>,
+    slots_to_coeffs: Vec<EncodedLinearTransform<B>>,
     options: BootstrapOptions,
     fit: ModularFit,
     plan: Plan,
-    captured: Repeated<B, Sequence>,
+    captured: CapturedSequences<B, Sequence>,
 }
 
 impl<B: Backend> Bootstrapper<B> {
@@ -149,7 +151,7 @@ impl<B: Backend> Bootstrapper<B> {
             options,
             fit,
             plan,
-            captured: Repeated::default(),
+            captured: CapturedSequences::default(),
         })
     }
 
@@ -228,7 +230,7 @@ impl<B: Backend> Bootstrapper<B> {
             return Err(EncodingError::RealSlotsOnly.into());
         }
         let coefficients = self.slots_to_coeffs(ev, x)?;
-        self.repeated(ev, Sequence::Complex, &coefficients, |x| {
+        self.run_captured(ev, Sequence::Complex, &coefficients, |x| {
             let raised = self.mod_raise(ev, x)?;
             let slots = self.to_slots(ev, &raised)?;
             let conjugate = ev.conjugate(&slots)?;
@@ -331,10 +333,10 @@ impl<B: Backend> Bootstrapper<B> {
             return self.slots_to_coeffs_from(ev, x);
         }
         let x = ev.align_to(x, self.bottom, scale)?.with_slots(self.slots)?;
-        self.repeated(ev, Sequence::SlotsToCoeffs, &x, |x| {
+        self.run_captured(ev, Sequence::SlotsToCoeffs, &x, |x| {
             let mut y = x.clone();
             for matrix in &self.slots_to_coeffs {
-                y = ev.transform_rescaled(&y, matrix)?;
+                y = ev.linear_transform_rescaled(&y, matrix)?;
             }
             Ok(y)
         })
@@ -367,7 +369,7 @@ impl<B: Backend> Bootstrapper<B> {
         )?;
         let mut y = x.with_slots(self.slots)?;
         for matrix in first.iter().chain(&self.slots_to_coeffs[1..]) {
-            y = ev.transform_rescaled(&y, matrix)?;
+            y = ev.linear_transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }
@@ -397,7 +399,7 @@ impl<B: Backend> Bootstrapper<B> {
         x: &Ciphertext<B>,
         copies: usize,
     ) -> Result<Ciphertext<B>> {
-        self.repeated(ev, Sequence::Real { copies }, x, |x| {
+        self.run_captured(ev, Sequence::Real { copies }, x, |x| {
             self.eval_mod(ev, &self.real_slots(ev, x)?, copies)
         })
     }
@@ -417,7 +419,7 @@ impl<B: Backend> Bootstrapper<B> {
     fn to_slots(&self, ev: &Evaluator<B>, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
         let mut y = x.clone();
         for matrix in &self.coeffs_to_slots {
-            y = ev.transform_rescaled(&y, matrix)?;
+            y = ev.linear_transform_rescaled(&y, matrix)?;
         }
         Ok(y)
     }

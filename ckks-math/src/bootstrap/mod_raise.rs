@@ -8,7 +8,7 @@
 //! sums of neighbours.
 
 use super::Bootstrapper;
-use crate::backend::{Backend, Basis, Neighbour, Turned};
+use crate::backend::{Backend, Basis, Neighbour, Permuted};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::evaluator::Evaluator;
@@ -70,7 +70,7 @@ impl<B: Backend> Bootstrapper<B> {
         let k = x.count;
         let linear = backend.restrict(t, &x.poly.block, k..2 * k, basis)?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        ev.add_turned(&mut block, &Turned::rows(&x.poly.block, 0..k))?;
+        ev.add_permuted(&mut block, &Permuted::rows(&x.poly.block, 0..k))?;
         Ok(ev.wrap(block, x))
     }
 }

@@ -19,8 +19,8 @@ pub(super) enum Sequence {
 }
 
 impl<B: Backend> Bootstrapper<B> {
-    /// `body(x)`, one of the fixed parts, see [`Evaluator::repeat`].
-    pub(super) fn repeated(
+    /// `body(x)`, one of the fixed parts, see [`Evaluator::run_captured`].
+    pub(super) fn run_captured(
         &self,
         ev: &Evaluator<B>,
         sequence: Sequence,
@@ -32,7 +32,8 @@ impl<B: Backend> Bootstrapper<B> {
             return body(x);
         }
         let whole = |x: Vec<Ciphertext<B>>| -> Result<_> { Ok((vec![body(&x[0])?], ())) };
-        let (mut results, ()) = ev.repeat(&self.captured, sequence, vec![x.clone()], whole)?;
+        let (mut results, ()) =
+            ev.run_captured(&self.captured, sequence, vec![x.clone()], whole)?;
         // The one that `whole` makes.
         Ok(results.swap_remove(0))
     }

@@ -5,9 +5,9 @@ use super::linear::Coordinates;
 use super::options::{BootstrapOptions, RESIDENT_BYTES, RotationKeys};
 use crate::backend::Backend;
 use crate::context::Context;
-use crate::cost::{Prices, TransformPrices};
+use crate::cost::{LinearTransformPrices, Prices};
 use crate::error::Result;
-use crate::evaluator::{EncodedTransform, TransformPlan, encoded_bytes};
+use crate::evaluator::{EncodedLinearTransform, LinearTransformPlan, encoded_bytes};
 
 /// Encodes successive matrices from `level` downwards so that the scale goes from `from` to `to`,
 /// by the same factor in each: rounding the diagonals then costs each the same.
@@ -18,7 +18,7 @@ pub(super) fn encode<B: Backend>(
     (from, to): (f64, f64),
     options: BootstrapOptions,
     prices: &Prices,
-) -> Result<Vec<EncodedTransform<B>>> {
+) -> Result<Vec<EncodedLinearTransform<B>>> {
     let params = context.params();
     let each = (to / from).powf(1.0 / matrices.len() as f64);
     matrices
@@ -29,16 +29,16 @@ pub(super) fn encode<B: Backend>(
             let scale = each * params.group_modulus(level);
             let parts = &prices.at(level)?.transform;
             let (babies, _) = steps(matrix.map.len(), options.keys, parts);
-            let plan = TransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
+            let plan = LinearTransformPlan::from_diagonals(matrix.n, &matrix.map, babies);
             let resident =
                 options.resident || encoded_bytes(params, &plan, level) <= RESIDENT_BYTES;
-            EncodedTransform::new(context, &plan, level, scale, resident)
+            EncodedLinearTransform::new(context, &plan, level, scale, resident)
         })
         .collect()
 }
 
 /// The number of baby steps, a power of two, that costs least for a matrix, and its seconds.
-fn steps(diagonals: usize, keys: RotationKeys, parts: &TransformPrices) -> (usize, f64) {
+fn steps(diagonals: usize, keys: RotationKeys, parts: &LinearTransformPrices) -> (usize, f64) {
     let baby = parts.baby * (1 + keys.price()) as f64;
     let cost = |babies: usize| {
         let giants = diagonals.div_ceil(babies) - 1;

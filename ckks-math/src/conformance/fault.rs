@@ -18,7 +18,7 @@ pub(super) enum Fault {
     /// The second operand's limbs are read by position instead of by prime.
     LimbsByPosition,
     /// The second operand's row is its first.
-    NoBroadcastInTurn,
+    NoBroadcastInPermutation,
     /// A difference in the other direction.
     SubReversed,
     /// Product stored instead of accumulated.
@@ -78,5 +78,5 @@ pub(super) enum Fault {
     /// Overridden key switch that returns its pair in the wrong order.
     KeySwitchOverride,
     /// Overridden hoisted product that turns the result by the identity.
-    TurnedOverride,
+    PermutedOverride,
 }

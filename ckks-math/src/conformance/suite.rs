@@ -143,13 +143,13 @@ macro_rules! __conformance_laws {
             derived::rescale_equals_its_default_body
             derived::key_product_equals_its_default_body
             derived::key_switch_equals_its_default_body
-            derived::dot_key_turned_equals_its_default_body
+            derived::dot_key_permuted_equals_its_default_body
             meaning::digits_lift_their_limbs
             meaning::mod_down_divides_by_p
             meaning::rescale_divides_by_the_last_primes
             meaning::mod_down_and_rescale_divides_once
             meaning::key_switch_decrypts_alike
-            meaning::hoisted_equals_switch_of_turned
+            meaning::hoisted_equals_switch_of_permuted
             scheme::encryption_round_trips
             scheme::sums_match_the_clear
             scheme::products_match_the_clear

@@ -29,7 +29,10 @@ fn planted_faults_are_caught() {
         (Fault::NttNaturalOrder, "ntt_evaluates_at_the_roots"),
         (Fault::InverseNotScaled, "intt_inverts_ntt"),
         (Fault::LimbsByPosition, "pointwise_matches_integers"),
-        (Fault::NoBroadcastInTurn, "pointwise_matches_integers"),
+        (
+            Fault::NoBroadcastInPermutation,
+            "pointwise_matches_integers",
+        ),
         (Fault::SubReversed, "pointwise_matches_integers"),
         (
             Fault::AccumulateForgets,
@@ -95,17 +98,17 @@ fn planted_faults_are_caught() {
         ),
         (Fault::KeySwitchOverride, "key_switch_decrypts_alike"),
         (
-            Fault::TurnedOverride,
-            "dot_key_turned_equals_its_default_body",
+            Fault::PermutedOverride,
+            "dot_key_permuted_equals_its_default_body",
         ),
-        (Fault::TurnedOverride, "hoisted_equals_switch_of_turned"),
+        (Fault::PermutedOverride, "hoisted_equals_switch_of_permuted"),
         (Fault::EmbedOverride, "encryption_round_trips"),
         (Fault::SumProductsOverride, "transforms_match_the_clear"),
         (Fault::AddRowsOverride, "sums_match_the_clear"),
         (Fault::TensorOverride, "products_match_the_clear"),
         (Fault::RescaleOverride, "levels_and_scales_align"),
         (Fault::InverseGalois, "rotations_match_the_clear"),
-        (Fault::TurnedOverride, "transforms_match_the_clear"),
+        (Fault::PermutedOverride, "transforms_match_the_clear"),
         (Fault::KeyHalvesSwapped, "polynomials_match_the_clear"),
     ];
     for (fault, name) in planted {
@@ -126,7 +129,7 @@ fn fresh_memory_shows_when_poisoned() {
     let fault = Some(Fault::AccumulatesIntoFresh);
     for name in [
         "dot_key_matches_integers",
-        "hoisted_equals_switch_of_turned",
+        "hoisted_equals_switch_of_permuted",
     ] {
         assert!(law(name)(&Naive::new(fault, false)).is_ok(), "{name}");
         assert!(law(name)(&Naive::new(fault, true)).is_err(), "{name}");
@@ -152,7 +155,7 @@ fn defaults_only_hides_overrides() {
         (Fault::ModDownOverride, "mod_down_divides_by_p"),
         (Fault::RescaleOverride, "rescale_divides_by_the_last_primes"),
         (Fault::KeySwitchOverride, "key_switch_decrypts_alike"),
-        (Fault::TurnedOverride, "hoisted_equals_switch_of_turned"),
+        (Fault::PermutedOverride, "hoisted_equals_switch_of_permuted"),
     ] {
         let backend = Naive::new(Some(fault), false);
         assert!(law(name)(&backend).is_err(), "{fault:?}");
@@ -176,7 +179,7 @@ fn dry_run_admits_the_circuits() {
     let work = dry.counts() - &before;
     // One call, and one hoisted product of two polynomials.
     assert_eq!(work.operation(Operation::KeySwitch).calls, 1);
-    assert_eq!(work.operation(Operation::DotKeyTurned).calls, 1);
+    assert_eq!(work.operation(Operation::DotKeyPermuted).calls, 1);
     assert_eq!(work.key_switches(), 4);
 }
 

@@ -1,6 +1,6 @@
 //! Prices of operations on ciphertexts at one level.
 
-use super::transform::TransformPrices;
+use super::transform::LinearTransformPrices;
 use super::{Batched, Scales};
 use crate::backend::GemmKernels;
 use crate::backend::dry_run::DryRun;
@@ -16,7 +16,7 @@ pub struct LevelPrices {
     /// The level.
     pub level: usize,
     /// The parts of a linear transform.
-    pub transform: TransformPrices,
+    pub transform: LinearTransformPrices,
     /// A rotation: automorphism, decomposition, product with a key, division by `P`.
     pub rotate: Batched,
     /// A further rotation of a ciphertext that is decomposed already.
@@ -55,7 +55,7 @@ impl LevelPrices {
         };
         Ok(Self {
             level,
-            transform: TransformPrices::new(scales, level)?,
+            transform: LinearTransformPrices::new(scales, level)?,
             rotate: at(&|ev, x| ev.rotate(x, 1).map(drop))?,
             rotate_hoisted: Batched {
                 call: two.call - one.call,

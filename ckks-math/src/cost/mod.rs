@@ -24,7 +24,7 @@ pub use crate::backend::dry_run::KernelTimes;
 pub use batched::Batched;
 pub use level::LevelPrices;
 pub use measure::MeasureOptions;
-pub use transform::{LiftPrices, TransformPrices};
+pub use transform::{LiftPrices, LinearTransformPrices};
 
 use crate::backend::dry_run::DryRun;
 use crate::bootstrap::{BootstrapOptions, refresh_cost};

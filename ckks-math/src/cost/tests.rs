@@ -4,7 +4,7 @@ use super::*;
 use crate::backend::Device;
 use crate::backend::dry_run::Counts;
 use crate::encoding::Complex64;
-use crate::evaluator::{EncodedTransform, TransformPlan, TransformWork};
+use crate::evaluator::{EncodedLinearTransform, LinearTransformPlan, LinearTransformWork};
 use crate::params::preset;
 
 /// Of sums of a few hundred prices in double precision, each a difference of such sums.
@@ -54,8 +54,8 @@ fn check_transforms(prices: &Prices, level: usize, (slots, period): (usize, usiz
     let encode = |giants: &Vec<(usize, Vec<usize>)>| {
         let terms = |babies: &Vec<usize>| babies.iter().map(|&b| (b, diagonal.clone())).collect();
         let giants = giants.iter().map(|(g, b)| (*g, terms(b))).collect();
-        let plan = TransformPlan { slots, giants };
-        EncodedTransform::new(ev.context(), &plan, level, 1.0, false).expect("a level")
+        let plan = LinearTransformPlan { slots, giants };
+        EncodedLinearTransform::new(ev.context(), &plan, level, 1.0, false).expect("a level")
     };
     let x = ev.zeros(slots, level, 1).expect("a level");
     for first in 0..shapes.len() {
@@ -64,15 +64,15 @@ fn check_transforms(prices: &Prices, level: usize, (slots, period): (usize, usiz
             let encoded: Vec<_> = some.iter().map(encode).collect();
             let encoded: Vec<_> = encoded.iter().collect();
             let work = some.iter().map(|giants| (slots, &giants[..], Some(period)));
-            let work = TransformWork::new(slots, work);
+            let work = LinearTransformWork::new(slots, work);
             let at = prices.at(level).expect("a level").transform.clone();
             let what = format!("level {level}, shapes {first}..{last}, period {period}");
-            let found = counts(&ev, || ev.transform_many(&x, &encoded));
+            let found = counts(&ev, || ev.linear_transforms(&x, &encoded));
             assert_eq!(found.key_switches(), work.key_switches() as u64, "{what}");
             let seconds = prices.times().seconds(&found);
             assert_close(at.seconds(&work, false), seconds, &what);
             if level > 0 {
-                let found = counts(&ev, || ev.transform_many_rescaled(&x, &encoded));
+                let found = counts(&ev, || ev.linear_transforms_rescaled(&x, &encoded));
                 let seconds = prices.times().seconds(&found);
                 assert_close(at.seconds(&work, true), seconds, &what);
             }

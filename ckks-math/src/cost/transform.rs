@@ -4,15 +4,15 @@ use super::Scales;
 use crate::backend::RingKernels;
 use crate::encoding::Complex64;
 use crate::error::Result;
-use crate::evaluator::{EncodedTransform, TransformPlan, TransformWork};
+use crate::evaluator::{EncodedLinearTransform, LinearTransformPlan, LinearTransformWork};
 
 /// Prices of the parts of a linear transform at one level, in seconds: see
-/// [`crate::evaluator::Evaluator::transform_many`].
+/// [`crate::evaluator::Evaluator::linear_transforms`].
 ///
 /// The sum of the parts is the price of the whole to rounding: what is counted is linear in the
 /// numbers of the parts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TransformPrices {
+pub struct LinearTransformPrices {
     /// Splitting the operand into digits, once for all its baby steps.
     pub decompose: f64,
     /// A rotation of the decomposed operand, over `QP`.
@@ -50,7 +50,7 @@ pub struct LiftPrices {
     embed: Vec<f64>,
 }
 
-impl TransformPrices {
+impl LinearTransformPrices {
     pub(super) fn new(scales: &Scales<'_>, level: usize) -> Result<Self> {
         let lift = LiftPrices::new(scales, level)?;
         let of = |transforms: &[Giants<'_>], rescaled| seconds(scales, level, transforms, rescaled);
@@ -90,7 +90,7 @@ impl TransformPrices {
     }
 
     /// Seconds of transforms of one operand, without and with rescaling.
-    pub fn seconds(&self, work: &TransformWork, rescaled: bool) -> f64 {
+    pub fn seconds(&self, work: &LinearTransformWork, rescaled: bool) -> f64 {
         let result = if rescaled {
             self.rescaled_result
         } else {
@@ -167,17 +167,17 @@ fn seconds(
     let encode = |giants: &Giants<'_>| {
         let diagonal = || vec![Complex64::new(1.0, 0.0); SLOTS];
         let terms = |babies: &[usize]| babies.iter().map(|&b| (b, diagonal())).collect();
-        let plan = TransformPlan {
+        let plan = LinearTransformPlan {
             slots: SLOTS,
             giants: giants.iter().map(|&(g, b)| (g, terms(b))).collect(),
         };
-        EncodedTransform::new(scales.ev.context(), &plan, level, 1.0, false)
+        EncodedLinearTransform::new(scales.ev.context(), &plan, level, 1.0, false)
     };
     let encoded = transforms.iter().map(encode).collect::<Result<Vec<_>>>()?;
     let encoded: Vec<_> = encoded.iter().collect();
     let x = scales.ev.zeros(SLOTS, level, 1)?;
     scales.seconds(|ev| match rescaled {
-        true => ev.transform_many_rescaled(&x, &encoded),
-        false => ev.transform_many(&x, &encoded),
+        true => ev.linear_transforms_rescaled(&x, &encoded),
+        false => ev.linear_transforms(&x, &encoded),
     })
 }

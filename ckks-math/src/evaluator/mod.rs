@@ -16,22 +16,22 @@
 //! (which does not).
 
 mod arithmetic;
+mod captured_sequences;
 mod level;
+mod lintrans;
 mod multiply;
-mod raised;
-mod repeated;
+mod over_qp;
 mod rotate;
 mod sums;
-mod transform;
 
+pub use captured_sequences::CapturedSequences;
 pub(crate) use level::{mismatch, scales_agree};
-pub use repeated::Repeated;
+pub use lintrans::{
+    BabyTerms, EncodedLinearTransform, GiantChains, LinearTransformEncoder, LinearTransformPlan,
+    LinearTransformSteps, LinearTransformWork, encoded_bytes,
+};
 pub use rotate::Hoisted;
 pub use sums::doubling_rotations;
-pub use transform::{
-    BabyTerms, EncodedTransform, GiantChains, TransformEncoder, TransformPlan, TransformSteps,
-    TransformWork, encoded_bytes,
-};
 
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;

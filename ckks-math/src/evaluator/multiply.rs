@@ -1,7 +1,7 @@
 //! Products of ciphertexts.
 
 use super::{Evaluator, pair};
-use crate::backend::{Backend, Turned};
+use crate::backend::{Backend, Permuted};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ impl<B: Backend> Evaluator<B> {
             });
         }
         let product = self.multiply_without_relinearisation(x, y)?;
-        self.canonical(self.lower(&self.raise_product(&product, 1.0)?)?)
+        self.canonical(self.lower(&self.product_over_qp(&product, 1.0)?)?)
     }
 
     /// `x^2`, relinearised and rescaled, as [`Evaluator::mul`].
@@ -94,7 +94,7 @@ impl<B: Backend> Evaluator<B> {
         let k = x.count;
         let quadratic = backend.restrict(t, &x.poly.block, 2 * k..3 * k, basis)?;
         let mut block = backend.key_switch(t, &quadratic, &key)?;
-        self.add_turned(&mut block, &Turned::rows(&x.poly.block, 0..2 * k))?;
+        self.add_permuted(&mut block, &Permuted::rows(&x.poly.block, 0..2 * k))?;
         Ok(Ciphertext {
             components: 2,
             ..self.wrap(block, x)

@@ -1,7 +1,7 @@
 //! Rotations and what is made of them.
 
 use super::{Evaluator, pair};
-use crate::backend::{Backend, RingKind, Turned};
+use crate::backend::{Backend, Permuted, RingKind};
 use crate::ciphertext::Ciphertext;
 #[cfg(doc)]
 use crate::error::Error;
@@ -73,8 +73,8 @@ impl<B: Backend> Evaluator<B> {
         let linear = backend.restrict(t, &x.poly.block, x.count..2 * x.count, basis)?;
         let linear = backend.automorphism(t, &linear, galois.get())?;
         let mut block = backend.key_switch(t, &linear, &key)?;
-        let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois.get());
-        self.add_turned(&mut block, &constant)?;
+        let constant = Permuted::rows(&x.poly.block, 0..x.count).by(galois.get());
+        self.add_permuted(&mut block, &constant)?;
         Ok(self.wrap(block, x))
     }
 
@@ -109,15 +109,15 @@ impl<B: Backend> Evaluator<B> {
         let key = self
             .keys
             .galois(&self.context, "rotate_hoisted", galois, source.level)?;
-        let product = self.turn_hoisted(x, galois, &key)?;
+        let product = self.permute_hoisted(x, galois, &key)?;
         let mut block = backend.mod_down(t, &product)?;
-        let constant = Turned::rows(&source.poly.block, 0..source.count).by(galois.get());
-        self.add_turned(&mut block, &constant)?;
+        let constant = Permuted::rows(&source.poly.block, 0..source.count).by(galois.get());
+        self.add_permuted(&mut block, &constant)?;
         Ok(self.wrap(block, source))
     }
 
     /// The linear part of a hoisted rotation, switched and left over `QP`.
-    pub(crate) fn turn_hoisted(
+    pub(crate) fn permute_hoisted(
         &self,
         x: &Hoisted<'_, B>,
         galois: GaloisElement,
@@ -137,7 +137,7 @@ impl<B: Backend> Evaluator<B> {
                 made
             }
         };
-        backend.dot_key_turned(t, &digits, galois.get(), key)
+        backend.dot_key_permuted(t, &digits, galois.get(), key)
     }
 
     /// Several rotations of one ciphertext at the price of one decomposition, at its level and

@@ -64,7 +64,7 @@ impl<B: Backend> Evaluator<B> {
     /// `x` and its rotations by `steps`, summed: one decomposition, one division by `P`.
     fn add_rotations(&self, x: &Ciphertext<B>, steps: &[i64]) -> Result<Ciphertext<B>> {
         let (backend, t) = (self.backend(), self.tables());
-        let turned: Vec<i64> = steps
+        let permuted: Vec<i64> = steps
             .iter()
             .copied()
             .filter(|s| s.rem_euclid(x.slots as i64) != 0)
@@ -74,16 +74,16 @@ impl<B: Backend> Evaluator<B> {
         let hoisted = self.hoist(x)?;
         // What meets no key: the operand, once for itself and once for each step of whole periods.
         let mut rest = backend.duplicate(t, &x.poly.block)?;
-        for _ in turned.len()..steps.len() {
+        for _ in permuted.len()..steps.len() {
             backend.pointwise_assign(t, Pointwise::Add, &mut rest, &x.poly.block)?;
         }
         let mut switched: Option<B::Block> = None;
-        for step in turned {
+        for step in permuted {
             let galois = self.galois_of(x, step);
             let key =
                 self.keys
                     .galois_of_level(&self.context, "sum of rotations", galois, x.level)?;
-            let product = self.turn_hoisted(&hoisted, galois, &key)?;
+            let product = self.permute_hoisted(&hoisted, galois, &key)?;
             self.add_sum(&mut switched, Some(product))?;
             let constant = backend.automorphism(t, &constant, galois.get())?;
             backend.add_rows(t, &mut rest, 0, &constant)?;

@@ -3,8 +3,8 @@
 use super::{Params, SecretDistribution};
 use crate::backend::{Limits, RingKind};
 use crate::error::{Error, Result};
-use crate::polyval::modular::{MAX_DOUBLE_ANGLES, MAX_RANGE};
-use crate::polyval::remez::MAX_MINIMAX_DEGREE;
+use crate::polynomial::modular::{MAX_DOUBLE_ANGLES, MAX_RANGE};
+use crate::polynomial::remez::MAX_MINIMAX_DEGREE;
 use serde::{Deserialize, Serialize};
 
 /// How a set bootstraps (see [`crate::bootstrap`]).

@@ -87,7 +87,7 @@ fn evaluator<B: Backend>(
 ) -> Result<()> {
     let params = context.params();
     let level = params.max_level();
-    let (product, turn, hoisted, rescale) = (
+    let (product, rotation, hoisted, rescale) = (
         "multiply_relinearise_rescale",
         "rotate",
         "rotate_hoisted_8",
@@ -100,12 +100,12 @@ fn evaluator<B: Backend>(
             level,
         });
     }
-    let turns = match (harness.wants(hoisted), harness.wants(turn)) {
+    let rotations = match (harness.wants(hoisted), harness.wants(rotation)) {
         (true, _) => STEPS.len(),
         (false, true) => 1,
         (false, false) => 0,
     };
-    requests.extend(rotations(params).take(turns));
+    requests.extend(rotations(params).take(rotations));
     if requests.is_empty() && !harness.wants(rescale) {
         return Ok(());
     }
@@ -124,7 +124,7 @@ fn evaluator<B: Backend>(
         Ok(())
     };
     time(product, &|| ev.mul(&x, &x).map(drop))?;
-    time(turn, &|| ev.rotate(&x, STEPS[0]).map(drop))?;
+    time(rotation, &|| ev.rotate(&x, STEPS[0]).map(drop))?;
     time(hoisted, &|| ev.rotate_many(&x, &STEPS).map(drop))?;
     time(rescale, &|| ev.rescale(&x).map(drop))
 }

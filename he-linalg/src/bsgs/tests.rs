@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ckks_math::cost::{Batched, LevelPrices, TransformPrices};
+use ckks_math::cost::{Batched, LevelPrices, LinearTransformPrices};
 
 use super::*;
 use crate::field::{Axis, Field};
@@ -44,10 +44,10 @@ fn with_amounts(period: usize, amounts: &[usize]) -> LinearMap {
 /// A baby rotation costs `baby`, a giant one 1, all else nothing.
 fn rotations(baby: f64) -> CostModel {
     let each = |each| Batched { call: 0.0, each };
-    let transform = TransformPrices {
+    let transform = LinearTransformPrices {
         baby,
         giant: 1.0,
-        ..TransformPrices::default()
+        ..LinearTransformPrices::default()
     };
     CostModel {
         at: Arc::new(LevelPrices {

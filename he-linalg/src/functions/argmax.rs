@@ -132,9 +132,9 @@ impl Argmax {
                 Step::AddCiphertexts(groups) => self.over_ciphertexts(ev, &m, groups, refresh)?,
                 Step::RotateAdd(amount) | Step::SpreadAdd(amount) => {
                     let m = refresh.refresh(ev, m, self.levels())?;
-                    let turned = ev.rotate(m.batch(), *amount)?;
-                    let turned = Packed::new(m.layout().clone(), turned)?;
-                    self.sign.max(ev, &m, &turned)?
+                    let rotated = ev.rotate(m.batch(), *amount)?;
+                    let rotated = Packed::new(m.layout().clone(), rotated)?;
+                    self.sign.max(ev, &m, &rotated)?
                 }
                 Step::Mask(_) => unreachable!("plans with masks were refused"),
             };

@@ -12,8 +12,8 @@
 
 use ckks_math::Evaluator;
 use ckks_math::backend::Backend;
-use ckks_math::polyval::remez::{ErrorMeasure, minimax};
-use ckks_math::polyval::{Chebyshev, Parity};
+use ckks_math::polynomial::remez::{ErrorMeasure, minimax};
+use ckks_math::polynomial::{Chebyshev, Parity};
 
 use crate::error::{Error, Result};
 use crate::packed::Packed;

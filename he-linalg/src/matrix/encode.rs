@@ -3,7 +3,7 @@
 use ckks_math::Context;
 use ckks_math::backend::Backend;
 use ckks_math::encoding::IntegerCoeffs;
-use ckks_math::evaluator::{EncodedTransform, TransformEncoder};
+use ckks_math::evaluator::{EncodedLinearTransform, LinearTransformEncoder};
 
 use super::Coefficients;
 use super::structure::{DiagonalOf, Diagonals, MapSteps, OutputSteps, Target};
@@ -30,11 +30,11 @@ pub(super) struct EncodedDiagonals<B: Backend> {
     /// The scale of the results.
     pub target: f64,
     /// For each input ciphertext its transforms, in the order of their targets.
-    pub transforms: Vec<Vec<(Target, EncodedTransform<B>)>>,
+    pub transforms: Vec<Vec<(Target, EncodedLinearTransform<B>)>>,
 }
 
 impl<B: Backend> EncodedDiagonals<B> {
-    /// Bytes of all diagonals, see [`EncodedTransform::bytes`].
+    /// Bytes of all diagonals, see [`EncodedLinearTransform::bytes`].
     pub fn bytes(&self) -> u64 {
         let transforms = self.transforms.iter().flatten();
         transforms.map(|(_, transform)| transform.bytes()).sum()
@@ -44,7 +44,7 @@ impl<B: Backend> EncodedDiagonals<B> {
 /// A transform whose diagonals are being encoded.
 struct Pending<B: Backend> {
     target: Target,
-    encoder: TransformEncoder<B>,
+    encoder: LinearTransformEncoder<B>,
     polynomials: Vec<IntegerCoeffs>,
 }
 
@@ -81,7 +81,7 @@ impl<B: Backend> Encoding<B> {
         let pending = |(target, steps)| {
             Ok(Pending {
                 target,
-                encoder: TransformEncoder::new(context, steps, level, own)?,
+                encoder: LinearTransformEncoder::new(context, steps, level, own)?,
                 polynomials: Vec::new(),
             })
         };
@@ -213,7 +213,7 @@ fn encode_one<B: Backend>(
     of_output: &OutputSteps,
     values: &[f64],
     factor: f64,
-    encoder: &TransformEncoder<B>,
+    encoder: &LinearTransformEncoder<B>,
 ) -> Result<IntegerCoeffs> {
     let period = of_output.periods[of.input];
     check_period(of, values, period)?;

@@ -88,9 +88,9 @@ impl<B: Backend> Product<'_, B> {
             }
             let encoded: Vec<_> = transforms.iter().map(|(_, t)| t).collect();
             let results = if self.diagonals.single() {
-                ev.transform_many_rescaled(x, &encoded)?
+                ev.linear_transforms_rescaled(x, &encoded)?
             } else {
-                ev.transform_many(x, &encoded)?
+                ev.linear_transforms(x, &encoded)?
             };
             for ((target, _), result) in transforms.iter().zip(results) {
                 let sum = match sums.remove(target) {

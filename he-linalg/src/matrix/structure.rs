@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ckks_math::evaluator::TransformSteps;
+use ckks_math::evaluator::LinearTransformSteps;
 
 use super::Coefficients;
 use crate::bsgs::{Amount, CostModel, Steps};
@@ -158,7 +158,7 @@ impl Diagonals {
 
     /// What the evaluator does with one input ciphertext, by target: with a single input a
     /// transform for each output, else the inner sum of each giant step.
-    pub fn transforms(&self, input: usize) -> Vec<(Target, TransformSteps)> {
+    pub fn transforms(&self, input: usize) -> Vec<(Target, LinearTransformSteps)> {
         let mut transforms = Vec::new();
         for (map, steps) in self.maps.iter().enumerate() {
             for (output, of_output) in steps.outputs.iter().enumerate() {
@@ -168,7 +168,7 @@ impl Diagonals {
                     Some((number, giant.amount, babies.clone()))
                 });
                 let (slots, period) = (steps.period, of_output.periods[input]);
-                let transform = |giants| TransformSteps {
+                let transform = |giants| LinearTransformSteps {
                     slots,
                     period,
                     giants,

@@ -106,7 +106,7 @@ impl Policy for Maxima {
                         let largest = visible.copied().fold(f64::NEG_INFINITY, f64::max);
                         let channels = (0..queries.dim().2).map(|c| queries[[h, t, c]]);
                         let mut query: Vec<f64> = channels.collect();
-                        self.back.turn(&mut query, t);
+                        self.back.rotate(&mut query, t);
                         query.push(1.0);
                         samples.kept.truncate(self.capacity);
                         if place == samples.kept.len() {

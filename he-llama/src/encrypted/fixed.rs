@@ -8,7 +8,7 @@
 
 use ckks_math::Ciphertext;
 use ckks_math::backend::Backend;
-use ckks_math::evaluator::Repeated;
+use ckks_math::evaluator::CapturedSequences;
 use he_linalg::{Layout, Packed};
 
 use crate::encrypted::machine::{Encrypted, Event};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::model::Site;
 
 /// What a device has captured of the passes of a session.
-pub type FixedParts<B> = Repeated<B, Part, Found>;
+pub type FixedParts<B> = CapturedSequences<B, Part, Found>;
 
 /// A part of a pass, with all that decides its work beside the plan, the units and the weights of
 /// the session.
@@ -65,8 +65,8 @@ impl Kind {
 }
 
 impl<B: Backend> Encrypted<'_, B> {
-    /// `work(tensors)`, see [`ckks_math::Evaluator::repeat`]. What it reports is reported again
-    /// where captured work is run in its place.
+    /// `work(tensors)`, see [`ckks_math::Evaluator::run_captured`]. What it reports is reported
+    /// again where captured work is run in its place.
     pub(super) fn fixed_part<const N: usize, const K: usize>(
         &mut self,
         site: Site,
@@ -82,7 +82,7 @@ impl<B: Backend> Encrypted<'_, B> {
         let batches = tensors.map(|x| x.packed.batch().clone()).to_vec();
         let (ev, fixed) = (self.ev, self.fixed);
         let mut ran = false;
-        let (results, found) = ev.repeat(fixed, part, batches, |own| {
+        let (results, found) = ev.run_captured(fixed, part, batches, |own| {
             ran = true;
             let before = self.heard.len();
             let results = work(self, restored(&operands, own)?)?;

@@ -58,8 +58,8 @@ impl<'a> Ways<'a> {
         })
     }
 
-    fn search(&self, way: usize) -> Search<'_> {
-        let (refresh, bootstrapper) = &self.refreshes[way];
+    fn search(&self, placement: usize) -> Search<'_> {
+        let (refresh, bootstrapper) = &self.refreshes[placement];
         Search {
             shapes: self.shapes,
             packing: self.packing,
@@ -70,9 +70,16 @@ impl<'a> Ways<'a> {
     }
 
     /// Passages through a layer.
-    fn passages(&self, way: usize, at: (usize, &Shadow), kept: usize) -> Result<Vec<Passage>> {
-        let known = &mut self.known.borrow_mut()[way];
-        let found = self.search(way).known_passages(known, at.0, at.1, kept)?;
+    fn passages(
+        &self,
+        placement: usize,
+        at: (usize, &Shadow),
+        kept: usize,
+    ) -> Result<Vec<Passage>> {
+        let known = &mut self.known.borrow_mut()[placement];
+        let found = self
+            .search(placement)
+            .known_passages(known, at.0, at.1, kept)?;
         Ok(found.to_vec())
     }
 }
@@ -157,16 +164,19 @@ impl<'a> Joint<'a> {
     /// The plan with the least time; `None` where there is none.
     pub fn best(&self) -> Result<Option<Plan>> {
         // With the most slots every candidate is one: whatever runs at all runs so.
-        let widest = self.kinds.values().map(|ways| ways.refreshes.len() - 1);
-        let mut ways: Vec<usize> = widest.collect();
+        let widest = self
+            .kinds
+            .values()
+            .map(|placements| placements.refreshes.len() - 1);
+        let mut placements: Vec<usize> = widest.collect();
         let mut best: Option<(Tracks, Vec<usize>)> = None;
         let mut tried = BTreeMap::new();
         for _ in 0..ROUNDS {
             // Steps come last, and are most.
             for (at, of_kind) in self.kinds.values().enumerate().rev() {
-                for way in 0..of_kind.refreshes.len() {
-                    let mut other = ways.clone();
-                    other[at] = way;
+                for placement in 0..of_kind.refreshes.len() {
+                    let mut other = placements.clone();
+                    other[at] = placement;
                     if tried.insert(other.clone(), ()).is_some() {
                         continue;
                     }
@@ -181,19 +191,22 @@ impl<'a> Joint<'a> {
                     }
                 }
                 if let Some((_, found)) = &best {
-                    ways.clone_from(found);
+                    placements.clone_from(found);
                 }
             }
         }
-        let Some((mut tracks, ways)) = best else {
+        let Some((mut tracks, placements)) = best else {
             return Ok(None);
         };
-        self.relax(&mut tracks, &ways)?;
+        self.relax(&mut tracks, &placements)?;
         let mut placed = BTreeMap::new();
-        for ((kind, of_kind), (track, way)) in self.kinds.iter().zip(tracks.kinds.iter().zip(ways))
+        for ((kind, of_kind), (track, placement)) in
+            self.kinds.iter().zip(tracks.kinds.iter().zip(placements))
         {
-            let sites = of_kind.search(way).lowered(&track.sites, &track.kept)?;
-            let refresh = of_kind.refreshes[way].0;
+            let sites = of_kind
+                .search(placement)
+                .lowered(&track.sites, &track.kept)?;
+            let refresh = of_kind.refreshes[placement].0;
             let bootstraps = track.bootstraps;
             placed.insert(
                 *kind,
@@ -209,11 +222,11 @@ impl<'a> Joint<'a> {
 
     /// Lowers the levels at which windows leave keys and values as far as the passes behind them
     /// admit: their bootstraps may then leave less.
-    fn relax(&self, tracks: &mut Tracks, ways: &[usize]) -> Result<()> {
+    fn relax(&self, tracks: &mut Tracks, placements: &[usize]) -> Result<()> {
         for layer in 0..tracks.kinds[0].kept.len() {
             while let Some(floor) = tracks.kinds[0].kept[layer].floor.checked_sub(1) {
                 let mut lower = tracks.clone();
-                if !self.lower_kept(&mut lower, layer, floor, ways)? {
+                if !self.lower_kept(&mut lower, layer, floor, placements)? {
                     break;
                 }
                 *tracks = lower;
@@ -229,10 +242,10 @@ impl<'a> Joint<'a> {
         tracks: &mut Tracks,
         layer: usize,
         floor: usize,
-        ways: &[usize],
+        placements: &[usize],
     ) -> Result<bool> {
-        let kinds = self.kinds.iter().zip(ways).zip(&mut tracks.kinds);
-        for (((kind, of_kind), way), track) in kinds {
+        let kinds = self.kinds.iter().zip(placements).zip(&mut tracks.kinds);
+        for (((kind, of_kind), placement), track) in kinds {
             let kept = &mut track.kept[layer];
             match kind {
                 PassKind::First => kept.floor = floor,
@@ -252,7 +265,7 @@ impl<'a> Joint<'a> {
                 }
             }
             if of_kind
-                .search(*way)
+                .search(*placement)
                 .seconds(&track.sites, &track.kept)?
                 .is_none()
             {
@@ -263,16 +276,16 @@ impl<'a> Joint<'a> {
     }
 
     /// The cheapest tracks with one way of bootstrapping for each kind.
-    fn with(&self, ways: &[usize]) -> Result<Option<Tracks>> {
-        let start = |(of_kind, way): (&Ways<'_>, &usize)| -> Result<Track> {
+    fn with(&self, placements: &[usize]) -> Result<Option<Tracks>> {
+        let start = |(of_kind, placement): (&Ways<'_>, &usize)| -> Result<Track> {
             Ok(Track {
-                hidden: of_kind.search(*way).input(Role::Hidden)?,
+                hidden: of_kind.search(*placement).input(Role::Hidden)?,
                 sites: PassPlan::new(),
                 bootstraps: 0,
                 kept: Vec::new(),
             })
         };
-        let kinds = self.kinds.values().zip(ways).map(start);
+        let kinds = self.kinds.values().zip(placements).map(start);
         let mut all = vec![Tracks {
             seconds: 0.0,
             kinds: kinds.collect::<Result<_>>()?,
@@ -280,7 +293,7 @@ impl<'a> Joint<'a> {
         for layer in 0..self.shapes.llama.layers.len() {
             let mut next: BTreeMap<Vec<(usize, u64)>, Tracks> = BTreeMap::new();
             for tracks in &all {
-                for behind in self.behind(tracks, layer, ways)? {
+                for behind in self.behind(tracks, layer, placements)? {
                     let state = behind.state();
                     let cheaper = next
                         .get(&state)
@@ -299,17 +312,17 @@ impl<'a> Joint<'a> {
                 }
             }
         }
-        let ends = all.into_iter().map(|tracks| self.end(tracks, ways));
+        let ends = all.into_iter().map(|tracks| self.end(tracks, placements));
         let ends: Vec<_> = ends.collect::<Result<_>>()?;
         let ends = ends.into_iter().flatten();
         Ok(ends.min_by(|x, y| x.seconds.total_cmp(&y.seconds)))
     }
 
     /// The same tracks with one layer more, in every useful manner.
-    fn behind(&self, tracks: &Tracks, layer: usize, ways: &[usize]) -> Result<Vec<Tracks>> {
+    fn behind(&self, tracks: &Tracks, layer: usize, placements: &[usize]) -> Result<Vec<Tracks>> {
         let (top, mut all) = (self.shapes.budget.top, Vec::new());
         let first = &self.kinds[&PassKind::First];
-        for passage in first.passages(ways[0], (layer, &tracks.kinds[0].hidden), 0)? {
+        for passage in first.passages(placements[0], (layer, &tracks.kinds[0].hidden), 0)? {
             let floor = passage.kept;
             let kept = Kept { before: 0, floor };
             let mut some = vec![Tracks {
@@ -324,9 +337,9 @@ impl<'a> Joint<'a> {
                 let track = &tracks.kinds[at];
                 let at_layer = (layer, &track.hidden);
                 let options = match kind {
-                    PassKind::Step => step_passages(of_kind, ways[at], at_layer, before)?,
+                    PassKind::Step => step_passages(of_kind, placements[at], at_layer, before)?,
                     _ => {
-                        let passages = of_kind.passages(ways[at], at_layer, before)?;
+                        let passages = of_kind.passages(placements[at], at_layer, before)?;
                         let high = passages.into_iter().filter(|p| p.kept >= floor);
                         high.map(|p| (p, Kept { before, floor })).collect()
                     }
@@ -362,14 +375,14 @@ impl<'a> Joint<'a> {
     }
 
     /// With the head behind the last layer; `None` where levels do not suffice.
-    fn end(&self, mut tracks: Tracks, ways: &[usize]) -> Result<Option<Tracks>> {
+    fn end(&self, mut tracks: Tracks, placements: &[usize]) -> Result<Option<Tracks>> {
         let site = Site::new(self.shapes.llama.config.layers, Role::Hidden);
-        let kinds = self.kinds.iter().zip(ways);
-        for ((kind, of_kind), (way, track)) in kinds
+        let kinds = self.kinds.iter().zip(placements);
+        for ((kind, of_kind), (placement, track)) in kinds
             .zip(&mut tracks.kinds)
-            .map(|((kind, way), track)| (kind, (way, track)))
+            .map(|((kind, placement), track)| (kind, (placement, track)))
         {
-            let search = of_kind.search(*way);
+            let search = of_kind.search(*placement);
             let mut best: Option<(f64, usize, Option<usize>)> = None;
             for level in [None, Some(self.shapes.budget.top)] {
                 if let Some((seconds, bootstraps)) = search.head(&track.hidden, level)?
@@ -414,7 +427,7 @@ fn extended(
 /// to the level of a step's own keys and values; from then on it stays.
 fn step_passages(
     steps: &Ways<'_>,
-    way: usize,
+    placement: usize,
     at: (usize, &Shadow),
     level: usize,
 ) -> Result<Vec<(Passage, Kept)>> {
@@ -422,7 +435,7 @@ fn step_passages(
     let mut done = 0;
     while let Some(&before) = levels.get(done) {
         done += 1;
-        for passage in steps.passages(way, at, before)? {
+        for passage in steps.passages(placement, at, before)? {
             if passage.kept >= before {
                 let kept = Kept {
                     before,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ckks_math::backend::Backend;
 use ckks_math::bootstrap::Bootstrapper;
-use ckks_math::polyval::Plan;
+use ckks_math::polynomial::Plan;
 use ckks_math::{Ciphertext, Evaluator};
 use he_linalg::matrix::{MatrixStore, Planned, from_fn};
 use he_linalg::reduce::{Spread, SumOptions};
@@ -300,7 +300,7 @@ impl<B: Backend> Machine for Encrypted<'_, B> {
         let unit = queries.unit * keys.unit;
         if self.packing.shape().is_step() {
             let k = self.anchored(&keys.packed, keys.unit, anchor)?;
-            let q = self.turned(queries, keys.part)?;
+            let q = self.rotated(queries, keys.part)?;
             let q = Packed::new(queries.packed.layout().clone(), q)?;
             let axes = [Axis::DIM, Axis::PART];
             let axes = if keys.part.is_some() {

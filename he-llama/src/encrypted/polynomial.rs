@@ -2,7 +2,7 @@
 
 use ckks_math::Ciphertext;
 use ckks_math::backend::Backend;
-use ckks_math::polyval::{Chebyshev, Plan};
+use ckks_math::polynomial::{Chebyshev, Plan};
 use he_linalg::Axis;
 
 use crate::encrypted::machine::Encrypted;
@@ -15,8 +15,8 @@ use crate::model::{Fit, Site};
 const SCALE_DRIFT: f64 = 1.26;
 
 impl<B: Backend> Encrypted<'_, B> {
-    /// The ciphertext of `x`, turned so that what lies in its part lies in the part `to`.
-    pub(super) fn turned(&self, x: &Tensor<B>, to: Option<usize>) -> Result<Ciphertext<B>> {
+    /// The ciphertext of `x`, rotated so that what lies in its part lies in the part `to`.
+    pub(super) fn rotated(&self, x: &Tensor<B>, to: Option<usize>) -> Result<Ciphertext<B>> {
         let batch = x.packed.batch();
         let (Some(from), Some(to)) = (x.part, to) else {
             return Ok(batch.clone());
@@ -94,7 +94,7 @@ impl<B: Backend> Encrypted<'_, B> {
         let mut batches = Vec::with_capacity(factors.len());
         let mut units = Vec::with_capacity(factors.len());
         for (factor, site) in factors {
-            batches.push(self.turned(factor, x.part)?);
+            batches.push(self.rotated(factor, x.part)?);
             units.push((factor.unit, self.units.of(*site)?));
         }
         let alike = |i: usize| {

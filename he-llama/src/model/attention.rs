@@ -37,7 +37,7 @@ impl Anchor<'_> {
     pub fn at(&self, position: usize) -> Vec<Vec<f64>> {
         let mut keys = self.keys.to_vec();
         if let Some(rope) = self.rope {
-            keys.iter_mut().for_each(|key| rope.turn(key, position));
+            keys.iter_mut().for_each(|key| rope.rotate(key, position));
         }
         keys
     }

@@ -1,6 +1,6 @@
 //! Chebyshev fits of the model's functions.
 
-use ckks_math::polyval::Chebyshev;
+use ckks_math::polynomial::Chebyshev;
 
 use crate::error::{Error, Result};
 use crate::model::function::{Fit, Kind};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ckks_math::polyval::chebyshev::clenshaw;
+use ckks_math::polynomial::chebyshev::clenshaw;
 use serde::{Deserialize, Serialize};
 
 /// A non-linear function of one real number.

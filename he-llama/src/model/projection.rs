@@ -8,7 +8,7 @@ use crate::model::site::Site;
 
 /// Rotary embedding of the output of a projection.
 ///
-/// Channel pair `(i, i + head_dim / 2)` of each head turns by `position * frequencies[i]`; the
+/// Channel pair `(i, i + head_dim / 2)` of each head rotates by `position * frequencies[i]`; the
 /// turn is linear, so it belongs to the weights, which then depend on the token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
@@ -147,7 +147,7 @@ impl Projection {
         if let Some(rope) = &self.rope {
             for (t, row) in y.chunks_exact_mut(outputs).enumerate() {
                 for head in row.chunks_exact_mut(outputs / self.heads) {
-                    rope.turn(head, positions.start + t);
+                    rope.rotate(head, positions.start + t);
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Projection {
 
 impl Rope {
     /// Turns the channels of one head to `position`.
-    pub fn turn(&self, head: &mut [f64], position: usize) {
+    pub fn rotate(&self, head: &mut [f64], position: usize) {
         let (low, high) = head.split_at_mut(self.frequencies.len());
         for ((x, y), frequency) in low.iter_mut().zip(high).zip(&self.frequencies) {
             let (sin, cos) = (position as f64 * frequency).sin_cos();

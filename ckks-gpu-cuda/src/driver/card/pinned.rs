@@ -46,7 +46,7 @@ impl Pinned {
         })
     }
 
-    /// Notes a copy out of the memory that a stream was just given; the context is current.
+    /// Recorder a copy out of the memory that a stream was just given; the context is current.
     ///
     /// # Errors
     /// [`ckks_math::Error::Device`] where the driver fails.

@@ -4,7 +4,7 @@ use super::context::{Context, check};
 use super::graph::CardGraph;
 use super::pinned::Pinned;
 use super::stage::{ALIGNMENT, Stage};
-use crate::driver::notes::Work;
+use crate::driver::recording::Work;
 use crate::driver::{Address, ByteProduct, Event, Graph, HostMemory, Queue};
 use crate::launch::Launch;
 use ckks_math::{Error, Result};

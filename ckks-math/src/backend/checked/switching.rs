@@ -92,7 +92,7 @@ pub fn seeded_key(ring: &RingSpec, key: &SeededKeyData<'_>) -> Result<KeyShape> 
     Ok(shape)
 }
 
-/// `dot_key` and `dot_key_turned`: the number of polynomials that the digits make up.
+/// `dot_key` and `dot_key_permuted`: the number of polynomials that the digits make up.
 ///
 /// # Errors
 /// As [`block`]; [`Error::BasisMismatch`] unless the digits are over `q[0..l] p[0..k]` with primes

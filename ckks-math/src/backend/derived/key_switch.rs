@@ -133,17 +133,17 @@ pub fn key_product<B: SwitchKernels>(
     backend.dot_key(t, &digits, key)
 }
 
-/// See [`SwitchKernels::dot_key_turned`] for the rows and bases of its blocks.
+/// See [`SwitchKernels::dot_key_permuted`] for the rows and bases of its blocks.
 ///
 /// # Errors
 /// As [`crate::backend::checked::digits`], and as the kernels that it is made of.
-pub fn dot_key_turned<B: SwitchKernels>(
+pub fn dot_key_permuted<B: SwitchKernels>(
     backend: &B,
     t: &B::Tables,
     digits: &B::Block,
     galois: u64,
     key: &B::SwitchKey,
 ) -> Result<B::Block> {
-    let turned = backend.automorphism(t, digits, galois)?;
-    backend.dot_key(t, &turned, key)
+    let permuted = backend.automorphism(t, digits, galois)?;
+    backend.dot_key(t, &permuted, key)
 }

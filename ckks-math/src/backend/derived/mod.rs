@@ -12,10 +12,10 @@ mod transfer;
 
 pub use compact::{embed_compact, sum_products};
 pub use key_switch::{
-    decompose, divide_round, dot_key_turned, key_product, key_switch, mod_down,
+    decompose, divide_round, dot_key_permuted, key_product, key_switch, mod_down,
     mod_down_and_rescale, rescale,
 };
 pub use neighbours::add_neighbours;
-pub use rows::{add_rows, add_scaled, embed, tensor, turned};
+pub use rows::{add_rows, add_scaled, embed, permuted, tensor};
 pub use seeded::{check_packed, load_seeded_key, masked, uniform};
 pub use transfer::{download_packed, is_zero, upload_packed};

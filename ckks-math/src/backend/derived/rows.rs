@@ -1,6 +1,6 @@
 //! Row-wise operations from required kernels.
 
-use crate::backend::{Basis, Pointwise, RingKernels, Turned, checked};
+use crate::backend::{Basis, Permuted, Pointwise, RingKernels, checked};
 use crate::error::Result;
 
 /// See [`RingKernels::add_rows`] for the rows and bases of its blocks.
@@ -44,14 +44,14 @@ pub fn add_scaled<B: RingKernels>(
     t: &B::Tables,
     x: &mut B::Block,
     first: usize,
-    y: &Turned<'_, B::Block>,
+    y: &Permuted<'_, B::Block>,
     constants: &[u64],
 ) -> Result<()> {
     let (shape, held) = (backend.shape(x), backend.shape(y.block));
     let rows = (held, &y.rows, y.galois);
     checked::add_scaled(backend.ring(t), shape, first, rows, constants)?;
     let (to, from) = (shape.basis, held.basis);
-    let mut lifted = turned(backend, t, y)?;
+    let mut lifted = permuted(backend, t, y)?;
     // The conversion copies the limbs of `y`; what it makes of the others is multiplied by zero.
     backend.intt(t, &mut lifted)?;
     let mut lifted = backend.base_convert(t, &lifted, to)?;
@@ -72,10 +72,10 @@ pub fn add_scaled<B: RingKernels>(
 ///
 /// # Errors
 /// As [`crate::backend::checked::restrict`], and as the kernels that it is made of.
-pub fn turned<B: RingKernels>(
+pub fn permuted<B: RingKernels>(
     backend: &B,
     t: &B::Tables,
-    y: &Turned<'_, B::Block>,
+    y: &Permuted<'_, B::Block>,
 ) -> Result<B::Block> {
     let basis = backend.shape(y.block).basis;
     let rows = backend.restrict(t, y.block, y.rows.clone(), basis)?;

@@ -2,8 +2,8 @@
 
 use crate::backend::packed::{packed_row_len, unpack};
 use crate::backend::{
-    Basis, Masks, Pointwise, RingKernels, RingSpec, SeededKeyData, SwitchKernels, SwitchKeyData,
-    Turned, checked,
+    Basis, Masks, Permuted, Pointwise, RingKernels, RingSpec, SeededKeyData, SwitchKernels,
+    SwitchKeyData, checked,
 };
 use crate::error::{Error, Result};
 use crate::sampling::{Seed, UniformStream};
@@ -62,7 +62,7 @@ pub fn masked<B: RingKernels>(
     backend.pointwise_assign(t, Pointwise::Sub, &mut out, &product)?;
     for (row, message) in masks.messages.iter().enumerate() {
         let ones = vec![1; backend.shape(message).basis.limbs()];
-        backend.add_scaled(t, &mut out, row, &Turned::rows(message, 0..1), &ones)?;
+        backend.add_scaled(t, &mut out, row, &Permuted::rows(message, 0..1), &ones)?;
     }
     Ok(out)
 }

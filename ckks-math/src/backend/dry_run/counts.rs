@@ -63,8 +63,8 @@ pub enum Operation {
     Rescale,
     /// Key switches made in one call.
     KeySwitch,
-    /// Key products of turned digits (hoisted rotations).
-    DotKeyTurned,
+    /// Key products of permuted digits (hoisted rotations).
+    DotKeyPermuted,
     /// Sums of some rows.
     AddRows,
     /// Products of linear polynomials.

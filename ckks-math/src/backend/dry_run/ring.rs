@@ -4,7 +4,7 @@ use super::check;
 use super::counts::{Kernel, Operation, Tally};
 use super::device::{Block, Domain, DryRun};
 use crate::backend::{
-    Basis, Neighbour, Pointwise, RingKernels, RingSpec, Shape, Turned, checked, derived,
+    Basis, Neighbour, Permuted, Pointwise, RingKernels, RingSpec, Shape, checked, derived,
 };
 use crate::error::Result;
 use std::ops::Range;
@@ -219,7 +219,7 @@ impl RingKernels for DryRun {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         let (op, from) = ("add_scaled", y.block);

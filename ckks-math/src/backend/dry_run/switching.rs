@@ -175,17 +175,17 @@ impl SwitchKernels for DryRun {
         derived::key_switch(self, t, x, key)
     }
 
-    fn dot_key_turned(
+    fn dot_key_permuted(
         &self,
         t: &RingSpec,
         digits: &Block,
         galois: u64,
         key: &SwitchKey,
     ) -> Result<Block> {
-        let rows = checked::digits("dot_key_turned", t, digits.shape, galois, key.shape)?;
-        check::domain("dot_key_turned", digits, Domain::Evaluations)?;
-        self.record_operation(Operation::DotKeyTurned, rows);
-        derived::dot_key_turned(self, t, digits, galois, key)
+        let rows = checked::digits("dot_key_permuted", t, digits.shape, galois, key.shape)?;
+        check::domain("dot_key_permuted", digits, Domain::Evaluations)?;
+        self.record_operation(Operation::DotKeyPermuted, rows);
+        derived::dot_key_permuted(self, t, digits, galois, key)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operations of several launches.
 
-use crate::backend::{Basis, RingKernels, Turned, checked, derived};
+use crate::backend::{Basis, Permuted, RingKernels, checked, derived};
 use crate::error::Result;
 
 /// What a base conversion reads, and how it is cut.
@@ -139,17 +139,17 @@ pub fn add_scaled<B: Launches>(
     backend: &B,
     t: &B::Tables,
     x: &mut B::Block,
-    (first, y): (usize, &Turned<'_, B::Block>),
+    (first, y): (usize, &Permuted<'_, B::Block>),
     constants: &[u64],
-    add: impl FnOnce(&mut B::Block, &Turned<'_, B::Block>) -> Result<()>,
+    add: impl FnOnce(&mut B::Block, &Permuted<'_, B::Block>) -> Result<()>,
 ) -> Result<()> {
     let added = (backend.shape(y.block), &y.rows, y.galois);
     checked::add_scaled(backend.ring(t), backend.shape(x), first, added, constants)?;
     if y.galois == 1 {
         return add(x, y);
     }
-    let turned = derived::turned(backend, t, y)?;
-    add(x, &Turned::rows(&turned, 0..y.rows.len()))
+    let permuted = derived::permuted(backend, t, y)?;
+    add(x, &Permuted::rows(&permuted, 0..y.rows.len()))
 }
 
 /// [`crate::backend::SwitchKernels::decompose`]: all digits are lifted together, and limbs of their

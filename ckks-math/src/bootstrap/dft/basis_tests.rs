@@ -152,7 +152,7 @@ fn changes_are_inverse_to_each_other() {
 fn native_and_odd_coordinates_spread_less_than_those_of_the_tower() {
     let identity: Change = <[f64]>::to_vec;
     let terms = (2 * WEIGHT + 1) as f64;
-    let told = |name: &str, s: &Spread| {
+    let report = |name: &str, s: &Spread| {
         println!(
             "{name}: reach {:.1}, deviation at most {:.2}, {:.2} in the mean",
             0.5 * s.reach,
@@ -164,8 +164,8 @@ fn native_and_odd_coordinates_spread_less_than_those_of_the_tower() {
         let n = 1 << 10;
         let native = spread(n, seed, identity, identity, identity);
         let odd = spread(n, seed, odd_from_native, native_from_odd, identity);
-        told("native", &native);
-        told("odd", &odd);
+        report("native", &native);
+        report("odd", &odd);
         assert!(native.reach <= terms && odd.reach <= terms);
         // Coefficient 0: every term twice (but s_0's, where there is one).
         let doubled = (4.0 * (WEIGHT as f64 - 1.0) / 12.0).sqrt();
@@ -175,8 +175,8 @@ fn native_and_odd_coordinates_spread_less_than_those_of_the_tower() {
 
         let tower = |secret| spread(1 << 8, seed, tower_from_native, native_from_tower, secret);
         let (foreign, own) = (tower(identity), tower(native_from_tower));
-        told("tower, secret sparse in the native basis", &foreign);
-        told("tower, secret sparse in the tower basis", &own);
+        report("tower, secret sparse in the native basis", &foreign);
+        report("tower, secret sparse in the tower basis", &own);
         assert!(foreign.worst > own.worst && own.worst > 1.5 * odd.worst);
         assert!(own.reach > 1.5 * terms);
     }

@@ -42,7 +42,7 @@ pub enum RealBasis {
     ///
     /// Subrings have the same basis. A part of the slots, `2 n / h` of them behind blocks of `h`,
     /// is transformed otherwise than the rest, so diagonals have no short period; and a modulus
-    /// raise counts each coordinate twice in coefficient 0 ([`crate::polyval::overflow_real`]).
+    /// raise counts each coordinate twice in coefficient 0 ([`crate::polynomial::overflow_real`]).
     Native,
     /// The coefficients `a_m` of `(Z + Z^-1) f` in the basis `Z^k + Z^-k`, `k = 2 m + 1`,
     /// `Z^2 = Y`: `a_m = b_m + b_{m+1}`, `b_n = 0`, a unimodular change.

@@ -115,7 +115,7 @@ pub fn key_product_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
 }
 
 /// Every level, digit size and number of special primes, Galois elements in turn.
-pub fn dot_key_turned_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
+pub fn dot_key_permuted_equals_its_default_body<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 5], |f, rng| {
         let elements = galois_elements(f.ring.root_order());
         with_keys(f, rng, |rng, level, (basis, size), key| {
@@ -123,9 +123,9 @@ pub fn dot_key_turned_equals_its_default_body<B: Backend>(backend: &B) -> Verdic
             let rows = (1 + level % 2) * level.div_ceil(size);
             let x = f.upload(&f.random(rng, rows, Basis::qp(level, special)))?;
             let galois = elements[(level + size) % elements.len()];
-            let what = format!("dot_key_turned by {galois} at level {level}, digits of {size}");
-            let own = f.backend.dot_key_turned(&f.tables, &x, galois, key);
-            let default = bare(f).dot_key_turned(&f.tables, &x, galois, key);
+            let what = format!("dot_key_permuted by {galois} at level {level}, digits of {size}");
+            let own = f.backend.dot_key_permuted(&f.tables, &x, galois, key);
+            let default = bare(f).dot_key_permuted(&f.tables, &x, galois, key);
             same(f, &what, own, default)
         })
     })

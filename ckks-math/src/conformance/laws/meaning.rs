@@ -272,7 +272,7 @@ pub fn key_switch_decrypts_alike<B: Backend>(backend: &B) -> Verdict {
 
 /// Turning digits by `g`, then the key product and division, decrypts to `x(X^g) s'`; and the key
 /// product is that of the digits substituted by definition.
-pub fn hoisted_equals_switch_of_turned<B: Backend>(backend: &B) -> Verdict {
+pub fn hoisted_equals_switch_of_permuted<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[4], |f, rng| {
         let (from, to) = (ternary(rng, f.ring.degree()), ternary(rng, f.ring.degree()));
         for digit_size in 1..=2 {
@@ -283,7 +283,8 @@ pub fn hoisted_equals_switch_of_turned<B: Backend>(backend: &B) -> Verdict {
             for galois in galois_elements(f.ring.root_order()) {
                 for level in [1, f.levels() - 1, f.levels()] {
                     let place = |v: Violation| v.at(&format!("galois {galois}, level {level}"));
-                    turned_at(f, rng, (&host, &key), galois, level, (&from, &to)).map_err(place)?;
+                    permuted_at(f, rng, (&host, &key), galois, level, (&from, &to))
+                        .map_err(place)?;
                 }
             }
         }
@@ -291,7 +292,7 @@ pub fn hoisted_equals_switch_of_turned<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-fn turned_at<B: Backend>(
+fn permuted_at<B: Backend>(
     f: &Fixture<'_, B>,
     rng: &mut Rng,
     (host, key): (&HostSwitchKey, &B::SwitchKey),
@@ -304,20 +305,22 @@ fn turned_at<B: Backend>(
     let block = f.upload_transformed(&x)?;
     let (size, special) = (host.digit_size, usize::from(host.basis.special));
     let digits = f.backend.decompose(&f.tables, &block, size, special)?;
-    let hoisted = f.backend.dot_key_turned(&f.tables, &digits, galois, key)?;
-    let turned_digits = oracle::turn_evaluations(&f.ring, &f.download(&digits)?, galois);
-    let expected = oracle::dot_key(&f.ring, &turned_digits, host);
-    f.expect("dot_key_turned", &hoisted, &expected)?;
+    let hoisted = f
+        .backend
+        .dot_key_permuted(&f.tables, &digits, galois, key)?;
+    let permuted_digits = oracle::permute_evaluations(&f.ring, &f.download(&digits)?, galois);
+    let expected = oracle::dot_key(&f.ring, &permuted_digits, host);
+    f.expect("dot_key_permuted", &hoisted, &expected)?;
 
     let pair = f.backend.mod_down(&f.tables, &hoisted)?;
-    let turned = f.backend.automorphism(&f.tables, &block, galois)?;
-    let switched = f.backend.key_switch(&f.tables, &turned, key)?;
+    let permuted = f.backend.automorphism(&f.tables, &block, galois)?;
+    let switched = f.backend.key_switch(&f.tables, &permuted, key)?;
     f.expect("hoisted switch", &pair, &f.download(&switched)?)?;
 
-    let turned = HostBlock::build_limbs(&f.ring, 2, Basis::q(level), |row, prime| {
+    let permuted = HostBlock::build_limbs(&f.ring, 2, Basis::q(level), |row, prime| {
         let q = f.ring.prime(prime).value();
         oracle::substitute(f.ring.kind(), x.limb(row, prime), galois, q)
     });
     let bound = noise_bound(f, level, size);
-    decrypts(f, "hoisted switch", &pair, &turned, secrets, bound)
+    decrypts(f, "hoisted switch", &pair, &permuted, secrets, bound)
 }

@@ -73,11 +73,11 @@ fn circuit<B: Backend>(f: &Fixture<'_, B>) -> Verdict<u64> {
     let lower = b.rescale(t, &product, 1)?;
     note(&lower)?;
     let galois = f.ring.galois_rotation(7);
-    let turned = b.automorphism(t, &lower, galois)?;
-    let switched = b.key_switch(t, &turned, &key)?;
+    let permuted = b.automorphism(t, &lower, galois)?;
+    let switched = b.key_switch(t, &permuted, &key)?;
     note(&switched)?;
     let digits = b.decompose(t, &lower, 2, k)?;
-    let hoisted = b.dot_key_turned(t, &digits, galois, &key)?;
+    let hoisted = b.dot_key_permuted(t, &digits, galois, &key)?;
     note(&hoisted)?;
     let mut down = b.mod_down(t, &hoisted)?;
     let constants: Vec<u64> = f

@@ -3,7 +3,8 @@
 use super::{Block, Fault, Naive};
 use crate::arith::Modulus;
 use crate::backend::{
-    Basis, Device, Neighbour, Pointwise, RingKernels, RingKind, RingSpec, Turned, checked, derived,
+    Basis, Device, Neighbour, Permuted, Pointwise, RingKernels, RingKind, RingSpec, checked,
+    derived,
 };
 use crate::error::Result;
 use std::ops::Range;
@@ -132,7 +133,7 @@ impl RingKernels for Naive {
         if self.has(Fault::LimbsByPosition) {
             at = (0..at.len()).collect();
         }
-        let y_rows = if self.has(Fault::NoBroadcastInTurn) {
+        let y_rows = if self.has(Fault::NoBroadcastInPermutation) {
             1
         } else {
             y.shape.rows
@@ -274,7 +275,7 @@ impl RingKernels for Naive {
         t: &RingSpec,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         let ones = vec![1; constants.len()];
@@ -322,8 +323,8 @@ impl RingKernels for Naive {
         m: usize,
     ) -> Result<Block> {
         if self.has(Fault::EmbedCompactOverride) {
-            let turned: Vec<i64> = coefficients.rchunks(m).flatten().copied().collect();
-            return derived::embed_compact(self, t, basis, &turned, m);
+            let permuted: Vec<i64> = coefficients.rchunks(m).flatten().copied().collect();
+            return derived::embed_compact(self, t, basis, &permuted, m);
         }
         derived::embed_compact(self, t, basis, coefficients, m)
     }

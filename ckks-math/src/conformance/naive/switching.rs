@@ -113,17 +113,17 @@ impl SwitchKernels for Naive {
         Ok(out)
     }
 
-    fn dot_key_turned(
+    fn dot_key_permuted(
         &self,
         t: &RingSpec,
         digits: &Block,
         galois: u64,
         key: &Key,
     ) -> Result<Block> {
-        if self.has(Fault::TurnedOverride) {
+        if self.has(Fault::PermutedOverride) {
             return self.dot_key(t, digits, key);
         }
-        derived::dot_key_turned(self, t, digits, galois, key)
+        derived::dot_key_permuted(self, t, digits, galois, key)
     }
 }
 

@@ -14,7 +14,7 @@ pub use big::{Big, CentredLift};
 pub use block::HostBlock;
 pub use pointwise::{combine, gemm, multiply_accumulate, offset_limbs, pointwise, scale_limbs};
 pub use ring::{evaluate, evaluation_point, multiply, substitute, transform};
-pub use switching::{HostSwitchKey, dot_key, turn_evaluations};
+pub use switching::{HostSwitchKey, dot_key, permute_evaluations};
 
 /// `x + y mod q`.
 pub fn add(x: u64, y: u64, q: u64) -> u64 {

@@ -121,12 +121,12 @@ mod tests {
                 let x: Vec<u64> = (0..16).map(|_| rng.residue(q)).collect();
                 let y: Vec<u64> = (0..16).map(|_| rng.residue(q)).collect();
                 let product = multiply(kind, &x, &y, q);
-                let turned = substitute(kind, &x, 5, q);
+                let permuted = substitute(kind, &x, 5, q);
                 for j in 0..16 {
                     let z = evaluation_point(&ring, prime, j);
                     let at = |f: &[u64], z| evaluate(kind, f, z, q);
                     assert_eq!(at(&product, z), mul(at(&x, z), at(&y, z), q));
-                    assert_eq!(at(&turned, z), at(&x, pow(z, 5, q)));
+                    assert_eq!(at(&permuted, z), at(&x, pow(z, 5, q)));
                 }
             }
         }

@@ -111,7 +111,7 @@ pub fn dot_key(ring: &RingSpec, digits: &HostBlock, key: &HostSwitchKey) -> Host
 
 /// The evaluations of `x(X^galois)` from those of `x`: the value at `z` is the one `x` has at
 /// `z^galois`, or at `z^-galois` where the conjugate-invariant ring keeps that point of the pair.
-pub fn turn_evaluations(ring: &RingSpec, x: &HostBlock, galois: u64) -> HostBlock {
+pub fn permute_evaluations(ring: &RingSpec, x: &HostBlock, galois: u64) -> HostBlock {
     let shape = x.shape();
     HostBlock::build_limbs(ring, shape.rows, shape.basis, |row, prime| {
         let q = ring.prime(prime).value();

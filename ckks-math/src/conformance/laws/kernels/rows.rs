@@ -1,7 +1,7 @@
 //! Moving rows and limbs.
 
 use super::Verdict;
-use crate::backend::{Backend, Basis, Turned};
+use crate::backend::{Backend, Basis, Permuted};
 use crate::conformance::Fixture;
 use crate::conformance::oracle::{self, HostBlock};
 
@@ -66,7 +66,7 @@ pub fn restrict_and_stack_move_rows<B: Backend>(backend: &B) -> Verdict {
     })
 }
 
-/// `add_scaled` multiplies and adds rows, turned if asked, on the limbs of its operand and leaves
+/// `add_scaled` multiplies and adds rows, permuted if asked, on the limbs of its operand and leaves
 /// the others as they are.
 pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
     Fixture::each(backend, &[1, 4, 6], |f, rng| {
@@ -95,16 +95,16 @@ pub fn scaled_rows_add_on_their_limbs<B: Backend>(backend: &B) -> Verdict {
                         return old;
                     };
                     let q = f.ring.prime(prime).value();
-                    let turned = y.limb(from, prime)[gather[j] as usize];
-                    oracle::add(old, oracle::mul(turned, constants[limb], q), q)
+                    let permuted = y.limb(from, prime)[gather[j] as usize];
+                    oracle::add(old, oracle::mul(permuted, constants[limb], q), q)
                 });
                 let mut found = f.upload(&x)?;
                 let y = f.upload(&y)?;
-                let turned = Turned::rows(&y, rows.clone()).by(galois);
+                let permuted = Permuted::rows(&y, rows.clone()).by(galois);
                 f.backend
-                    .add_scaled(&f.tables, &mut found, first, &turned, &constants)?;
+                    .add_scaled(&f.tables, &mut found, first, &permuted, &constants)?;
                 let what = format!(
-                    "add_scaled of rows {rows:?} over {y_basis} from row {first}, turned by {galois}"
+                    "add_scaled of rows {rows:?} over {y_basis} from row {first}, permuted by {galois}"
                 );
                 f.expect(&what, &found, &expected)?;
             }

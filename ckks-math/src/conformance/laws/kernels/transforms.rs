@@ -79,9 +79,9 @@ pub fn automorphism_substitutes<B: Backend>(backend: &B) -> Verdict {
             oracle::substitute(f.ring.kind(), x.limb(row, prime), galois, q)
         });
         let source = f.upload_transformed(&x)?;
-        let turned = f.backend.automorphism(&f.tables, &source, galois)?;
+        let permuted = f.backend.automorphism(&f.tables, &source, galois)?;
         let place = |v: Violation| v.at(&format!("galois {galois}"));
-        f.coefficients(&turned)?
+        f.coefficients(&permuted)?
             .expect_equal("automorphism", &expected)
             .map_err(place)?;
         f.coefficients(&source)?

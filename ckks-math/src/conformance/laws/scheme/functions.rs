@@ -4,14 +4,17 @@ use super::{Batch, Scheme, Verdict, ensure, map};
 use crate::backend::Backend;
 use crate::bootstrap::Diagonals;
 use crate::encoding::Complex64;
-use crate::evaluator::{EncodedTransform, TransformPlan};
+use crate::evaluator::{EncodedLinearTransform, LinearTransformPlan};
 use crate::keys::KeyPurpose;
-use crate::polyval::{Chebyshev, Plan};
+use crate::polynomial::{Chebyshev, Plan};
 use std::collections::BTreeSet;
 
 /// The keys of some transforms.
-fn keys<B: Backend>(s: &Scheme<B>, plans: &[TransformPlan]) -> Vec<KeyPurpose> {
-    let steps: BTreeSet<usize> = plans.iter().flat_map(TransformPlan::rotations).collect();
+fn keys<B: Backend>(s: &Scheme<B>, plans: &[LinearTransformPlan]) -> Vec<KeyPurpose> {
+    let steps: BTreeSet<usize> = plans
+        .iter()
+        .flat_map(LinearTransformPlan::rotations)
+        .collect();
     let rotation = |&k: &usize| s.rotation(k as i64, plans[0].slots);
     steps.iter().map(rotation).collect()
 }
@@ -38,7 +41,7 @@ pub fn transforms_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             let clear = |v: &Vec<Complex64>| matrix.apply(v).expect("a vector of its length");
             let wanted: Batch = x.iter().map(clear).collect();
             let plans = [1, 2, 4, slots]
-                .map(|babies| TransformPlan::from_diagonals(slots, &matrix.map, babies));
+                .map(|babies| LinearTransformPlan::from_diagonals(slots, &matrix.map, babies));
             let ev = s.evaluator(&keys(s, &plans))?;
             let cx = s.encrypt(&x, level)?;
             // Each diagonal, of absolute value at most 1, brings the operand's error, that of a
@@ -52,20 +55,20 @@ pub fn transforms_match_the_clear<B: Backend>(backend: &B) -> Verdict {
             let deviation = terms.hypot(s.noise.rounding() / below);
             let mut encoded = Vec::new();
             for (plan, resident) in plans.iter().zip([true, false, true, false]) {
-                encoded.push(EncodedTransform::new(
+                encoded.push(EncodedLinearTransform::new(
                     &s.context, plan, level, scale, resident,
                 )?);
             }
-            let many = ev.transform_many(&cx, &encoded.iter().collect::<Vec<_>>())?;
+            let many = ev.linear_transforms(&cx, &encoded.iter().collect::<Vec<_>>())?;
             for (i, (product, encoded)) in many.iter().zip(&encoded).enumerate() {
                 let what = format!("{} diagonals, plan {i}", amounts.len());
                 s.expect(&what, &ev.rescale(product)?, &wanted, deviation)?;
-                let alone = ev.transform(&cx, encoded)?;
+                let alone = ev.linear_transform(&cx, encoded)?;
                 s.expect(&what, &ev.rescale(&alone)?, &wanted, deviation)?;
             }
             let low = ev.drop_to(&cx, level - 1)?;
             ensure!(
-                ev.transform(&low, &encoded[0]).is_err(),
+                ev.linear_transform(&low, &encoded[0]).is_err(),
                 "a transform is applied below the level it was encoded for"
             );
         }

@@ -1,7 +1,7 @@
 //! Rows, limbs and constants that do not fit.
 
 use super::{TOO_MANY, refused};
-use crate::backend::{Backend, Basis, Pointwise, Turned};
+use crate::backend::{Backend, Basis, Permuted, Pointwise};
 use crate::conformance::{Fixture, Rng, Verdict};
 
 /// Row `first` on, of which two rows are asked for: behind the last of four, or beyond any.
@@ -67,7 +67,7 @@ pub(super) fn constants<B: Backend>(
         refused(what, b.offset_limbs(t, x, 0..1, bad))?;
         refused(what, b.combine(t, whole, &[x], &[bad.to_vec()]))?;
         let y = f.upload(&f.random(rng, 1, whole))?;
-        refused(what, b.add_scaled(t, x, 0, &Turned::rows(&y, 0..1), bad))?;
+        refused(what, b.add_scaled(t, x, 0, &Permuted::rows(&y, 0..1), bad))?;
     }
     refused("rows behind the last", b.offset_limbs(t, x, 3..5, &good))?;
     refused(
@@ -114,7 +114,7 @@ pub(super) fn rows<B: Backend>(f: &Fixture<'_, B>, rng: &mut Rng, x: &mut B::Blo
     refused("rows of fewer primes", b.add_rows(t, x, 0, &shorter))?;
     let ones = vec![1; f.levels()];
     for first in BEHIND {
-        let rows = Turned::rows(&two, 0..2);
+        let rows = Permuted::rows(&two, 0..2);
         refused(
             "rows behind the last",
             b.add_scaled(t, x, first, &rows, &ones),
@@ -122,17 +122,17 @@ pub(super) fn rows<B: Backend>(f: &Fixture<'_, B>, rng: &mut Rng, x: &mut B::Blo
     }
     refused(
         "rows that y lacks",
-        b.add_scaled(t, x, 0, &Turned::rows(&two, 1..3), &ones),
+        b.add_scaled(t, x, 0, &Permuted::rows(&two, 1..3), &ones),
     )?;
-    let turned = Turned::rows(&two, 0..2).by(2);
+    let permuted = Permuted::rows(&two, 0..2).by(2);
     refused(
         "an even Galois element",
-        b.add_scaled(t, x, 0, &turned, &ones),
+        b.add_scaled(t, x, 0, &permuted, &ones),
     )?;
     let mut low = f.upload(&f.random(rng, 1, Basis::q(1)))?;
     refused(
         "more primes",
-        b.add_scaled(t, &mut low, 0, &Turned::rows(&two, 0..1), &ones),
+        b.add_scaled(t, &mut low, 0, &Permuted::rows(&two, 0..1), &ones),
     )?;
     let beyond = Basis::q(f.levels() + 1);
     refused(

@@ -73,12 +73,15 @@ pub(super) fn products<B: Backend>(f: &Fixture<'_, B>, rng: &mut Rng, x: &B::Blo
     let digits = f.upload(&f.random(rng, 2 * (l - 1) + 1, basis))?;
     refused("no whole digits", b.dot_key(t, &digits, &key))?;
     let digits = f.upload(&f.random(rng, l - 1, basis))?;
-    let even = b.dot_key_turned(t, &digits, 4, &key);
+    let even = b.dot_key_permuted(t, &digits, 4, &key);
     refused("an even Galois element", even)?;
     let plain = f.upload(&f.random(rng, l - 1, Basis::q(l - 1)))?;
     refused("digits without special primes", b.dot_key(t, &plain, &key))?;
     let above = f.upload(&f.random(rng, l, Basis::qp(l, 1)))?;
-    refused("digits above the key", b.dot_key_turned(t, &above, 1, &key))?;
+    refused(
+        "digits above the key",
+        b.dot_key_permuted(t, &above, 1, &key),
+    )?;
     let small = Fixture::new(b, smaller(f)?, "a smaller ring")?;
     let other = small.upload(&small.random(rng, 1, Basis::q(l - 1)))?;
     let product = b.key_product(&small.tables, &other, &key);

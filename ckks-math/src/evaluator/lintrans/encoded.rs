@@ -1,6 +1,6 @@
 //! Encoded diagonals: polynomials of the subring that their period allows.
 
-use super::plan::{BabyTerms, Chain, TransformPlan, TransformSteps, chains};
+use super::plan::{BabyTerms, Chain, LinearTransformPlan, LinearTransformSteps, chains};
 use crate::backend::{Backend, Basis, RingKind};
 use crate::context::Context;
 use crate::encoding::{Complex64, IntegerCoeffs};
@@ -13,7 +13,7 @@ use crate::params::Params;
 /// Diagonals that repeat with a period of `p` slots are polynomials in `X^(N / 2p)`
 /// (`X^(N / p)` on the conjugate-invariant ring): they take `p / slots` of the memory and of the
 /// transforms. All diagonals are encoded at the longest of their periods.
-pub struct EncodedTransform<B: Backend> {
+pub struct EncodedLinearTransform<B: Backend> {
     pub(super) slots: usize,
     pub(super) level: usize,
     pub(super) scale: f64,
@@ -34,15 +34,15 @@ pub(super) enum Diagonals<B: Backend> {
 }
 
 /// Encodes the diagonals of one transform, in any order and on any number of threads.
-pub struct TransformEncoder<B: Backend> {
+pub struct LinearTransformEncoder<B: Backend> {
     context: Context<B>,
-    steps: TransformSteps,
+    steps: LinearTransformSteps,
     level: usize,
     scale: f64,
     modulus_bits: u32,
 }
 
-impl<B: Backend> TransformEncoder<B> {
+impl<B: Backend> LinearTransformEncoder<B> {
     /// Prepares to encode the diagonals of `steps` at `scale`, for operands at `level`.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl<B: Backend> TransformEncoder<B> {
     /// when the period is not a power of two that divides the slots.
     pub fn new(
         context: &Context<B>,
-        steps: TransformSteps,
+        steps: LinearTransformSteps,
         level: usize,
         scale: f64,
     ) -> Result<Self> {
@@ -79,12 +79,12 @@ impl<B: Backend> TransformEncoder<B> {
     }
 
     /// The rotations whose diagonals are encoded.
-    pub fn steps(&self) -> &TransformSteps {
+    pub fn steps(&self) -> &LinearTransformSteps {
         &self.steps
     }
 
-    /// Bytes of the finished transform ([`EncodedTransform::bytes`]) if all coefficients fit 64
-    /// bits, which they do for values below `2^62 / scale`.
+    /// Bytes of the finished transform ([`EncodedLinearTransform::bytes`]) if all coefficients fit
+    /// 64 bits, which they do for values below `2^62 / scale`.
     pub fn bytes(&self, resident: bool) -> u64 {
         let params = self.context.params();
         let words = self.steps.period * coefficients_of_a_slot(params);
@@ -102,11 +102,11 @@ impl<B: Backend> TransformEncoder<B> {
         Ok(encoder.encode_real_compact(values, self.scale, self.modulus_bits)?)
     }
 
-    /// The coefficients of a complex diagonal, as [`TransformEncoder::encode`]; on the
+    /// The coefficients of a complex diagonal, as [`LinearTransformEncoder::encode`]; on the
     /// conjugate-invariant ring, whose slots are real, only the real parts enter.
     ///
     /// # Errors
-    /// As [`TransformEncoder::encode`].
+    /// As [`LinearTransformEncoder::encode`].
     pub fn encode_complex(&self, values: &[Complex64]) -> Result<IntegerCoeffs> {
         self.check_length(values.len())?;
         if self.context.params().ring().kind() == RingKind::ConjugateInvariant {
@@ -131,7 +131,7 @@ impl<B: Backend> TransformEncoder<B> {
         self,
         polynomials: Vec<IntegerCoeffs>,
         resident: bool,
-    ) -> Result<EncodedTransform<B>> {
+    ) -> Result<EncodedLinearTransform<B>> {
         let (context, level, count) = (&self.context, self.level, self.steps.len());
         let params = context.params();
         let words = self.steps.period * coefficients_of_a_slot(params);
@@ -164,7 +164,7 @@ impl<B: Backend> TransformEncoder<B> {
             first += babies.len();
             (*giant, babies.iter().copied().zip(start..).collect())
         };
-        Ok(EncodedTransform {
+        Ok(EncodedLinearTransform {
             slots: self.steps.slots,
             level,
             scale: self.scale,
@@ -204,21 +204,21 @@ impl<B: Backend> TransformEncoder<B> {
     }
 }
 
-impl<B: Backend> EncodedTransform<B> {
+impl<B: Backend> EncodedLinearTransform<B> {
     /// Encodes the diagonals of a plan at `scale` for operands at `level`, as
-    /// [`TransformEncoder::finish`] keeps them.
+    /// [`LinearTransformEncoder::finish`] keeps them.
     ///
     /// # Errors
-    /// As [`TransformEncoder::new`], [`TransformEncoder::encode_complex`] and
-    /// [`TransformEncoder::finish`].
+    /// As [`LinearTransformEncoder::new`], [`LinearTransformEncoder::encode_complex`] and
+    /// [`LinearTransformEncoder::finish`].
     pub fn new(
         context: &Context<B>,
-        plan: &TransformPlan,
+        plan: &LinearTransformPlan,
         level: usize,
         scale: f64,
         resident: bool,
     ) -> Result<Self> {
-        let encoder = TransformEncoder::new(context, plan.steps(), level, scale)?;
+        let encoder = LinearTransformEncoder::new(context, plan.steps(), level, scale)?;
         let period = encoder.steps().period;
         let mut polynomials = Vec::new();
         if context.backend().holds_residues() {
@@ -255,7 +255,7 @@ impl<B: Backend> EncodedTransform<B> {
 }
 
 /// Bytes that the resident diagonals of a plan take at a level, where coefficients fit 64 bits.
-pub fn encoded_bytes(params: &Params, plan: &TransformPlan, level: usize) -> u64 {
+pub fn encoded_bytes(params: &Params, plan: &LinearTransformPlan, level: usize) -> u64 {
     let words = plan.period() * coefficients_of_a_slot(params);
     diagonal_bytes(params, plan.len(), words, level, true)
 }

@@ -16,7 +16,7 @@ const LIMIT: usize = 512;
 ///
 /// `K` names a sequence of the owner; `T` is what a run returns beside ciphertexts, the same at
 /// each run.
-pub struct Repeated<B: Backend, K, T = ()>(Captures<Use<K>, Sequence<B, T>>);
+pub struct CapturedSequences<B: Backend, K, T = ()>(Captures<Use<K>, Sequence<B, T>>);
 
 /// What a sequence depends on beside the residues of its operands, the context and the keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ struct Sequence<B: Backend, T> {
     found: T,
 }
 
-impl<B: Backend, K: Eq + Hash, T> Default for Repeated<B, K, T> {
+impl<B: Backend, K: Eq + Hash, T> Default for CapturedSequences<B, K, T> {
     fn default() -> Self {
         Self(Captures::new(LIMIT))
     }
@@ -74,9 +74,9 @@ impl<B: Backend> Evaluator<B> {
     ///
     /// # Errors
     /// Whatever `body` returns, and failures of the device.
-    pub fn repeat<K: Eq + Hash, T: Clone, E: From<Error>>(
+    pub fn run_captured<K: Eq + Hash, T: Clone, E: From<Error>>(
         &self,
-        known: &Repeated<B, K, T>,
+        known: &CapturedSequences<B, K, T>,
         sequence: K,
         operands: Vec<Ciphertext<B>>,
         mut body: impl FnMut(Vec<Ciphertext<B>>) -> Result<(Vec<Ciphertext<B>>, T), E>,

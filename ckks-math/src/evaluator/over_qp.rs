@@ -7,13 +7,13 @@
 
 use super::Evaluator;
 use super::arithmetic::check_whole;
-use crate::backend::{Backend, Basis, Turned};
+use crate::backend::{Backend, Basis, Permuted};
 use crate::ciphertext::Ciphertext;
 use crate::error::{Error, Result};
 use crate::keys::OwnerTag;
 
 /// `P` times a ciphertext, over `QP`.
-pub(crate) struct Raised<B: Backend> {
+pub(crate) struct OverQp<B: Backend> {
     pub block: B::Block,
     /// The attributes of the ciphertext; its block has no meaning.
     pub like: Ciphertext<B>,
@@ -21,7 +21,7 @@ pub(crate) struct Raised<B: Backend> {
 
 impl<B: Backend> Evaluator<B> {
     /// `factor * x` for a product of three components, relinearised.
-    pub(crate) fn raise_product(&self, x: &Ciphertext<B>, factor: f64) -> Result<Raised<B>> {
+    pub(crate) fn product_over_qp(&self, x: &Ciphertext<B>, factor: f64) -> Result<OverQp<B>> {
         let (backend, t) = (self.backend(), self.tables());
         let key = self.keys().relinearization(self.context(), x.level)?;
         let basis = x.poly.shape(backend).basis;
@@ -32,34 +32,34 @@ impl<B: Backend> Evaluator<B> {
             backend.scale_limbs(t, &mut quadratic, &constants)?;
         }
         let block = backend.key_product(t, &quadratic, &key)?;
-        let mut raised = Raised {
+        let mut raised = OverQp {
             block,
             like: Ciphertext {
                 components: 2,
                 ..x.clone()
             },
         };
-        let rest = Turned::rows(&x.poly.block, 0..2 * k);
-        self.add_raised(&mut raised.block, &rest, factor)?;
+        let rest = Permuted::rows(&x.poly.block, 0..2 * k);
+        self.add_times_p(&mut raised.block, &rest, factor)?;
         Ok(raised)
     }
 
     /// `x + factor * y`: the caller vouches for the scales, as in
     /// [`Evaluator::combine_integers`]; `y` is at the level of `x`.
-    pub(crate) fn raised_sum(
+    pub(crate) fn add_over_qp(
         &self,
-        x: &mut Raised<B>,
+        x: &mut OverQp<B>,
         y: &Ciphertext<B>,
         factor: f64,
     ) -> Result<()> {
         x.like.slots = x.like.slots.max(y.slots);
         x.like.owner = OwnerTag::common("add", y.owner, x.like.owner)?;
         let rows = 0..y.count * y.components;
-        self.add_raised(&mut x.block, &Turned::rows(&y.poly.block, rows), factor)
+        self.add_times_p(&mut x.block, &Permuted::rows(&y.poly.block, rows), factor)
     }
 
     /// `x + c` in every slot.
-    pub(crate) fn raised_constant(&self, x: &mut Raised<B>, c: f64) -> Result<()> {
+    pub(crate) fn add_constant_over_qp(&self, x: &mut OverQp<B>, c: f64) -> Result<()> {
         let (backend, t) = (self.backend(), self.tables());
         let basis = backend.shape(&x.block).basis;
         let value = (c * x.like.scale).round();
@@ -69,7 +69,7 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// Divides by `P` and by the last group of moduli: a level below.
-    pub(crate) fn lower(&self, x: &Raised<B>) -> Result<Ciphertext<B>> {
+    pub(crate) fn lower(&self, x: &OverQp<B>) -> Result<Ciphertext<B>> {
         let params = self.context().params();
         let level = x.like.level;
         if level == 0 {
@@ -91,10 +91,10 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// `x <- x + factor * P * y` on the first rows, on the limbs over `Q`.
-    pub(crate) fn add_raised(
+    pub(crate) fn add_times_p(
         &self,
         x: &mut B::Block,
-        y: &Turned<'_, B::Block>,
+        y: &Permuted<'_, B::Block>,
         factor: f64,
     ) -> Result<()> {
         let (backend, t) = (self.backend(), self.tables());
@@ -104,7 +104,7 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// `x <- x + y` on the first rows.
-    pub(crate) fn add_turned(&self, x: &mut B::Block, y: &Turned<'_, B::Block>) -> Result<()> {
+    pub(crate) fn add_permuted(&self, x: &mut B::Block, y: &Permuted<'_, B::Block>) -> Result<()> {
         let (backend, t) = (self.backend(), self.tables());
         let ones = vec![1; backend.shape(y.block).basis.limbs()];
         backend.add_scaled(t, x, 0, y, &ones)

@@ -150,13 +150,13 @@ impl<B: Backend> Evaluator<B> {
             let left = self.drop_to(&powers[&power.left], level)?;
             let right = self.drop_to(&powers[&power.right], level)?;
             let product = self.multiply_without_relinearisation(&left, &right)?;
-            let mut doubled = self.raise_product(&product, 2.0)?;
+            let mut doubled = self.product_over_qp(&product, 2.0)?;
             if power.difference == 0 {
-                self.raised_constant(&mut doubled, -1.0)?;
+                self.add_constant_over_qp(&mut doubled, -1.0)?;
             } else {
                 let other = self.drop_to(&powers[&power.difference], level)?;
                 let factor = (product.scale / other.scale).round();
-                self.raised_sum(&mut doubled, &other, -factor)?;
+                self.add_over_qp(&mut doubled, &other, -factor)?;
             }
             powers.insert(power.index, self.lower(&doubled)?);
         }
@@ -225,12 +225,12 @@ impl<B: Backend> Evaluator<B> {
         };
         let result = match sum {
             Some(sum) => {
-                let mut raised = self.raise_product(&sum, 1.0)?;
+                let mut raised = self.product_over_qp(&sum, 1.0)?;
                 if let Some(scalars) = &scalars {
-                    self.raised_sum(&mut raised, scalars, 1.0)?;
+                    self.add_over_qp(&mut raised, scalars, 1.0)?;
                 }
                 if let Some(c) = constant {
-                    self.raised_constant(&mut raised, c)?;
+                    self.add_constant_over_qp(&mut raised, c)?;
                 }
                 self.lower(&raised)?
             }

@@ -4,9 +4,9 @@ use super::plan::GiantChains;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The numbers of the parts of transforms of one operand, as
-/// [`crate::evaluator::Evaluator::transform_many`] runs them.
+/// [`crate::evaluator::Evaluator::linear_transforms`] runs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TransformWork {
+pub struct LinearTransformWork {
     /// Rotations of the operand by amounts other than 0, all of one decomposition.
     pub babies: usize,
     /// Whether the operand itself, not rotated, is multiplied by a diagonal.
@@ -23,7 +23,7 @@ pub struct TransformWork {
     pub lifts: BTreeMap<(usize, usize), usize>,
 }
 
-impl TransformWork {
+impl LinearTransformWork {
     /// The work of some transforms of an operand of `operand_slots` slots, each given by its slots,
     /// its giant steps with their baby steps, and the period of its diagonals if these are brought
     /// to the device at use.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// `d_{g,b}` is the diagonal of amount `g + b` rotated right by `g`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TransformPlan {
+pub struct LinearTransformPlan {
     /// Length of the diagonals: slots of the operand and the result.
     pub slots: usize,
     /// Giant rotations, each with its baby rotations and their diagonals.
@@ -19,7 +19,7 @@ pub type BabyTerms<D> = Vec<(usize, D)>;
 
 /// The rotations of a transform without its diagonals: what is known before any value is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TransformSteps {
+pub struct LinearTransformSteps {
     /// Slots of the operand and the result.
     pub slots: usize,
     /// A period that all diagonals have: a power of two, at most `slots`.
@@ -28,7 +28,7 @@ pub struct TransformSteps {
     pub giants: Vec<(usize, Vec<usize>)>,
 }
 
-impl TransformSteps {
+impl LinearTransformSteps {
     /// The number of diagonals.
     pub fn len(&self) -> usize {
         self.giants.iter().map(|(_, babies)| babies.len()).sum()
@@ -40,7 +40,7 @@ impl TransformSteps {
     }
 }
 
-impl TransformPlan {
+impl LinearTransformPlan {
     /// Splits diagonals into baby and giant steps: amounts `k = g + b` with `b` below
     /// `babies * stride`, `stride` the largest power of two that divides all amounts.
     pub fn from_diagonals(
@@ -58,9 +58,9 @@ impl TransformPlan {
         let mut giants = BTreeMap::<usize, Vec<(usize, Vec<Complex64>)>>::new();
         for (&k, diagonal) in diagonals {
             let (giant, baby) = (k - k % window, k % window);
-            let mut turned = diagonal.clone();
-            turned.rotate_right(giant % slots);
-            giants.entry(giant).or_default().push((baby, turned));
+            let mut permuted = diagonal.clone();
+            permuted.rotate_right(giant % slots);
+            giants.entry(giant).or_default().push((baby, permuted));
         }
         Self {
             slots,
@@ -78,7 +78,7 @@ impl TransformPlan {
         self.len() == 0
     }
 
-    /// The rotations that need a key, for an operand of [`TransformPlan::slots`] slots.
+    /// The rotations that need a key, for an operand of [`LinearTransformPlan::slots`] slots.
     pub fn rotations(&self) -> BTreeSet<usize> {
         let babies = self.giants.iter().flat_map(|(_, terms)| terms);
         let giants: Vec<usize> = self.giants.iter().map(|(giant, _)| *giant).collect();
@@ -91,10 +91,10 @@ impl TransformPlan {
     }
 
     /// The rotations, with the shortest period that all diagonals have.
-    pub fn steps(&self) -> TransformSteps {
+    pub fn steps(&self) -> LinearTransformSteps {
         let babies = |terms: &BabyTerms<_>| terms.iter().map(|(baby, _)| *baby).collect();
         let giants = self.giants.iter();
-        TransformSteps {
+        LinearTransformSteps {
             slots: self.slots,
             period: self.period(),
             giants: giants
@@ -136,37 +136,48 @@ pub(super) struct Chain {
 /// With `cyclic`, the operand repeats with the period `slots`, and amounts beyond half of it may
 /// be taken as rotations to the right.
 pub(super) fn chains(giants: &[usize], slots: usize, cyclic: bool) -> Vec<Chain> {
-    let turned: Vec<usize> = (0..giants.len())
+    let permuted: Vec<usize> = (0..giants.len())
         .filter(|&i| !giants[i].is_multiple_of(slots))
         .collect();
     let amount = |i: usize| giants[i];
-    let alone = turned
+    let alone = permuted
         .iter()
         .map(|&i| Chain {
             step: amount(i),
             giants: vec![Some(i)],
         })
         .collect();
-    let mut ways: Vec<Vec<Chain>> = vec![alone];
-    ways.push(chain(&turned, amount, |step| step).into_iter().collect());
+    let mut schedules: Vec<Vec<Chain>> = vec![alone];
+    schedules.push(chain(&permuted, amount, |step| step).into_iter().collect());
     if cyclic {
-        let (left, right): (Vec<_>, Vec<_>) = turned
+        let (left, right): (Vec<_>, Vec<_>) = permuted
             .iter()
             .copied()
             .partition(|&i| giants[i] % slots <= slots / 2);
         let left = chain(&left, |i| giants[i] % slots, |step| step);
         let right = chain(&right, |i| slots - giants[i] % slots, |step| slots - step);
-        ways.push(left.into_iter().chain(right).collect());
+        schedules.push(left.into_iter().chain(right).collect());
     }
-    let covered = |way: &Vec<Chain>| way.iter().flat_map(|c| c.giants.iter().flatten()).count();
-    ways.retain(|way| covered(way) == turned.len());
-    ways.into_iter()
-        .min_by_key(|way| (way.iter().map(|c| c.giants.len()).sum::<usize>(), way.len()))
+    let covered = |schedule: &Vec<Chain>| {
+        schedule
+            .iter()
+            .flat_map(|c| c.giants.iter().flatten())
+            .count()
+    };
+    schedules.retain(|schedule| covered(schedule) == permuted.len());
+    schedules
+        .into_iter()
+        .min_by_key(|schedule| {
+            (
+                schedule.iter().map(|c| c.giants.len()).sum::<usize>(),
+                schedule.len(),
+            )
+        })
         .unwrap_or_default()
 }
 
 /// The key switches that giant steps take, as the evaluator runs them: see
-/// [`crate::evaluator::Evaluator::transform`].
+/// [`crate::evaluator::Evaluator::linear_transform`].
 ///
 /// There are as many as there are different giant steps but 0. Chains save keys, never switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

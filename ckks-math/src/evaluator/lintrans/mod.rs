@@ -13,11 +13,11 @@ mod plan;
 mod steps;
 mod work;
 
-pub use encoded::{EncodedTransform, TransformEncoder, encoded_bytes};
-pub use plan::{BabyTerms, GiantChains, TransformPlan, TransformSteps};
-pub use work::TransformWork;
+pub use encoded::{EncodedLinearTransform, LinearTransformEncoder, encoded_bytes};
+pub use plan::{BabyTerms, GiantChains, LinearTransformPlan, LinearTransformSteps};
+pub use work::LinearTransformWork;
 
-use super::raised::Raised;
+use super::over_qp::OverQp;
 use super::{Evaluator, no_operand, pair};
 use crate::backend::{Backend, Basis};
 use crate::ciphertext::Ciphertext;
@@ -36,64 +36,65 @@ impl<B: Backend> Evaluator<B> {
     /// the rotations need, [`Error::Components`] before relinearisation, [`Error::ScaleOutOfRange`]
     /// where the product of the scales leaves no room under the modulus, [`Error::SlotMismatch`]
     /// for more slots than the ring has, [`Error::WrongParameters`] and [`Error::WrongOwner`].
-    pub fn transform(
+    pub fn linear_transform(
         &self,
         x: &Ciphertext<B>,
-        transform: &EncodedTransform<B>,
+        transform: &EncodedLinearTransform<B>,
     ) -> Result<Ciphertext<B>> {
-        let mut results = self.transform_many(x, &[transform])?;
+        let mut results = self.linear_transforms(x, &[transform])?;
         results.pop().ok_or(no_operand("transform"))
     }
 
     /// Several transforms of one operand, which share their baby steps; as
-    /// [`Evaluator::transform`], at the level of the operand.
+    /// [`Evaluator::linear_transform`], at the level of the operand.
     ///
     /// # Errors
-    /// As [`Evaluator::transform`].
-    pub fn transform_many(
+    /// As [`Evaluator::linear_transform`].
+    pub fn linear_transforms(
         &self,
         x: &Ciphertext<B>,
-        transforms: &[&EncodedTransform<B>],
+        transforms: &[&EncodedLinearTransform<B>],
     ) -> Result<Vec<Ciphertext<B>>> {
         let (backend, t) = (self.backend(), self.tables());
-        let raised = self.transform_raised(x, transforms)?;
+        let raised = self.linear_transforms_over_qp(x, transforms)?;
         raised
             .iter()
             .map(|raised| Ok(self.wrap(backend.mod_down(t, &raised.block)?, &raised.like)))
             .collect()
     }
 
-    /// As [`Evaluator::transform`], rescaled: the division by `P` is that by the level's modulus.
+    /// As [`Evaluator::linear_transform`], rescaled: the division by `P` is that by the level's
+    /// modulus.
     ///
     /// # Errors
-    /// As [`Evaluator::transform`], and [`Error::LevelExhausted`] at level 0.
-    pub fn transform_rescaled(
+    /// As [`Evaluator::linear_transform`], and [`Error::LevelExhausted`] at level 0.
+    pub fn linear_transform_rescaled(
         &self,
         x: &Ciphertext<B>,
-        transform: &EncodedTransform<B>,
+        transform: &EncodedLinearTransform<B>,
     ) -> Result<Ciphertext<B>> {
-        let mut results = self.transform_many_rescaled(x, &[transform])?;
+        let mut results = self.linear_transforms_rescaled(x, &[transform])?;
         results.pop().ok_or(no_operand("transform"))
     }
 
-    /// As [`Evaluator::transform_many`], rescaled.
+    /// As [`Evaluator::linear_transforms`], rescaled.
     ///
     /// # Errors
-    /// As [`Evaluator::transform_rescaled`].
-    pub fn transform_many_rescaled(
+    /// As [`Evaluator::linear_transform_rescaled`].
+    pub fn linear_transforms_rescaled(
         &self,
         x: &Ciphertext<B>,
-        transforms: &[&EncodedTransform<B>],
+        transforms: &[&EncodedLinearTransform<B>],
     ) -> Result<Vec<Ciphertext<B>>> {
-        let raised = self.transform_raised(x, transforms)?;
+        let raised = self.linear_transforms_over_qp(x, transforms)?;
         raised.iter().map(|raised| self.lower(raised)).collect()
     }
 
-    fn transform_raised(
+    fn linear_transforms_over_qp(
         &self,
         x: &Ciphertext<B>,
-        transforms: &[&EncodedTransform<B>],
-    ) -> Result<Vec<Raised<B>>> {
+        transforms: &[&EncodedLinearTransform<B>],
+    ) -> Result<Vec<OverQp<B>>> {
         self.check("transform", x)?;
         pair("transform", x)?;
         for transform in transforms {
@@ -122,13 +123,13 @@ impl<B: Backend> Evaluator<B> {
         &self,
         x: &Ciphertext<B>,
         babies: &BabySteps<B>,
-        transform: &EncodedTransform<B>,
-    ) -> Result<Raised<B>> {
+        transform: &EncodedLinearTransform<B>,
+    ) -> Result<OverQp<B>> {
         let x = x.with_slots(transform.slots.max(x.slots))?;
         let chains = transform.chains(x.slots);
         let at_rest = |i: &usize| transform.giants[*i].0.is_multiple_of(transform.slots);
-        let turned = chains.iter().flat_map(|chain| &chain.giants).flatten();
-        let order = turned
+        let permuted = chains.iter().flat_map(|chain| &chain.giants).flatten();
+        let order = permuted
             .copied()
             .chain((0..transform.giants.len()).filter(at_rest));
         let mut inner = InnerSums::new(self, babies, transform, order.collect());
@@ -141,8 +142,8 @@ impl<B: Backend> Evaluator<B> {
                     self.add_sum(&mut sum, inner.next()?)?;
                 }
             }
-            let turned = self.giant_step(&x, sum, chain.step)?;
-            self.add_sum(&mut total, turned)?;
+            let permuted = self.giant_step(&x, sum, chain.step)?;
+            self.add_sum(&mut total, permuted)?;
         }
         while inner.more() {
             self.add_sum(&mut total, inner.next()?)?;
@@ -156,7 +157,7 @@ impl<B: Backend> Evaluator<B> {
         };
         let scale = x.scale * transform.scale;
         let like = Ciphertext { scale, ..x };
-        Ok(Raised { block, like })
+        Ok(OverQp { block, like })
     }
 
     /// The primes of keys at a level, over which diagonals are encoded.

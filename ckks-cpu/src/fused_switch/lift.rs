@@ -1,6 +1,6 @@
 //! The digits and quotients of a conversion, in the order in which transforms read their columns.
 
-use super::{Pieces, Slices, Split};
+use super::{FusedSwitch, Slices, Split};
 use crate::device::{Block, CpuBackend, light};
 use crate::kernels::{Conversion, LANES, Target};
 use crate::pool::Buffer;
@@ -56,7 +56,7 @@ impl CpuBackend {
     pub(super) fn lifts(
         &self,
         t: &Tables,
-        pieces: &Pieces<'_>,
+        pieces: &FusedSwitch<'_>,
         x: &Block,
         from: &[Basis],
         to: Basis,
@@ -84,7 +84,7 @@ impl CpuBackend {
     /// The digits `x_i (D/d_i)^-1` of each basis, in column order.
     fn write_digits(
         &self,
-        pieces: &Pieces<'_>,
+        pieces: &FusedSwitch<'_>,
         x: &Block,
         from: &[Basis],
         lifts: &mut [Lift],

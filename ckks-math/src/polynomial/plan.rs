@@ -389,7 +389,7 @@ fn powers_for(root: &Node) -> Vec<Power> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::polyval::chebyshev::{Parity, clenshaw};
+    use crate::polynomial::chebyshev::{Parity, clenshaw};
 
     /// Coefficients in [-1, 1] from a linear congruential generator.
     fn polynomial(degree: usize, parity: Parity) -> Chebyshev {

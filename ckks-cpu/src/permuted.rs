@@ -1,24 +1,24 @@
-//! Rows of another block, turned and scaled on the way into a sum.
+//! Rows of another block, permuted and scaled on the way into a sum.
 
 use crate::device::{Block, CpuBackend, light};
 use crate::kernels::LANES;
 use crate::ring::{positions, tasks};
 use crate::tables::Tables;
 use ckks_math::Result;
-use ckks_math::backend::{Turned, checked};
+use ckks_math::backend::{Permuted, checked};
 
-/// Words turned together: they stay in the first-level cache.
+/// Words permuted together: they stay in the first-level cache.
 const PIECE: usize = 2048;
 
 impl CpuBackend {
-    /// See [`ckks_math::backend::RingKernels::add_scaled`]. Words are turned piece by piece in
+    /// See [`ckks_math::backend::RingKernels::add_scaled`]. Words are permuted piece by piece in
     /// cache.
     pub(crate) fn add_scaled_rows(
         &self,
         t: &Tables,
         x: &mut Block,
         first: usize,
-        y: &Turned<'_, Block>,
+        y: &Permuted<'_, Block>,
         constants: &[u64],
     ) -> Result<()> {
         let from = y.block;
@@ -40,12 +40,12 @@ impl CpuBackend {
             let Some(permutation) = &permutation else {
                 return task.prime.add_scaled(task.out, y, constants[limb]);
             };
-            let mut turned = [0; PIECE];
+            let mut permuted = [0; PIECE];
             for (piece, out) in task.out.chunks_mut(PIECE).enumerate() {
-                let turned = &mut turned[..out.len()];
+                let permuted = &mut permuted[..out.len()];
                 let part = permutation.part(piece * (PIECE / LANES));
-                task.prime.permute(&part, turned, y);
-                task.prime.add_scaled(out, turned, constants[limb]);
+                task.prime.permute(&part, permuted, y);
+                task.prime.add_scaled(out, permuted, constants[limb]);
             }
         });
         Ok(())

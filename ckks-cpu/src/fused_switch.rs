@@ -31,7 +31,7 @@ const TOGETHER: usize = 4;
 type Slices<T> = SmallVec<[T; 16]>;
 
 /// The transforms of a basis in passes over columns and rows.
-pub struct Pieces<'t> {
+pub struct FusedSwitch<'t> {
     basis: Basis,
     /// One for each limb of the basis.
     passes: Vec<ColumnTransform<'t>>,
@@ -45,7 +45,7 @@ struct Split {
     words: usize,
 }
 
-impl<'t> Pieces<'t> {
+impl<'t> FusedSwitch<'t> {
     /// The pieces, if the transforms of all primes of a basis come apart.
     pub fn of(t: &'t Tables, basis: Basis) -> Option<Self> {
         let primes = t.primes(basis).into_iter();
@@ -79,10 +79,10 @@ impl Split {
 
 impl CpuBackend {
     /// See [`ckks_math::backend::SwitchKernels::decompose`].
-    pub(crate) fn decompose_in_pieces(
+    pub(crate) fn decompose_fused(
         &self,
         t: &Tables,
-        pieces: &Pieces<'_>,
+        pieces: &FusedSwitch<'_>,
         x: &Block,
         digit_size: usize,
         to: Basis,
@@ -119,10 +119,10 @@ impl CpuBackend {
     }
 
     /// `round(x / D)` over `kept`, `D` the product of the primes of `dropped`.
-    pub(crate) fn divide_in_pieces(
+    pub(crate) fn divide_fused(
         &self,
         t: &Tables,
-        pieces: &Pieces<'_>,
+        pieces: &FusedSwitch<'_>,
         x: &Block,
         dropped: Basis,
         kept: Basis,
@@ -171,10 +171,10 @@ impl CpuBackend {
     }
 
     /// The inner product of the digits of `x` with a key, without writing the digits out.
-    pub(crate) fn dot_in_pieces(
+    pub(crate) fn dot_fused(
         &self,
         t: &Tables,
-        pieces: &Pieces<'_>,
+        pieces: &FusedSwitch<'_>,
         x: &Block,
         key: &SwitchKey,
         to: Basis,

@@ -64,7 +64,7 @@ pub fn real_overflow_failure_log2(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::polyval::overflow::overflow_failure_log2;
+    use crate::polynomial::overflow::overflow_failure_log2;
 
     /// The sum at `l = 0` is twice that of the standard ring, and one term: it overflows `2 K`
     /// about as rarely as the standard ring's does `K`.

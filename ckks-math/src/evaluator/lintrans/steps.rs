@@ -1,7 +1,7 @@
 //! Baby steps, inner sums and giant steps of a transform.
 
-use super::encoded::{Diagonals, EncodedTransform};
-use crate::backend::{Backend, Pointwise, Turned};
+use super::encoded::{Diagonals, EncodedLinearTransform};
+use crate::backend::{Backend, Permuted, Pointwise};
 use crate::ciphertext::Ciphertext;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
@@ -37,18 +37,18 @@ impl<B: Backend> BabySteps<B> {
             }
             let rotation = if amount == 0 {
                 let mut whole = backend.alloc(t, 2 * x.count, wide)?;
-                let rows = Turned::rows(&x.poly.block, 0..2 * x.count);
-                ev.add_raised(&mut whole, &rows, 1.0)?;
+                let rows = Permuted::rows(&x.poly.block, 0..2 * x.count);
+                ev.add_times_p(&mut whole, &rows, 1.0)?;
                 whole
             } else {
                 let galois = ev.galois_of(x, amount as i64);
                 let key = ev
                     .keys()
                     .galois_of_level(ev.context(), "transform", galois, x.level)?;
-                let mut turned = ev.turn_hoisted(&hoisted, galois, &key)?;
-                let constant = Turned::rows(&x.poly.block, 0..x.count).by(galois.get());
-                ev.add_raised(&mut turned, &constant, 1.0)?;
-                turned
+                let mut permuted = ev.permute_hoisted(&hoisted, galois, &key)?;
+                let constant = Permuted::rows(&x.poly.block, 0..x.count).by(galois.get());
+                ev.add_times_p(&mut permuted, &constant, 1.0)?;
+                permuted
             };
             steps.index.insert(amount, steps.rotations.len());
             steps.rotations.push(rotation);
@@ -61,7 +61,7 @@ impl<B: Backend> BabySteps<B> {
 pub(super) struct InnerSums<'a, B: Backend> {
     ev: &'a Evaluator<B>,
     babies: &'a BabySteps<B>,
-    transform: &'a EncodedTransform<B>,
+    transform: &'a EncodedLinearTransform<B>,
     /// Giants still to come.
     order: VecDeque<usize>,
     ready: VecDeque<B::Block>,
@@ -71,7 +71,7 @@ impl<'a, B: Backend> InnerSums<'a, B> {
     pub fn new(
         ev: &'a Evaluator<B>,
         babies: &'a BabySteps<B>,
-        transform: &'a EncodedTransform<B>,
+        transform: &'a EncodedLinearTransform<B>,
         order: VecDeque<usize>,
     ) -> Self {
         Self {
@@ -180,9 +180,9 @@ impl<B: Backend> Evaluator<B> {
         let basis = backend.shape(&sum).basis;
         let linear = backend.restrict(t, &sum, k..2 * k, basis)?;
         let linear = backend.automorphism(t, &backend.mod_down(t, &linear)?, galois.get())?;
-        let mut turned = backend.key_product(t, &linear, &key)?;
-        self.add_turned(&mut turned, &Turned::rows(&sum, 0..k).by(galois.get()))?;
-        Ok(Some(turned))
+        let mut permuted = backend.key_product(t, &linear, &key)?;
+        self.add_permuted(&mut permuted, &Permuted::rows(&sum, 0..k).by(galois.get()))?;
+        Ok(Some(permuted))
     }
 
     /// `sum <- sum + y`.
