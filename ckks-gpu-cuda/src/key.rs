@@ -8,7 +8,7 @@ use crate::kernels::Kernel;
 use crate::launch::{Grid, arguments};
 use crate::packed::SPARE;
 use crate::pool::Buffer;
-use crate::ring::turn;
+use crate::ring::automorphism_words;
 use crate::seeded::KEY_BYTES;
 use crate::tables::Tables;
 use ckks_math::backend::checked::KeyShape;

@@ -100,12 +100,12 @@ fn evaluator<B: Backend>(
             level,
         });
     }
-    let rotations = match (harness.wants(hoisted), harness.wants(rotation)) {
+    let count = match (harness.wants(hoisted), harness.wants(rotation)) {
         (true, _) => STEPS.len(),
         (false, true) => 1,
         (false, false) => 0,
     };
-    requests.extend(rotations(params).take(rotations));
+    requests.extend(rotations(params).take(count));
     if requests.is_empty() && !harness.wants(rescale) {
         return Ok(());
     }
