@@ -150,24 +150,27 @@ impl<B: Backend> Context<B> {
         slots: usize,
     ) -> Result<Poly<Eval, B>> {
         let (backend, t) = (self.backend(), self.tables());
+        let m = match self.params().ring().kind() {
+            RingKind::Standard => 2 * slots,
+            RingKind::ConjugateInvariant => slots,
+        };
+        // Of a subring of degree `m`, whose coefficients lie `gap` apart.
+        let gap = self.params().degree() / m;
         match coefficients {
             IntegerCoeffs::Small(c) => {
-                let m = match self.params().ring().kind() {
-                    RingKind::Standard => 2 * slots,
-                    RingKind::ConjugateInvariant => slots,
-                };
-                let gap = self.params().degree() / m;
                 let dense: Vec<i64> = c.iter().copied().step_by(gap).collect();
                 Ok(Poly::new(backend.embed(t, basis, &dense, m)?))
             }
-            wide @ IntegerCoeffs::Wide(_) => {
-                let moduli: Vec<u64> = self
-                    .params()
-                    .ring()
-                    .moduli(basis)
-                    .map(|m| m.value())
-                    .collect();
-                let mut block = backend.upload(t, 1, basis, &wide.to_rns(&moduli)?)?;
+            IntegerCoeffs::Wide(c) => {
+                let ring = self.params().ring();
+                let moduli: Vec<u64> = ring.moduli(basis).map(|m| m.value()).collect();
+                let dense = IntegerCoeffs::Wide(c.iter().copied().step_by(gap).collect());
+                let mut residues = vec![0; c.len() * moduli.len()];
+                let places = residues.iter_mut().step_by(gap);
+                for (place, residue) in places.zip(dense.to_rns(&moduli)?) {
+                    *place = residue;
+                }
+                let mut block = backend.upload(t, 1, basis, &residues)?;
                 backend.ntt(t, &mut block)?;
                 Ok(Poly::new(block))
             }
