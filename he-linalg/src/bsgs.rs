@@ -25,6 +25,7 @@ use crate::linear_map::{LinearMap, add_rotated};
 use crate::rotations::{Rotation, merge};
 
 mod cost;
+mod count;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
 //! The choice of baby and giant steps for a set of rotation amounts.
 
-use ckks_math::evaluator::GiantChains;
-
 use super::cost::{CostModel, PlanWork};
+use super::count::Counter;
 
 /// A diagonal of a set of maps, as far as the split is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +28,7 @@ enum Baby {
 /// With `a = amount - start`, the parts of `a` are `a mod modulus` and the rest. They are shifted
 /// against each other by a constant so that 0, which is free, occurs as a giant step, and as a
 /// baby step as well if 0 is one of the amounts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Split {
     period: usize,
     start: usize,
@@ -46,9 +45,19 @@ impl Split {
         (inputs, period): (usize, usize),
         model: &CostModel,
     ) -> Split {
-        let mut all: Vec<usize> = amounts.iter().map(|a| a.amount).collect();
-        all.sort_unstable();
-        all.dedup();
+        let mut counter = Counter::new(amounts, (inputs, period));
+        let work = |split: &Split| counter.work(|amount| split.of(amount));
+        Self::cheapest_by(amounts, (inputs, period), model, work)
+    }
+
+    /// The cheapest rule by what `work` counts of the parts of its plan and of their keys.
+    fn cheapest_by(
+        amounts: &[Amount],
+        (inputs, period): (usize, usize),
+        model: &CostModel,
+        mut work: impl FnMut(&Split) -> (PlanWork, usize),
+    ) -> Split {
+        let all = distinct(amounts.iter().map(|a| a.amount).collect());
         let start = after_largest_gap(&all, period);
         let pivot = if all.first() == Some(&0) { 0 } else { start };
         let reach = |&k: &usize| (k + period - start) % period;
@@ -66,7 +75,7 @@ impl Split {
                     shift: 0,
                 };
                 split.shift = split.of(pivot).1;
-                let (work, keys) = split.work(amounts, inputs);
+                let (work, keys) = work(&split);
                 let babies = work.babies + work.identities;
                 // A plan within the limit beats any plan beyond it.
                 let too_many = babies > model.max_babies.max(inputs);
@@ -91,59 +100,9 @@ impl Split {
         let giant = (giant + self.period - self.shift) % self.period;
         ((amount + self.period - giant) % self.period, giant)
     }
-
-    /// The rotations of the amounts of `inputs` input ciphertexts, and how many keys they take.
-    fn work(&self, amounts: &[Amount], inputs: usize) -> (PlanWork, usize) {
-        let parts = || amounts.iter().map(|a| (a, self.of(a.amount)));
-        let babies = distinct(parts().map(|(a, (b, _))| (a.input, b)).collect());
-        let steps = distinct(parts().map(|(a, (_, g))| (a.output, g)).collect());
-        let sums = match inputs {
-            1 => steps.len(),
-            _ => distinct(parts().map(|(a, (_, g))| (a.output, g, a.input)).collect()).len(),
-        };
-        let keys = self.keys(&babies, amounts, inputs == 1);
-        let rotated: Vec<usize> = babies.iter().filter(|b| b.1 != 0).map(|b| b.0).collect();
-        let work = PlanWork {
-            single: inputs == 1,
-            inputs,
-            operands: distinct(babies.iter().map(|b| b.0).collect()).len(),
-            babies: rotated.len(),
-            identities: babies.len() - rotated.len(),
-            hoists: distinct(rotated).len(),
-            // As many key switches as steps by other amounts than 0, in chains or alone.
-            giants: steps.iter().filter(|g| g.1 != 0).count(),
-            sums,
-            results: distinct(steps.iter().map(|g| g.0).collect()).len(),
-            steps: steps.len(),
-            products: amounts.len(),
-            maps: Vec::new(),
-        };
-        (work, keys)
-    }
-
-    /// The number of different rotations by baby steps, each with its input, and by the giant steps
-    /// of the amounts: over one input by those of their chains.
-    fn keys(&self, babies: &[(usize, usize)], amounts: &[Amount], single: bool) -> usize {
-        let mut rotations: Vec<usize> = babies.iter().map(|b| b.1).collect();
-        let giants = amounts
-            .iter()
-            .map(|a| (a.output, a.period, self.of(a.amount).1));
-        let giants = distinct(giants.collect());
-        for of_output in giants.chunk_by(|x, y| x.0 == y.0) {
-            let steps = of_output.iter().map(|giant| giant.2).collect::<Vec<_>>();
-            match single {
-                true => {
-                    let chains = GiantChains::new(&steps, of_output[0].1, self.period);
-                    rotations.extend(chains.rotations);
-                }
-                false => rotations.extend(steps),
-            }
-        }
-        distinct(rotations).into_iter().filter(|&r| r != 0).count()
-    }
 }
 
-fn distinct<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+pub(super) fn distinct<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort_unstable();
     values.dedup();
     values
@@ -191,4 +150,134 @@ const WORTH: f64 = 1.25;
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ckks_math::evaluator::GiantChains;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The parts of a plan by their definition.
+    impl Split {
+        /// The rotations of the amounts of `inputs` input ciphertexts, and how many keys they take.
+        fn work(&self, amounts: &[Amount], inputs: usize) -> (PlanWork, usize) {
+            let parts = || amounts.iter().map(|a| (a, self.of(a.amount)));
+            let babies = distinct(parts().map(|(a, (b, _))| (a.input, b)).collect());
+            let steps = distinct(parts().map(|(a, (_, g))| (a.output, g)).collect());
+            let sums = match inputs {
+                1 => steps.len(),
+                _ => distinct(parts().map(|(a, (_, g))| (a.output, g, a.input)).collect()).len(),
+            };
+            let keys = self.keys(&babies, amounts, inputs == 1);
+            let rotated: Vec<usize> = babies.iter().filter(|b| b.1 != 0).map(|b| b.0).collect();
+            let work = PlanWork {
+                single: inputs == 1,
+                inputs,
+                operands: distinct(babies.iter().map(|b| b.0).collect()).len(),
+                babies: rotated.len(),
+                identities: babies.len() - rotated.len(),
+                hoists: distinct(rotated).len(),
+                // As many key switches as steps by other amounts than 0, in chains or alone.
+                giants: steps.iter().filter(|g| g.1 != 0).count(),
+                sums,
+                results: distinct(steps.iter().map(|g| g.0).collect()).len(),
+                steps: steps.len(),
+                products: amounts.len(),
+                maps: Vec::new(),
+            };
+            (work, keys)
+        }
+
+        /// The number of different rotations by baby steps, each with its input, and by the
+        /// giant steps of the amounts: over one input by those of their chains.
+        fn keys(&self, babies: &[(usize, usize)], amounts: &[Amount], single: bool) -> usize {
+            let mut rotations: Vec<usize> = babies.iter().map(|b| b.1).collect();
+            let giants = amounts
+                .iter()
+                .map(|a| (a.output, a.period, self.of(a.amount).1));
+            let giants = distinct(giants.collect());
+            for of_output in giants.chunk_by(|x, y| x.0 == y.0) {
+                let steps = of_output.iter().map(|giant| giant.2).collect::<Vec<_>>();
+                match single {
+                    true => {
+                        let chains = GiantChains::new(&steps, of_output[0].1, self.period);
+                        rotations.extend(chains.rotations);
+                    }
+                    false => rotations.extend(steps),
+                }
+            }
+            distinct(rotations).into_iter().filter(|&r| r != 0).count()
+        }
+    }
+
+    /// Diagonals between up to four inputs and outputs of two maps, some blocks alike.
+    fn diagonals() -> impl Strategy<Value = (Vec<Amount>, (usize, usize))> {
+        let set = || {
+            let strided = (1..60_usize, 0..9_usize, 0..1024_usize);
+            let strided = strided.prop_map(|(count, log, from)| {
+                (0..count).map(|i| from + (i << log)).collect::<Vec<_>>()
+            });
+            prop_oneof![strided, prop::collection::vec(0..1024_usize, 0..40)]
+        };
+        let sets = prop::collection::vec(set(), 1..4);
+        let shape = (
+            1..5_usize,
+            1..5_usize,
+            0..5_usize,
+            5..11_u32,
+            0..3_u32,
+            any::<u64>(),
+        );
+        (sets, shape).prop_map(|(sets, (inputs, outputs, second, log, longer, seed))| {
+            let period = 1 << log;
+            let mut amounts = Vec::new();
+            for (output, input) in (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i))) {
+                let which = (seed >> (4 * (4 * output + input) % 61)) as usize % (sets.len() + 1);
+                let set = sets.get(which).into_iter().flatten();
+                amounts.extend(
+                    distinct(set.map(|a| a % period).collect())
+                        .iter()
+                        .map(|&amount| {
+                            let period = if output < second {
+                                period
+                            } else {
+                                period << longer
+                            };
+                            Amount {
+                                input,
+                                output,
+                                amount,
+                                period,
+                            }
+                        }),
+                );
+            }
+            (amounts, (inputs, period))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// Every rule tried has the parts of the definition, so that the choice is the same.
+        #[test]
+        fn parts_are_counted_as_they_are_defined(
+            (amounts, shape) in diagonals(),
+            max_babies in prop::sample::select(vec![1_usize, 8, 64]),
+        ) {
+            let model = CostModel { max_babies, ..CostModel::default() };
+            let mut counter = Counter::new(&amounts, shape);
+            let mut tried = 0;
+            let by_definition = Split::cheapest_by(&amounts, shape, &model, |split| {
+                let defined = split.work(&amounts, shape.0);
+                assert_eq!(counter.work(|amount| split.of(amount)), defined, "{split:?}");
+                tried += 1;
+                defined
+            });
+            prop_assert!(tried >= 2);
+            prop_assert_eq!(Split::cheapest(&amounts, shape, &model), by_definition);
+        }
+    }
 }
