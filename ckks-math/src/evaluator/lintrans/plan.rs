@@ -215,15 +215,14 @@ fn chain(
     if last / step > giants.len() {
         return None;
     }
-    let at = |multiple: usize| {
-        giants
-            .iter()
-            .copied()
-            .find(|&i| amount(i) == multiple * step)
-    };
+    // In reverse, so that the first of equal giants stays.
+    let mut multiples = vec![None; last / step];
+    for &i in giants.iter().rev() {
+        multiples[last / step - amount(i) / step] = Some(i);
+    }
     Some(Chain {
         step: rotation(step),
-        giants: (1..=last / step).rev().map(at).collect(),
+        giants: multiples,
     })
 }
 
