@@ -56,6 +56,10 @@ impl Visitor for Boxed {
 }
 
 /// The engine of a backend, see [`visit`].
+///
+/// # Errors
+///
+/// Those of [`visit`].
 pub fn open(name: &str, threads: Option<usize>) -> Result<Box<dyn Engine>> {
     visit(name, threads, Boxed)
 }
@@ -120,6 +124,10 @@ fn numbered(kind: &str, devices: &[impl Display]) -> String {
 }
 
 /// All backends that there are, present or not.
+///
+/// # Errors
+///
+/// When the CPU cannot be opened; another device that cannot is listed with the reason.
 pub fn devices() -> Result<Vec<Listed>> {
     let engine = open("cpu", None)?;
     let limits = engine.limits();

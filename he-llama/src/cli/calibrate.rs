@@ -14,6 +14,13 @@ use crate::model::{Function, LayerFunctions};
 use crate::protocol::Setup;
 use crate::protocol::session::DEFAULT_PRESET;
 
+/// Calibrates a model on text, stores what was found beside it, and prints it.
+///
+/// # Errors
+///
+/// Fails for models and texts that cannot be read or calibrated, for a number of windows out of
+/// range, for a calibration that exists, unless `--force` allows to replace it, and when it or
+/// standard output cannot be written.
 pub fn run(args: &CalibrateArgs) -> Result<()> {
     if !(16..=100_000).contains(&args.windows) {
         let (found, expected) = (args.windows.to_string(), "from 16 to 100000");

@@ -85,6 +85,12 @@ pub(super) struct Rope {
 
 impl Rope {
     /// `rope_parameters` holds before `rope_scaling` and `rope_theta`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for a scaling of another type and for a base that is no number,
+    /// [`Error::Config`] where a scaling lacks numbers that it needs, and where `rope_parameters`
+    /// and `rope_scaling` scale differently.
     pub fn of(raw: &Raw) -> Result<Self> {
         let given = |value: &Option<Value>| value.clone().filter(|v| !v.is_null());
         let (new, old) = (given(&raw.rope_parameters), given(&raw.rope_scaling));

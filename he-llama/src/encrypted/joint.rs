@@ -36,6 +36,11 @@ pub(super) struct Ways<'a> {
 
 impl<'a> Ways<'a> {
     /// All that are worth trying.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Linear`](crate::Error::Linear) when a layout has more places than an address has
+    /// bits for, [`Error::Scheme`](crate::Error::Scheme) for parameters without bootstrapping.
     pub fn new(shapes: &'a Shapes<'a>, packing: Packing) -> Result<Self> {
         let (context, budget) = (shapes.ev.context(), shapes.budget);
         let make = |refresh: Refresh| -> Result<_> {
@@ -162,6 +167,12 @@ impl<'a> Joint<'a> {
     }
 
     /// The plan with the least time; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`](crate::Error::Uncalibrated) for a place without a range or a
+    /// polynomial, and what the passes fail with on shapes, but for too few levels: then there is
+    /// no plan.
     pub fn best(&self) -> Result<Option<Plan>> {
         // With the most slots every candidate is one: whatever runs at all runs so.
         let widest = self

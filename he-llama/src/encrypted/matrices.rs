@@ -143,6 +143,11 @@ impl Matrices {
 
 impl Prepared {
     /// The images of a tensor.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Matrix::apply`], and those of [`Matrix::apply_with`] where it varies with the
+    /// pass.
     pub fn apply<B: Backend>(
         &self,
         ev: &Evaluator<B>,

@@ -130,6 +130,12 @@ impl Search<'_> {
         Ok(Tensor::new(packed, self.shapes.units.of(site)?))
     }
 
+    /// A tensor that the client encrypts, at the highest level.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Linear`](crate::Error::Linear) when the layout has more places than an address has
+    /// bits for.
     pub fn input(&self, role: Role) -> Result<Shadow> {
         let layout = self.packing.channels(self.shapes.llama.config.hidden)?;
         self.zeros(layout, self.shapes.budget.top, Site::new(0, role))
@@ -251,6 +257,10 @@ impl Search<'_> {
     }
 
     /// [`Search::passages`], found once.
+    ///
+    /// # Errors
+    ///
+    /// What the layer fails with on shapes, but for too few levels: there is no such passage.
     pub fn known_passages<'p>(
         &self,
         known: &'p mut Passages,
@@ -266,6 +276,10 @@ impl Search<'_> {
     }
 
     /// Seconds and bootstraps of the head.
+    ///
+    /// # Errors
+    ///
+    /// What the head fails with on shapes, but for too few levels, which are `None`.
     pub fn head(&self, hidden: &Shadow, level: Option<usize>) -> Result<Option<(f64, usize)>> {
         let (none, decide) = (PassPlan::new(), |_| level);
         let mut silent = |_| Ok(());
@@ -280,6 +294,10 @@ impl Search<'_> {
     /// The same bootstraps at the lowest levels with which the pass still runs. Where it costs less
     /// then, those of mixed values are moved behind the sum with the residual stream, whose own
     /// level may sink.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Search::seconds`].
     pub fn lowered(&self, sites: &PassPlan, kept: &[Kept]) -> Result<PassPlan> {
         let (mut best, mut least) = self.lower(sites, kept)?;
         for layer in 0..kept.len() {
@@ -321,6 +339,10 @@ impl Search<'_> {
 
     /// Seconds of a pass with this plan; `None` where levels do not suffice, for itself or for keys
     /// and values.
+    ///
+    /// # Errors
+    ///
+    /// What the pass fails with on shapes, but for too few levels: a place without a range, say.
     pub fn seconds(&self, plan: &PassPlan, kept: &[Kept]) -> Result<Option<f64>> {
         let decide = |site| plan.get(&site).copied();
         let mut silent = |_| Ok(());
@@ -346,6 +368,10 @@ impl Search<'_> {
 
     /// The level of keys and values that windows leave at `level`, where the pass of this search
     /// takes them up: among those of all windows, or as a step has them.
+    ///
+    /// # Errors
+    ///
+    /// What taking them up fails with on shapes, but for too few levels, which are `None`.
     pub fn taken_up(&self, windows: Packing, level: usize) -> Result<Option<usize>> {
         let none = PassPlan::new();
         let (mut silent, decide) = (|_| Ok(()), |_| None);

@@ -17,6 +17,10 @@ pub struct Units(BTreeMap<Site, f64>);
 
 impl Units {
     /// The units for a calibrated model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`] for a place that needs a range or a polynomial and has none.
     pub fn new(llama: &Llama, calibration: &Calibration) -> Result<Self> {
         let config = &llama.config;
         let mut units = Self(calibration.bounds.clone());
@@ -76,6 +80,10 @@ impl Units {
     }
 
     /// The unit of a site.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`] for a place without a unit.
     pub fn of(&self, site: Site) -> Result<f64> {
         self.0
             .get(&site)
@@ -134,6 +142,10 @@ fn embedding_bounds(llama: &Llama) -> (f64, f64) {
 }
 
 /// The polynomial of a calibrated function.
+///
+/// # Errors
+///
+/// [`Error::Uncalibrated`], naming `site`, for a function without a polynomial.
 pub fn fit(f: &Function, site: Site) -> Result<&Fit> {
     f.fit.as_ref().ok_or_else(|| Error::Uncalibrated {
         site: site.to_string(),

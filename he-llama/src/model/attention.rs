@@ -75,6 +75,10 @@ impl Softmax {
 /// The first powers of softmax, of queries, keys and values of the pass's tokens against all of
 /// `cache`, to which keys and values are appended first: `[head, token, key]`, and the values of
 /// all keys.
+///
+/// # Errors
+///
+/// Those of the operations of the machine.
 pub fn weigh<M: Machine>(
     m: &mut M,
     [queries, keys, values]: [M::Tensor; 3],
@@ -103,6 +107,10 @@ pub fn weigh<M: Machine>(
 ///
 /// The last normalisation is applied to the mixed values instead of the weights, so that mixing
 /// runs while its polynomial is evaluated.
+///
+/// # Errors
+///
+/// Those of the operations of the machine.
 pub fn mix<M: Machine>(
     m: &mut M,
     mut y: M::Tensor,

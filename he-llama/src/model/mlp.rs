@@ -5,6 +5,10 @@ use crate::model::machine::Machine;
 use crate::model::site::{Role, Site};
 
 /// `silu(gate) * up`, the product merged into the polynomial of SiLU.
+///
+/// # Errors
+///
+/// Those of the operations of the machine.
 pub fn gated<M: Machine>(
     m: &mut M,
     gate: M::Tensor,

@@ -11,6 +11,10 @@ use crate::model::site::Site;
 /// The norm's factor is one number per token, so it commutes with the projection: `W x` is formed
 /// while the polynomial of the mean square is, and joins it at the end. That takes
 /// `1 + depth_times(degree, 0)` levels for norm and projection together.
+///
+/// # Errors
+///
+/// Those of [`Machine::project`], and those of [`apply_norm`].
 pub fn norm_project<M: Machine, const N: usize>(
     m: &mut M,
     x: &M::Tensor,
@@ -24,6 +28,10 @@ pub fn norm_project<M: Machine, const N: usize>(
 }
 
 /// The norm's factor of `x` applied to its projections `raw`. The same work at every position.
+///
+/// # Errors
+///
+/// Those of [`Machine::mean_square`] and of [`Machine::apply_times`].
 pub fn apply_norm<M: Machine, const N: usize>(
     m: &mut M,
     x: &M::Tensor,

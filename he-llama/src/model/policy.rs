@@ -21,12 +21,24 @@ pub trait Policy {
     const ROW_MAXIMUM: bool;
 
     /// Value of `f` at `x`, an element of the tensor at `argument`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`] where it takes the polynomial of `f` and there is none.
     fn evaluate(&mut self, f: &Function, x: f64, argument: Site) -> Result<f64>;
 
     /// Sees every result, and may change it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`] where it adds noise and the site has no range.
     fn result(&mut self, x: &mut Array3<f64>, site: Site) -> Result<()>;
 
     /// Sees every tensor that may be refreshed, and may change it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uncalibrated`] where it adds noise and the site has no range.
     fn refresh(&mut self, x: &mut Array3<f64>, site: Site) -> Result<()>;
 }
 
