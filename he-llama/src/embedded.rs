@@ -9,13 +9,16 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::model::Llama;
 use crate::source::Source;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::Stored;
 
 const CONFIG: &[u8] = include_bytes!("../assets/shakespeare/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../assets/shakespeare/model.safetensors");
 const TOKENIZER: &[u8] = include_bytes!("../assets/shakespeare/tokenizer.json");
 
 const CALIBRATION: &[u8] = include_bytes!("../assets/shakespeare/calibration.json");
+
+/// The directory that errors name.
+const PLACE: &str = "(embedded model)";
 
 /// The prompt used when none is given.
 pub const PROMPT: &str = "ROMEO:\nCome, let us go";
@@ -25,22 +28,21 @@ pub const PROMPT: &str = "ROMEO:\nCome, let us go";
 /// # Errors
 ///
 /// None for the files that are part of the program; those of [`Config::parse`],
-/// [`Weights::parse`] and [`Tokenizer::parse`] otherwise.
+/// [`Weights::parse`] and [`Stored::tokenizer`] otherwise.
 pub fn source() -> Result<Source> {
-    let place = Path::new("(embedded model)");
+    let place = Path::new(PLACE);
     let config = Config::parse(CONFIG, place)?;
     let weights = Weights::parse(WEIGHTS, place, &config)?;
-    let tokenizer = Tokenizer::parse(TOKENIZER, place)?;
     Ok(Source {
         llama: Arc::new(Llama::new(config, weights)),
-        tokenizer,
+        tokenizer: tokenizer().tokenizer()?,
         directory: None,
     })
 }
 
-/// The `tokenizer.json` of the embedded model.
-pub fn tokenizer_file() -> &'static [u8] {
-    TOKENIZER
+/// The tokenizer of the embedded model, as it is stored.
+pub fn tokenizer() -> Stored {
+    Stored::of(TOKENIZER, Path::new(PLACE))
 }
 
 /// The calibration of the embedded model, part of the program as well.

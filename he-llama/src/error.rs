@@ -248,7 +248,8 @@ pub enum Error {
     },
     /// A calibration file of other weights or of another version.
     #[error(
-        "{path} was made for {found}, this model is {expected}: delete it or run `he-llama calibrate`"
+        "{path} was made for {found}, this model is {expected}: delete it, or run `he-llama \
+         calibrate --force`"
     )]
     StaleCalibration {
         /// The file.
@@ -403,11 +404,14 @@ pub enum Error {
         why: &'static str,
     },
     /// A parameter set that cannot run a model.
-    #[error("preset {name} does not bootstrap, which a model needs: choose one of {others}")]
+    #[error(
+        "preset {name} cannot run a model, which needs bootstraps on the standard ring: choose one of \
+         {others}"
+    )]
     Preset {
         /// The name given.
         name: String,
-        /// Names of the presets that bootstrap.
+        /// Names of the presets that can, with their levels between bootstraps.
         others: String,
     },
     /// A message between client and server that cannot be read.

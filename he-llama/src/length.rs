@@ -19,12 +19,22 @@ impl Length {
     /// [`Error::EmptyPrompt`] without a prompt; [`Error::Argument`] for no token, and for more
     /// than can be counted.
     pub fn new(prompt: usize, tokens: usize) -> Result<Self> {
-        if tokens == 0 || prompt.checked_add(tokens).is_none() {
-            return Err(Error::Argument {
-                name: "tokens",
-                found: tokens.to_string(),
+        let refuse = |name, found: usize| {
+            Err(Error::Argument {
+                name,
+                found: found.to_string(),
                 expected: "at least 1, and within the context of the model",
-            });
+            })
+        };
+        if tokens == 0 {
+            return refuse("tokens", tokens);
+        }
+        if prompt.checked_add(tokens).is_none() {
+            let longer = prompt > tokens;
+            return match longer {
+                true => refuse("prompt-tokens", prompt),
+                false => refuse("tokens", tokens),
+            };
         }
         if prompt == 0 {
             return Err(Error::EmptyPrompt);

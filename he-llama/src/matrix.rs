@@ -227,7 +227,7 @@ impl Matrix {
     }
 
     /// The bytes of all numbers as they are stored.
-    pub(crate) fn stored_range(&self) -> &[u8] {
+    pub fn stored_range(&self) -> &[u8] {
         &self.bytes.as_slice()[self.start..][..self.stored_bytes()]
     }
 }

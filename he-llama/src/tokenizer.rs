@@ -7,13 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::files;
 use crate::guarded::guarded;
 
-/// Longest `tokenizer.json` that is read; published ones have up to 34 MB.
-const LIMIT: u64 = 1 << 28;
-/// Longest `tokenizer_config.json` that is read.
-const SETTINGS_LIMIT: u64 = 1 << 24;
+mod stored;
+
+pub use stored::Stored;
 
 /// A tokenizer of a model.
 pub struct Tokenizer {
@@ -45,42 +43,9 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Incomplete`] when there is no `tokenizer.json`, else those of
-    /// [`Tokenizer::parse`] and [`Tokenizer::apply_settings`].
+    /// Those of [`Stored::read`] and of [`Stored::tokenizer`].
     pub fn open(directory: &Path) -> Result<Self> {
-        let path = directory.join("tokenizer.json");
-        if !path.exists() {
-            let other = "tokenizer.model";
-            let known = directory.join(other).exists();
-            return Err(Error::Incomplete {
-                directory: directory.to_path_buf(),
-                expected: "tokenizer.json",
-                found: if known {
-                    format!(", but {other}")
-                } else {
-                    String::new()
-                },
-                way_out: match known {
-                    true => "convert it: load it with transformers' AutoTokenizer and save it",
-                    false => "download the model's tokenizer.json",
-                },
-            });
-        }
-        let mut tokenizer = Self::read(&path)?;
-        let settings = directory.join("tokenizer_config.json");
-        if settings.exists() {
-            tokenizer.apply_settings(&files::read(&settings, SETTINGS_LIMIT)?, &settings)?;
-        }
-        Ok(tokenizer)
-    }
-
-    /// Reads `tokenizer.json`.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, and those of [`Tokenizer::parse`].
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&files::read(path, LIMIT)?, path)
+        Stored::read(directory)?.tokenizer()
     }
 
     /// Parses the text of a `tokenizer.json`; `path` is named in errors.

@@ -14,7 +14,7 @@ use ckks_math::{Ciphertext, Context};
 use he_linalg::matrix::StoreOptions;
 use he_llama::error::MessageFault;
 use he_llama::protocol::client::fresh_conversation;
-use he_llama::protocol::envelope::{Kind, Reader, Writer};
+use he_llama::protocol::envelope::{Header, Kind, Reader, Writer};
 use he_llama::protocol::{
     Cached, Client, ClientSpec, Conversation, ModelHost, Request, ServerSession, Setup, demand,
 };
@@ -236,24 +236,81 @@ fn ciphertexts_in_another_order_are_refused() {
     assert_eq!(field(&refused), "history");
 }
 
-/// The request again with both ciphertexts changed, header and digest right.
+/// The message again with its ciphertexts and its header changed, and a digest that is right.
 fn forged(
     world: &World,
-    request: &Request,
+    (kind, message): (Kind, &[u8]),
     change: impl Fn(&Ciphertext<CpuBackend>) -> Ciphertext<CpuBackend>,
+    rewrite: impl Fn(&mut Header),
 ) -> Vec<u8> {
     let context = world.context();
-    let mut reader = Reader::begin(Kind::Request, &request.bytes[..]).unwrap();
-    let header = reader.header().clone();
+    let mut reader = Reader::begin(kind, message).unwrap();
+    let mut header = reader.header().clone();
+    rewrite(&mut header);
     let mut bytes = Vec::new();
-    let mut writer = Writer::begin(Kind::Request, &header, &mut bytes).unwrap();
-    for _ in 0..2 {
-        let limit = request.bytes.len() as u64;
+    let mut writer = Writer::begin(kind, &header, &mut bytes).unwrap();
+    for _ in 0..header.units.len() {
+        let limit = message.len() as u64;
         let object = Ciphertext::read(&context, limit, &mut reader).unwrap();
         change(&object).write(&context, &mut writer).unwrap();
     }
     writer.finish().unwrap();
     bytes
+}
+
+/// The field that a message is refused for.
+fn refused_for(error: &Error) -> &'static str {
+    match error {
+        Error::Message {
+            fault: MessageFault::Field { field, .. },
+            ..
+        } => field,
+        other => panic!("{other}"),
+    }
+}
+
+/// What a state holds must be what the passes of the session leave: a request is checked against
+/// the session, and so is what it goes on from.
+#[test]
+fn states_of_another_scale_level_unit_or_shape_are_refused() {
+    let world = world();
+    let (mut client, mut server) = (world.client(), world.server());
+    let ev = ckks_math::Evaluator::new(world.context(), Arc::default());
+    let first = client
+        .request(PROMPTS[0], NEW, &fresh_conversation())
+        .unwrap();
+    respond(&mut server, &first);
+    // Behind a window, and behind a step.
+    let text = [PROMPTS[0], &[80]].concat();
+    let second = client.request(&text, first.cached, &first.after).unwrap();
+    for step in [None, Some(&second)] {
+        step.map(|step| respond(&mut server, step));
+        let mut state = Vec::new();
+        server.save(&mut state).unwrap();
+        let mut fresh = world.server();
+        let mut refused = |bytes: Vec<u8>| {
+            let refused = refused_for(&fresh.load(&mut &bytes[..]).unwrap_err());
+            assert_eq!((fresh.cached(), fresh.conversation()), (NEW, None));
+            refused
+        };
+        let state = (Kind::State, &state[..]);
+        for off in [2.0, 0.5, 1.0 + 1e-8, 1.0 - 1e-8] {
+            let scaled = |x: &Ciphertext<CpuBackend>| x.with_scale(x.scale() * off);
+            assert_eq!(refused(forged(world, state, scaled, |_| ())), "scale");
+            let unit = |header: &mut Header| header.units[1] *= off;
+            let same = |x: &Ciphertext<CpuBackend>| x.clone();
+            assert_eq!(refused(forged(world, state, same, unit)), "units");
+        }
+        // Of another level without the scale of that level.
+        let bottom = forged(world, state, |x| ev.drop_to(x, 0).unwrap(), |_| ());
+        assert_eq!(refused(bottom), "scale");
+        let squared =
+            |x: &Ciphertext<CpuBackend>| ev.multiply_without_relinearisation(x, x).unwrap();
+        let squared = forged(world, state, squared, |_| ());
+        assert_eq!(refused(squared), "number of components");
+        fresh.load(&mut &state.1[..]).unwrap();
+        assert_eq!(fresh.cached(), server.cached());
+    }
 }
 
 #[test]
@@ -264,21 +321,17 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
         .request(PROMPTS[0], NEW, &fresh_conversation())
         .unwrap();
     let ev = ckks_math::Evaluator::new(world.context(), Arc::default());
-    let named = |bytes: &[u8], server: &mut ServerSession<CpuBackend>| match server
-        .respond(bytes, &mut |_| Ok(()))
-        .unwrap_err()
-    {
-        Error::Message {
-            fault: MessageFault::Field { field, .. },
-            ..
-        } => field,
-        other => panic!("{other}"),
+    let named = |bytes: &[u8], server: &mut ServerSession<CpuBackend>| {
+        refused_for(&server.respond(bytes, &mut |_| Ok(())).unwrap_err())
     };
-    let doubled = forged(world, &request, |x| x.with_scale(2.0 * x.scale()));
+    let forged = |request: &Request, change: &dyn Fn(&Ciphertext<CpuBackend>) -> _| {
+        forged(world, (Kind::Request, &request.bytes), change, |_| ())
+    };
+    let doubled = forged(&request, &|x| x.with_scale(2.0 * x.scale()));
     assert_eq!(named(&doubled, &mut server), "scale");
-    let lower = forged(world, &request, |x| ev.drop_to(x, x.level() - 1).unwrap());
+    let lower = forged(&request, &|x| ev.drop_to(x, x.level() - 1).unwrap());
     assert_eq!(named(&lower, &mut server), "level");
-    let squared = forged(world, &request, |x| {
+    let squared = forged(&request, &|x| {
         ev.multiply_without_relinearisation(x, x).unwrap()
     });
     assert_eq!(named(&squared, &mut server), "number of components");
@@ -290,7 +343,7 @@ fn requests_of_another_scale_level_or_shape_are_refused() {
     let step = client
         .request(&text, request.cached, &request.after)
         .unwrap();
-    let wide = forged(world, &step, |x| x.with_slots(2 * x.slots()).unwrap());
+    let wide = forged(&step, &|x| x.with_slots(2 * x.slots()).unwrap());
     assert_eq!(named(&wide, &mut server), "number of slots");
     respond(&mut server, &step);
 }

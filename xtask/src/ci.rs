@@ -3,6 +3,7 @@
 use crate::workspace::{cargo, run as execute};
 use crate::{
     Outcome, Verdict, budget, contracts, cuda_check, dependencies, msrv, neon, package, readme,
+    soak,
 };
 use std::process::Command;
 use std::time::Instant;
@@ -13,8 +14,8 @@ const FEATURES: [&str; 2] = ["--features", "he-llama/executor,he-bench/wgpu"];
 /// The variable that names the driver file of SwiftShader, a Vulkan without 64-bit integers.
 const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
-/// Formatting, contracts, budget, dependencies, packages, lints, the oldest compiler, kernels of
-/// other machines, documentation, one token of the default model under 128-bit secure parameters,
+/// Formatting, contracts, budget, dependencies, packages, lints, the oldest compiler, fuzz targets,
+/// kernels of other machines, documentation, one token of the default model under 128-bit secure parameters,
 /// tests. Stops at the first failure; the last output is the tests'. What was skipped is named
 /// before them, and never counts as passed.
 ///
@@ -47,6 +48,7 @@ pub fn run() -> Outcome {
         execute(cargo(&check).args(FEATURES).args(["--", "-D", "warnings"]))
     })?;
     steps.run("oldest compiler", msrv::check)?;
+    steps.run("fuzz targets", soak::check_targets)?;
     steps.run("kernels of aarch64", neon::check)?;
     steps.run("CUDA kernels", || cuda_check::run(false))?;
     steps.run("documentation", || {

@@ -11,6 +11,7 @@
 //! | `package` | what would be published is whole |
 //! | `readme` | the library example compiles in a crate of its own |
 //! | `soak` | random tests with many cases, and the fuzz targets |
+//! | `fuzz-check` | the fuzz targets compile |
 //! | `miri` | reference kernels and buffers under Miri |
 //! | `neon-check` | the aarch64 kernels pass the type check, where that target is installed |
 //! | `gpu-pack` | a folder with stripped tests and benches and one script, for a GPU host without cargo |
@@ -106,6 +107,8 @@ enum Task {
         #[arg(long)]
         filter: Option<String>,
     },
+    /// Check that the fuzz targets compile.
+    FuzzCheck,
     /// Run reference kernels and buffers under Miri.
     Miri,
     /// Type-check the kernels of aarch64, where that target is installed.
@@ -147,6 +150,7 @@ fn main() -> ExitCode {
             seconds,
             filter,
         } => soak::run(cases, seconds, filter.as_deref()),
+        Task::FuzzCheck => reported(soak::check_targets()),
         Task::Miri => reported(miri::check()),
         Task::NeonCheck => reported(neon::check()),
         Task::GpuPack { folder, model } => gpu_pack::run(&folder, model.as_deref()),

@@ -1,6 +1,6 @@
 //! Random tests with many cases, and the fuzz targets, for as long as asked.
 
-use crate::tools::{self, cargo_of, has_toolchain};
+use crate::tools::{self, cargo_of, has_toolchain, runs};
 use crate::workspace::{CRATES, cargo, root, run as execute, rust_files};
 use crate::{Outcome, Verdict};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,30 @@ fn fuzz(seconds: u32, filter: Option<&str>) -> Result<Verdict, String> {
             let run = ["fuzz", "run", "--fuzz-dir", ".", &target, "--", &limit];
             execute(command.args(run).arg("-rss_limit_mb=4096"))?;
         }
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Type-checks the fuzz targets beside the crates, which no other build sees. A stable compiler
+/// suffices for that.
+///
+/// # Errors
+///
+/// When a target does not compile.
+pub fn check_targets() -> Result<Verdict, String> {
+    for name in CRATES {
+        let manifest = root().join(name).join("fuzz").join("Cargo.toml");
+        if !manifest.exists() {
+            continue;
+        }
+        let manifest = manifest.display().to_string();
+        // They have dependencies of their own, and no lock file.
+        if !runs(&mut cargo(&["fetch", "--manifest-path", &manifest])) {
+            let why = format!("the dependencies of {name}/fuzz cannot be fetched");
+            return Ok(Verdict::Skipped(why));
+        }
+        let check = ["check", "--quiet", "--manifest-path", &manifest];
+        execute(cargo(&check).args(["--target-dir", "target/fuzz"]))?;
     }
     Ok(Verdict::Passed)
 }

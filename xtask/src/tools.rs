@@ -50,7 +50,7 @@ pub fn has_toolchain(toolchain: &str, command: &[&str]) -> bool {
 }
 
 /// Whether a command exits with 0; what it prints is dropped.
-fn runs(command: &mut Command) -> bool {
+pub fn runs(command: &mut Command) -> bool {
     let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

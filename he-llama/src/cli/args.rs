@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backends::BUILT_IN;
@@ -105,6 +106,11 @@ pub struct PromptArgs {
     pub prompt_file: Option<PathBuf>,
 }
 
+/// Numbers from `least` on.
+fn at_least(least: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..)
+}
+
 /// The length that keys or a plan are made for: that of a prompt, or a number.
 #[derive(Clone, Debug, Args)]
 pub struct LengthArgs {
@@ -112,14 +118,24 @@ pub struct LengthArgs {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// The length of the prompt in tokens.
-    #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file"])]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = at_least(1),
+        conflicts_with_all = ["prompt", "prompt_file"]
+    )]
     pub prompt_tokens: Option<usize>,
     /// Most tokens generated behind it.
     #[arg(long, value_name = "K", default_value_t = 8)]
     pub tokens: usize,
     /// Most positions of a conversation, whatever its prompts and answers: all of its tokens but
     /// the last one chosen. Without it those of the prompt and the tokens behind it.
-    #[arg(long, value_name = "N", conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens"])]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = at_least(1),
+        conflicts_with_all = ["prompt", "prompt_file", "prompt_tokens"]
+    )]
     pub capacity: Option<usize>,
 }
 
@@ -364,6 +380,9 @@ pub struct DevicesArgs {
     /// Write the times here, not into the cache directory.
     #[arg(long, value_name = "FILE", requires = "measure")]
     pub out: Option<PathBuf>,
+    /// Replace what `--out` names, even if it is no file of times.
+    #[arg(long, requires = "out")]
+    pub force: bool,
 }
 
 /// Options of `simulate`.
@@ -390,8 +409,9 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// Longest text in tokens, prompt and answer together, that the ranges shall hold for.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub positions: usize,
+    /// Without it 64, or the context of the model where that is less.
+    #[arg(long, value_name = "N", value_parser = at_least(8))]
+    pub positions: Option<usize>,
     /// Number of text windows.
     #[arg(long, value_name = "N", default_value_t = 320)]
     pub windows: usize,

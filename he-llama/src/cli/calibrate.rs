@@ -9,6 +9,7 @@ use crate::cli::args::CalibrateArgs;
 use crate::cli::inspect::show_plan;
 use crate::cli::sources;
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::model::attention::{Round, Softmax};
 use crate::model::{Function, LayerFunctions};
 use crate::protocol::Setup;
@@ -41,12 +42,15 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
         Some(path) => std::fs::read_to_string(path).map_err(Error::read(path))?,
         None => builtin_text().to_owned(),
     };
-    let (positions, windows) = (args.positions, args.windows);
-    let options = Options {
-        positions,
-        windows,
+    let mut options = Options {
+        windows: args.windows,
         ..Options::default()
     };
+    if let Some(positions) = args.positions {
+        let of = "of the model: ask for fewer --positions";
+        Length::new(positions.saturating_sub(1), 1)?.check(source.llama.config.positions, of)?;
+        options.positions = positions;
+    }
     let (calibration, summary) = sources::calibrate_with_bar(&source, &text, &options, args.quiet)?;
     let path = calibration.store(&source.llama, directory, args.force)?;
     if args.quiet {

@@ -5,7 +5,7 @@ use ckks_math::cost::MeasureOptions;
 use crate::backends;
 use crate::cli::args::DevicesArgs;
 use crate::error::Result;
-use crate::outputs::check_target;
+use crate::outputs::{check_absent, check_target};
 use crate::times::MeasuredTimes;
 
 /// Lists the backends, or measures one and keeps its times.
@@ -29,6 +29,8 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
 
 fn measure(args: &DevicesArgs) -> Result<()> {
     if let Some(out) = &args.out {
+        // Times may be measured again; anything else is not replaced unasked.
+        check_absent(out, args.force || MeasuredTimes::read(out).is_ok())?;
         check_target(out)?;
     }
     let options = MeasureOptions::default();

@@ -29,10 +29,12 @@ const BUFFER: usize = 1 << 20;
 /// the state is then as before.
 pub fn run(args: &EvalArgs) -> Result<()> {
     // Every file is checked as far as it can be before the keys are read, which takes long.
+    let previous = with_suffix(&args.state, ".previous");
     check_distinct(&[
         ("--server-key", &args.server_key),
         ("--request", &args.request),
         ("--state", &args.state),
+        ("--state with .previous", &previous),
         ("--out", &args.out),
     ])?;
     let keys = header_of(Kind::EvaluationKeys, &args.server_key)?;
@@ -51,7 +53,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let setup = sources::restore(&source, engine.as_ref(), &keys.session, origin)?;
     let positions = request.cached.positions;
     let limit = ClientSpec::of(&setup)?.request_limit();
-    let request = read_message(&args.request, limit)?;
+    let request = read_message(Kind::Request, &args.request, limit)?;
 
     let progress = Progress::new(quiet);
     let demand = follow(&setup, &progress)?;
@@ -122,6 +124,10 @@ impl States {
         }
         let last = moment(&state, request)?;
         if last == Some(wanted) {
+            // What is replaced is an earlier state of this conversation, or nothing.
+            let earlier = header_of(Kind::State, &previous)
+                .is_ok_and(|found| found.conversation.is_some_and(|c| c.id == wanted.id));
+            check_absent(&previous, args.force || earlier)?;
             return Ok(states(Some(state.clone()), true));
         }
         if moment(&previous, request)? == Some(wanted) {

@@ -5,15 +5,17 @@ use crate::cli::progress::follow;
 use crate::cli::screen::{Progress, size};
 use crate::cli::sources;
 use crate::embedded;
-use crate::error::{Error, Result};
-use crate::protocol::package::{FILE, TOKENIZER};
+use crate::error::Result;
+use crate::protocol::package::FILE;
 use crate::protocol::{ClientPackage, ClientSpec, session};
+use crate::tokenizer::Stored;
 
 /// Writes a client package.
 ///
 /// # Errors
 ///
-/// Fails where planning does, and when the package cannot be written.
+/// Fails where planning does, when the tokenizer cannot be read, and when the package cannot be
+/// written.
 pub fn run(args: &ExportArgs) -> Result<()> {
     let engine = args.run.engine()?;
     session::parameters(&args.run.preset, engine.limits())?;
@@ -31,7 +33,10 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let demand = follow(&setup, &progress)?;
     progress.clear();
     let spec = ClientSpec::of(&setup)?;
-    let tokenizer = tokenizer_files(source.directory.as_deref())?;
+    let tokenizer = match &source.directory {
+        Some(directory) => Stored::read(directory)?,
+        None => embedded::tokenizer(),
+    };
     ClientPackage::write(&args.out, &spec, &demand.keys, &tokenizer, args.force)?;
     if args.quiet {
         return Ok(());
@@ -48,22 +53,4 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         demand.keys.len()
     )?;
     say!("plan            {}", setup.session.agreement)
-}
-
-/// Names and contents of the tokenizer's files.
-fn tokenizer_files(directory: Option<&std::path::Path>) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let Some(directory) = directory else {
-        return Ok(vec![(TOKENIZER[0], embedded::tokenizer_file().to_vec())]);
-    };
-    let mut files = Vec::new();
-    for name in TOKENIZER {
-        let path = directory.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => files.push((name, bytes)),
-            // All but the first are optional.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && name != TOKENIZER[0] => (),
-            Err(e) => return Err(Error::read(&path)(e)),
-        }
-    }
-    Ok(files)
 }

@@ -110,7 +110,11 @@ pub fn decrypt(args: &DecryptArgs) -> Result<()> {
     let package = sources::client(args.client.as_deref(), engine.as_ref(), &session, quiet)?;
     let secret = file.secret(package.spec.params());
     let secret = secret.map_err(|e| e.in_file(&args.secret_key))?;
-    let bytes = read_message(&args.response, package.spec.response_limit())?;
+    let bytes = read_message(
+        Kind::Response,
+        &args.response,
+        package.spec.response_limit(),
+    )?;
     let client = engine.client(&package.spec, secret)?;
     let opened = client.open(&bytes, &awaited);
     let reply = opened.map_err(|e| e.in_file(&args.response))?;
@@ -154,7 +158,7 @@ pub fn print(args: &ShowArgs) -> Result<()> {
     let bytes = std::fs::read(&args.text).map_err(Error::read(&args.text))?;
     let text = Text::parse(&bytes, &args.text)?;
     let tokenizer = match &args.client {
-        Some(directory) => Tokenizer::read(&directory.join("tokenizer.json"))?,
+        Some(directory) => Tokenizer::open(directory)?,
         None => embedded::source()?.tokenizer,
     };
     say!("{}", tokenizer.decode(&text.ids)?)?;

@@ -135,7 +135,7 @@ impl LengthArgs {
             return Ok(self.of(source)?.positions());
         };
         let limit = source.llama.config.positions;
-        Length::new(capacity, 1)?.check(limit, "of the model: ask for fewer")?;
+        Length::new(capacity, 1)?.check(limit, "of the model: ask for a smaller --capacity")?;
         Ok(capacity)
     }
 }

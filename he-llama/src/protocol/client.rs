@@ -173,7 +173,7 @@ impl<B: Backend> Client<B> {
         let pass = pass_of(spec, kind, shape)?;
         let mut open = |layout: &Layout| -> Result<Packed<B>> {
             let context = (&self.context, kind);
-            objects::read(context, layout, Expected::Computed, &mut message)
+            objects::read(context, layout, Expected::Response, &mut message)
         };
         let (raw, squares) = (open(&pass.raw)?, open(&pass.mean_square)?);
         message.finish()?;

@@ -322,6 +322,20 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
+/// Checks the digest of a message in memory, of which nothing but the header is looked at.
+///
+/// # Errors
+///
+/// As [`Reader::begin`]; [`MessageFault::Truncated`] and [`MessageFault::Digest`].
+pub fn check_digest(kind: Kind, message: &[u8]) -> Result<()> {
+    let mut message = Reader::begin(kind, message)?;
+    let Some(objects) = message.get_mut().len().checked_sub(Digest::LEN) else {
+        return Err(kind.fault(MessageFault::Truncated));
+    };
+    take(kind, &mut message, &mut vec![0; objects])?;
+    message.finish().map(drop)
+}
+
 /// The digest of a message in memory; `None` where the bytes are not those that were written.
 pub fn digest_of(message: &[u8]) -> Option<Digest> {
     let (digested, stored) = message.split_last_chunk::<{ Digest::LEN }>()?;

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::outputs::{Access, Finished, Output};
 use crate::protocol::client::key_name;
-use crate::protocol::envelope::{Header, Kind, Reader, Writer};
+use crate::protocol::envelope::{Header, Kind, Reader, Writer, check_digest};
 use crate::protocol::session::{Cached, Session};
 
 /// Writes a secret key with the session it was made for, readable by its owner alone; the file gets
@@ -114,12 +114,12 @@ pub fn header_of(kind: Kind, path: &Path) -> Result<Header> {
     Ok(message.header().clone())
 }
 
-/// A whole message of at most `limit` bytes.
+/// A whole message of this kind and of at most `limit` bytes, its digest checked.
 ///
 /// # Errors
 ///
-/// Fails for files that cannot be read and for longer ones.
-pub fn read_message(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// Fails for files that cannot be read, for longer ones, and for those that were cut or damaged.
+pub fn read_message(kind: Kind, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::read(path))?;
     let found = file.metadata().map_err(Error::read(path))?.len();
     let mut bytes = Vec::new();
@@ -129,5 +129,6 @@ pub fn read_message(path: &Path, limit: u64) -> Result<Vec<u8>> {
         let found = found.max(bytes.len() as u64);
         return Err(Error::MessageLength { found, limit }.in_file(path));
     }
+    check_digest(kind, &bytes).map_err(|e| e.in_file(path))?;
     Ok(bytes)
 }

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use ckks_math::backend::Backend;
+use ckks_math::evaluator::SCALE_TOLERANCE_BITS;
 use ckks_math::params::Params;
 use ckks_math::wire::Wire;
 use ckks_math::{Ciphertext, Context};
@@ -15,17 +16,24 @@ use crate::protocol::envelope::{self, Kind};
 const COMPONENTS: usize = 2;
 /// Bytes of a ciphertext besides its residues, and more.
 const OVERHEAD: u64 = 256;
-/// Most that the scale of a result may be off the canonical one of its level, either way. Products
-/// that change a tensor's unit in place of its ciphertext move it by the ratio of two units.
+/// Most that the scale of a response may be off the canonical one of its level, either way.
+/// Products that change a tensor's unit in place of its ciphertext move it by the ratio of two
+/// units.
 const DRIFT: f64 = (1 << 20) as f64;
+/// The same of keys and values, which every operation leaves at the canonical scale: what the
+/// evaluator takes for equal.
+const ROUNDING: f64 = 1.0 + 1.0 / (1_u64 << SCALE_TOLERANCE_BITS) as f64;
 
 /// What is known of a ciphertext before it is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
     /// Encrypted by a client: this level, and its canonical scale.
     Fresh(usize),
-    /// Left by an evaluation: any level, and a scale near the canonical one.
-    Computed,
+    /// Keys and values of a cache: from the least of these levels to the highest, and the canonical
+    /// scale up to rounding.
+    Cached([usize; 2]),
+    /// The response to a request: any level, and a scale near the canonical one.
+    Response,
 }
 
 /// Reads the ciphertexts of `layout`: no more bytes than these can take.
@@ -63,16 +71,26 @@ pub(super) fn read<B: Backend>(
         format!("at most {period}"),
         slots <= period,
     )?;
+    let ([least, most], off) = match expected {
+        Expected::Fresh(level) => ([level; 2], 1.0),
+        Expected::Cached(levels) => (levels, ROUNDING),
+        Expected::Response => ([0, context.params().max_level()], DRIFT),
+    };
     let (level, scale) = (batch.level(), batch.scale());
+    check(
+        "level",
+        level.to_string(),
+        format!("{least} to {most}"),
+        (least..=most).contains(&level),
+    )?;
     let canonical = context.params().scale_at(level);
-    if let Expected::Fresh(at) = expected {
-        check("level", level.to_string(), at.to_string(), level == at)?;
-        let same = scale.to_bits() == canonical.to_bits();
-        check("scale", scale.to_string(), canonical.to_string(), same)?;
-    }
-    let admitted = format!("{} to {}", canonical / DRIFT, canonical * DRIFT);
-    let near = (canonical / DRIFT..=canonical * DRIFT).contains(&scale);
-    check("scale", scale.to_string(), admitted, near)?;
+    let [low, high] = [canonical / off, canonical * off];
+    check(
+        "scale",
+        scale.to_string(),
+        format!("{low} to {high}"),
+        (low..=high).contains(&scale),
+    )?;
     Ok(Packed::new(layout.clone(), batch)?)
 }
 

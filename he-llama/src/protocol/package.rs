@@ -10,7 +10,7 @@
 //! number, and takes parameters only that it knows itself by their name.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::read_matrix;
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::length::Length;
 use crate::matrix::{Format, Matrix};
 use crate::outputs::{Access, Output, check_absent};
 use crate::protocol::agreement::Agreement;
 use crate::protocol::envelope;
 use crate::protocol::spec::{ClientSpec, Ends};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Stored, Tokenizer};
 
 /// Format of `client.json`.
 const VERSION: u32 = 1;
@@ -38,10 +39,6 @@ pub const FILE: &str = "client.json";
 const LIMIT: u64 = 1 << 26;
 const EMBEDDING: &str = "embedding.safetensors";
 const TENSOR: &str = "embedding";
-/// Files of a tokenizer, the first of which there must be.
-pub const TOKENIZER: [&str; 2] = ["tokenizer.json", "tokenizer_config.json"];
-/// Longest file of a tokenizer that is read.
-const TOKENIZER_LIMIT: u64 = 1 << 28;
 
 /// A client package in memory.
 pub struct ClientPackage {
@@ -90,9 +87,8 @@ enum Purpose {
 }
 
 impl ClientPackage {
-    /// Writes a package to `directory`, which is made where it does not exist. `tokenizer` are the
-    /// names and contents of the tokenizer's files. `client.json` is written last: without it there
-    /// is no package.
+    /// Writes a package to `directory`, which is made where it does not exist. `client.json` is
+    /// written last: without it there is no package.
     ///
     /// # Errors
     ///
@@ -102,12 +98,12 @@ impl ClientPackage {
         directory: &Path,
         spec: &ClientSpec,
         keys: &[KeyRequest],
-        tokenizer: &[(&'static str, Vec<u8>)],
+        tokenizer: &Stored,
         force: bool,
     ) -> Result<()> {
         std::fs::create_dir_all(directory).map_err(Error::write(directory))?;
         let path = |name: &str| directory.join(name);
-        for name in [FILE, EMBEDDING].iter().chain(&TOKENIZER) {
+        for name in [FILE, EMBEDDING].iter().chain(&Stored::NAMES) {
             check_absent(&path(name), force)?;
         }
         let ends = spec.ends();
@@ -120,13 +116,13 @@ impl ClientPackage {
             eos: ends.eos.clone(),
             embedding: ends.embedding.identity()?,
             tokenizer: tokenizer
-                .iter()
-                .map(|(name, bytes)| ((*name).to_owned(), digest_of(bytes)))
+                .files()
+                .map(|(name, bytes)| (name.to_owned(), digest_of(bytes)))
                 .collect(),
             keys: keys.iter().map(fact_of).collect(),
         };
         write_embedding(&path(EMBEDDING), &ends.embedding)?;
-        for (name, bytes) in tokenizer {
+        for (name, bytes) in tokenizer.files() {
             Output::write(&path(name), Access::Umask, bytes)?;
         }
         let file = File {
@@ -146,30 +142,16 @@ impl ClientPackage {
     /// values that no model of a known parameter set has; the reason is in the error.
     pub fn read(directory: &Path, limits: Limits) -> Result<Self> {
         let path = directory.join(FILE);
-        let facts = Facts::parse(&read_limited(&path, LIMIT)?, &path)?;
+        let facts = Facts::parse(&files::read(&path, LIMIT)?, &path)?;
         let refuse = |reason| Error::Package {
             path: path.clone(),
             reason,
         };
-        for (name, stored) in &facts.tokenizer {
-            if !TOKENIZER.contains(&name.as_str()) {
-                return Err(refuse(format!("{name:?} is no file of a tokenizer")));
-            }
-            let path = directory.join(name);
-            check(
-                &path,
-                digest_of(&read_limited(&path, TOKENIZER_LIMIT)?),
-                *stored,
-            )?;
-        }
-        if !facts.tokenizer.contains_key(TOKENIZER[0]) {
-            return Err(refuse(format!("it names no {}", TOKENIZER[0])));
-        }
+        let tokenizer = tokenizer_of(&facts, directory)?.tokenizer()?;
         let shape = [facts.vocabulary, facts.hidden];
         let embedding = read_matrix(&directory.join(EMBEDDING), TENSOR, shape)?;
         let found = embedding.identity()?;
         check(&directory.join(EMBEDDING), found, facts.embedding)?;
-        let tokenizer = Tokenizer::read(&directory.join(TOKENIZER[0]))?;
         let (spec, keys) = facts.open(embedding, limits).map_err(refuse)?;
         Ok(Self {
             spec: Arc::new(spec),
@@ -288,6 +270,28 @@ fn request_of(
     Ok(KeyRequest { purpose, level })
 }
 
+/// The files of the tokenizer that a package names, with the contents that were written.
+fn tokenizer_of(facts: &Facts, directory: &Path) -> Result<Stored> {
+    let refuse = |reason| Error::Package {
+        path: directory.join(FILE),
+        reason,
+    };
+    let [needed, settings] = Stored::NAMES;
+    let mut names = facts.tokenizer.keys();
+    if let Some(name) = names.find(|name| !Stored::NAMES.contains(&name.as_str())) {
+        return Err(refuse(format!("{name:?} is no file of a tokenizer")));
+    }
+    if !facts.tokenizer.contains_key(needed) {
+        return Err(refuse(format!("it names no {needed}")));
+    }
+    let stored = Stored::read_only(directory, facts.tokenizer.contains_key(settings))?;
+    for (name, bytes) in stored.files() {
+        let written = facts.tokenizer[name];
+        check(&directory.join(name), digest_of(bytes), written)?;
+    }
+    Ok(stored)
+}
+
 /// Fails unless the contents of a file are those that were written.
 fn check(path: &Path, computed: Digest, stored: Digest) -> Result<()> {
     if computed == stored {
@@ -302,20 +306,6 @@ fn check(path: &Path, computed: Digest, stored: Digest) -> Result<()> {
 fn digest_of(bytes: &[u8]) -> Digest {
     let mut digester = Digester::new("he-llama 0.1 file of a client package");
     digester.field(bytes).finish()
-}
-
-fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).map_err(Error::read(path))?;
-    let mut bytes = Vec::new();
-    let read = file.take(limit + 1).read_to_end(&mut bytes);
-    read.map_err(Error::read(path))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::Package {
-            path: path.to_path_buf(),
-            reason: format!("it has more than {limit} bytes"),
-        });
-    }
-    Ok(bytes)
 }
 
 /// Writes a safetensors file of one tensor, as it is stored.

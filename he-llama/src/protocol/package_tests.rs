@@ -19,7 +19,8 @@ impl Directory {
         let name = format!("he-llama-package-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let spec = ClientSpec::of(&setup(6)).expect("fits");
-        ClientPackage::write(&path, &spec, &keys(), &tokenizer(), false).expect("writable");
+        ClientPackage::write(&path, &spec, &keys(), &embedded::tokenizer(), false)
+            .expect("writable");
         Self(path)
     }
 
@@ -65,10 +66,6 @@ fn keys() -> Vec<KeyRequest> {
     .to_vec()
 }
 
-fn tokenizer() -> Vec<(&'static str, Vec<u8>)> {
-    vec![(TOKENIZER[0], embedded::tokenizer_file().to_vec())]
-}
-
 #[test]
 fn what_is_written_is_read_back() {
     let directory = Directory::new("round");
@@ -90,7 +87,8 @@ fn what_is_written_is_read_back() {
 fn a_package_is_replaced_on_request_only() {
     let directory = Directory::new("again");
     let spec = ClientSpec::of(&setup(6)).expect("fits");
-    let write = |force| ClientPackage::write(&directory.0, &spec, &keys(), &tokenizer(), force);
+    let write =
+        |force| ClientPackage::write(&directory.0, &spec, &keys(), &embedded::tokenizer(), force);
     assert!(matches!(write(false), Err(Error::Exists { .. })));
     write(true).expect("asked for");
     directory.read().expect("own files");
@@ -99,7 +97,7 @@ fn a_package_is_replaced_on_request_only() {
 #[test]
 fn damaged_files_are_named() {
     let directory = Directory::new("damaged");
-    for name in [FILE, EMBEDDING, TOKENIZER[0]] {
+    for name in [FILE, EMBEDDING, Stored::NAMES[0]] {
         let path = directory.0.join(name);
         let good = std::fs::read(&path).expect("was written");
         for at in [9, good.len() / 2, good.len() - 2] {
@@ -118,6 +116,60 @@ fn damaged_files_are_named() {
         std::fs::write(&path, good).expect("own file");
     }
     directory.read().expect("whole again");
+}
+
+/// A package's tokenizer is read as a model's is, with settings and limits, from the files that the
+/// package names.
+#[test]
+fn the_tokenizer_is_checked_as_that_of_a_model() {
+    let directory = Directory::new("tokenizer");
+    let [vocabulary, settings] = Stored::NAMES.map(|name| directory.0.join(name));
+    // What the package does not name is not read.
+    std::fs::write(&settings, "{").expect("own file");
+    directory.read().expect("whole");
+    let good = std::fs::read(&vocabulary).expect("was written");
+    // Whoever makes the digests again is refused by the reader of the files.
+    let forged = |vocabulary_bytes: &[u8], settings_bytes: &[u8]| {
+        std::fs::write(&vocabulary, vocabulary_bytes).expect("own file");
+        std::fs::write(&settings, settings_bytes).expect("own file");
+        let files = Stored::NAMES
+            .into_iter()
+            .zip([vocabulary_bytes, settings_bytes]);
+        directory.forge(|facts| {
+            let files = files.map(|(name, bytes)| (name.to_owned(), digest_of(bytes)));
+            facts.tokenizer = files.collect();
+        });
+        directory.read()
+    };
+    let llama = br#"{"tokenizer_class": "LlamaTokenizer"}"#;
+    forged(&good, llama).expect("no settings to follow");
+    let bos = embedded::source().expect("built in").tokenizer.token(1);
+    let bos = serde_json::json!({"tokenizer_class": "LlamaTokenizer", "add_bos_token": true,
+        "bos_token": bos.expect("a token")});
+    let opened = forged(&good, bos.to_string().as_bytes()).expect("whole");
+    assert_eq!(
+        opened.prompt("ROMEO:").expect("short")[0],
+        1,
+        "settings are followed"
+    );
+    let named = |outcome: Result<ClientPackage>, path: &Path| {
+        let refused = outcome.map(drop).expect_err("damaged");
+        let shown = refused.to_string();
+        assert!(shown.contains(&path.display().to_string()), "{shown}");
+        refused
+    };
+    let cut = named(forged(&good[..good.len() / 2], llama), &vocabulary);
+    assert!(matches!(cut, Error::Tokenizer { .. }), "{cut}");
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00";
+    let pointer = named(forged(pointer, llama), &vocabulary);
+    assert!(matches!(pointer, Error::LfsPointer { .. }), "{pointer}");
+    let cut = named(forged(&good, b"{"), &settings);
+    assert!(matches!(cut, Error::Json { .. }), "{cut}");
+    let long = named(forged(&good, &vec![b' '; (1 << 24) + 1]), &settings);
+    assert!(matches!(long, Error::TooLong { .. }), "{long}");
+    std::fs::remove_file(&settings).expect("own file");
+    let absent = named(directory.read(), &settings);
+    assert!(matches!(absent, Error::Read { .. }), "{absent}");
 }
 
 /// The digest is made again by whoever changes the facts: each fact is checked for itself.

@@ -10,7 +10,7 @@ use ckks_math::wire::Wire;
 use crate::digest::Digest;
 use crate::encrypted::{Event, KeyValues, Shape, Tensor};
 use crate::error::{Error, MessageFault, Result};
-use crate::model::Embedded;
+use crate::model::{Embedded, Site};
 use crate::protocol::conversation::Conversation;
 use crate::protocol::envelope::{self, Header, Kind, Reader, Writer};
 use crate::protocol::host::ModelHost;
@@ -92,14 +92,7 @@ impl<B: Backend> ServerSession<B> {
         let before = header.conversation(kind)?;
         let passes = self.check_moment(kind, &before, header.cached)?;
         let units: [f64; 2] = header.units(kind)?;
-        let expected = setup.input_units()?;
-        if units != expected {
-            return Err(kind.fault(MessageFault::Field {
-                field: "units",
-                found: format!("{units:?}"),
-                admitted: format!("{expected:?}"),
-            }));
-        }
+        check_units(kind, &units, &setup.input_units()?)?;
         let mut inputs = Vec::with_capacity(passes.len());
         for shape in passes {
             let layout = setup.packing(shape).channels(setup.llama.config.hidden)?;
@@ -189,8 +182,8 @@ impl<B: Backend> ServerSession<B> {
     ///
     /// # Errors
     ///
-    /// Fails for states of another session or key and for damaged ones; the session is then as
-    /// before.
+    /// Fails for states of another session or key, for damaged ones, and for ciphertexts of another
+    /// level, scale, unit or number of components than a pass leaves; the session is then as before.
     pub fn load(&mut self, input: &mut impl Read) -> Result<()> {
         let (setup, kind) = (Arc::clone(self.host.setup()), Kind::State);
         let mut message = Reader::begin(kind, input)?;
@@ -207,12 +200,16 @@ impl<B: Backend> ServerSession<B> {
             }));
         }
         let mut units = header.units.iter().copied();
+        let levels = Expected::Cached([setup.budget.least, setup.budget.top]);
         let mut caches: Vec<KeyValues<B>> = setup.llama.caches();
-        for cache in &mut caches {
-            *cache = KeyValues::restored(&forms, &mut |layout| {
+        for (layer, cache) in caches.iter_mut().enumerate() {
+            *cache = KeyValues::restored(&forms, &mut |layout, role| {
+                let unit = setup.units.of(Site::new(layer, role))?;
+                let found = units.next().unwrap_or_default();
+                check_units(kind, &[found], &[unit])?;
                 let context = (self.evaluator.context(), kind);
-                let packed = objects::read(context, layout, Expected::Computed, &mut message)?;
-                Ok(Tensor::new(packed, units.next().unwrap_or(1.0)))
+                let packed = objects::read(context, layout, levels, &mut message)?;
+                Ok(Tensor::new(packed, unit))
             })?;
         }
         message.finish()?;
@@ -268,4 +265,16 @@ impl<B: Backend> Job<'_, B> {
         session.answered = Some((self.digest, bytes.clone()));
         Ok(bytes)
     }
+}
+
+/// Fails unless the units in a message are those of the session.
+fn check_units(kind: Kind, found: &[f64], expected: &[f64]) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(kind.fault(MessageFault::Field {
+        field: "units",
+        found: format!("{found:?}"),
+        admitted: format!("{expected:?}"),
+    }))
 }

@@ -327,10 +327,15 @@ pub fn parameters(name: &str, limits: Limits) -> Result<Params> {
         other => other,
     })?;
     if !bootstraps(&literal) {
-        let others = bootstrapping().join(", ");
+        let levels = |name: &str| {
+            let params = preset(name)?.check(limits)?;
+            Ok::<_, Error>(format!("{name} ({} levels)", budget(&params)?.top))
+        };
+        let described = |name: &'static str| levels(name).unwrap_or_else(|_| name.to_owned());
+        let others: Vec<_> = bootstrapping().into_iter().map(described).collect();
         return Err(Error::Preset {
             name: name.to_owned(),
-            others,
+            others: others.join(", "),
         });
     }
     literal.check(limits).map_err(|mut error| {

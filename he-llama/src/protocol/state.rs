@@ -5,6 +5,7 @@ use he_linalg::Layout;
 
 use crate::encrypted::{KeyValues, Shape, Tensor};
 use crate::error::Result;
+use crate::model::Role;
 use crate::protocol::envelope::Kind;
 use crate::protocol::session::{Cached, Setup};
 
@@ -70,16 +71,20 @@ impl<B: Backend> KeyValues<B> {
         })
     }
 
-    /// A cache of tensors that are read one after another.
+    /// A cache of tensors that are read one after another, each by its layout and its place in a
+    /// layer.
     ///
     /// # Errors
     ///
     /// Fails where `read` does.
     pub(super) fn restored(
         forms: &Forms,
-        read: &mut dyn FnMut(&Layout) -> Result<Tensor<B>>,
+        read: &mut dyn FnMut(&Layout, Role) -> Result<Tensor<B>>,
     ) -> Result<Self> {
-        let mut pair = |layout: &Layout| Ok::<_, crate::Error>([read(layout)?, read(layout)?]);
+        let mut pair = |layout: &Layout| {
+            let (keys, values) = (read(layout, Role::Key)?, read(layout, Role::Value)?);
+            Ok::<_, crate::Error>([keys, values])
+        };
         let mut cache = Self::default();
         if let Some(layout) = &forms.complete {
             cache.complete = Some(pair(layout)?);
