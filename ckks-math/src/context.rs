@@ -29,6 +29,9 @@ impl<B: Backend> Clone for Context<B> {
 
 impl<B: Backend> Context<B> {
     /// Builds the device's tables for a parameter set.
+    ///
+    /// # Errors
+    /// What the device reports: no memory for the tables, or a ring beyond its limits.
     pub fn new(params: Params, backend: B) -> Result<Self> {
         let tables = backend.tables(params.ring())?;
         let kind = match params.ring().kind() {
@@ -76,6 +79,10 @@ impl<B: Backend> Context<B> {
 
     /// Encodes real slot values at `level` with `scale`; `values.len()` is the number of slots, a
     /// power of two. Each coefficient is off by at most 1/2 from the exact one.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] for a level above the highest, [`Error::Encoding`] where
+    /// [`Encoder::encode_real`] refuses values or scale, and what the device reports.
     pub fn encode(&self, values: &[f64], level: usize, scale: f64) -> Result<Plaintext<B>> {
         let coefficients = self
             .0
@@ -85,6 +92,9 @@ impl<B: Backend> Context<B> {
     }
 
     /// Encodes complex slot values (standard ring), as [`Context::encode`].
+    ///
+    /// # Errors
+    /// As [`Context::encode`], and [`Error::Encoding`] on the conjugate-invariant ring.
     pub fn encode_complex(
         &self,
         values: &[Complex64],
@@ -100,6 +110,9 @@ impl<B: Backend> Context<B> {
 
     /// Encodes values straight to the coefficients: a power-of-two number `k` of them goes to the
     /// multiples of `N / k`.
+    ///
+    /// # Errors
+    /// As [`Context::encode`], with at most `N` values.
     pub fn encode_coefficients(
         &self,
         values: &[f64],
@@ -116,6 +129,9 @@ impl<B: Backend> Context<B> {
     }
 
     /// Complex slot values of a plaintext.
+    ///
+    /// # Errors
+    /// As [`Context::decode`].
     pub fn decode_complex(&self, x: &Plaintext<B>) -> Result<Vec<Complex64>> {
         let coefficients = self.coefficients(x)?;
         Ok(self
@@ -125,6 +141,11 @@ impl<B: Backend> Context<B> {
     }
 
     /// Real parts of the slot values of a plaintext.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`] for a plaintext of another set, [`Error::Encoding`] for
+    /// coefficients beyond the range of `f64` or a scale that is not positive and finite, and what
+    /// the device reports.
     pub fn decode(&self, x: &Plaintext<B>) -> Result<Vec<f64>> {
         let coefficients = self.coefficients(x)?;
         Ok(self
@@ -134,6 +155,10 @@ impl<B: Backend> Context<B> {
     }
 
     /// The coefficients that [`Context::encode_coefficients`] wrote: `count` of them.
+    ///
+    /// # Errors
+    /// As [`Context::decode`], and [`Error::Encoding`] for a count that is no power of two up to
+    /// `N`.
     pub fn decode_coefficients(&self, x: &Plaintext<B>, count: usize) -> Result<Vec<f64>> {
         let coefficients = self.coefficients(x)?;
         Ok(self

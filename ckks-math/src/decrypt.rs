@@ -95,8 +95,8 @@ pub struct SharedDecryptor<'d, B: Backend> {
 }
 
 impl<B: Backend> SharedDecryptor<'_, B> {
-    /// As [`Decryptor::decrypt`], with Gaussian noise of deviation `2^flooding_bits * noise_bound`
-    /// added to the coefficients.
+    /// As [`Decryptor::decrypt`], at the level and scale of `x`, with Gaussian noise of deviation
+    /// `2^flooding_bits * noise_bound` added to the coefficients.
     ///
     /// `noise_bound` is a bound on the noise's coefficients; `flooding_bits` of
     /// `30 + log2(queries)/2` statistical bits is the usual choice

@@ -22,7 +22,7 @@ pub struct Poly<D, B: Backend> {
 }
 
 impl<D, B: Backend> Poly<D, B> {
-    /// Declares the domain of a block.
+    /// Declares the domain of a block, of any shape.
     pub fn new(block: B::Block) -> Self {
         Self::with_uniform(block, Vec::new())
     }
@@ -42,7 +42,7 @@ impl<D, B: Backend> Poly<D, B> {
         &self.uniform
     }
 
-    /// The block on the device.
+    /// The block on the device: rows of residues.
     pub fn block(&self) -> &B::Block {
         &self.block
     }
@@ -55,6 +55,9 @@ impl<D, B: Backend> Poly<D, B> {
 
 impl<B: Backend> Poly<Coeff, B> {
     /// Forward transform.
+    ///
+    /// # Errors
+    /// What the device reports.
     pub fn into_eval(mut self, backend: &B, t: &B::Tables) -> crate::Result<Poly<Eval, B>> {
         backend.ntt(t, &mut self.block)?;
         Ok(Poly::new(self.block))
@@ -63,6 +66,9 @@ impl<B: Backend> Poly<Coeff, B> {
 
 impl<B: Backend> Poly<Eval, B> {
     /// Inverse transform.
+    ///
+    /// # Errors
+    /// What the device reports.
     pub fn into_coeff(mut self, backend: &B, t: &B::Tables) -> crate::Result<Poly<Coeff, B>> {
         backend.intt(t, &mut self.block)?;
         Ok(Poly::new(self.block))

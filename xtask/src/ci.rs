@@ -15,9 +15,9 @@ const FEATURES: [&str; 2] = ["--features", "he-llama/executor,he-bench/wgpu"];
 const SWIFTSHADER: &str = "CKKS_SWIFTSHADER";
 
 /// Formatting, contracts, budget, dependencies, packages, lints, the oldest compiler, fuzz targets,
-/// kernels of other machines, documentation, one token of the default model under 128-bit secure parameters,
-/// tests. Stops at the first failure; the last output is the tests'. What was skipped is named
-/// before them, and never counts as passed.
+/// kernels of other machines, documentation, one token of the default model under 128-bit secure
+/// parameters, tests. Stops at the first failure; the last output is the tests'. What was skipped
+/// is named before them, and never counts as passed.
 ///
 /// Where a Vulkan is installed the tests run the WGSL kernels on it; `.ci/run` installs Mesa's and
 /// makes its absence a failure.

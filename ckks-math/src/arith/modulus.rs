@@ -25,9 +25,10 @@ impl Modulus {
     /// Largest admitted bit length of a modulus.
     pub const MAX_BITS: u32 = 61;
 
-    /// Wraps `q`; fails with [`Error::InvalidModulus`] unless it is odd, above 2 and below `2^61`.
+    /// Wraps `q`. Primality is the caller's to check (see [`crate::arith::is_prime`]).
     ///
-    /// Primality is the caller's to check (see [`crate::arith::is_prime`]).
+    /// # Errors
+    /// [`Error::InvalidModulus`] unless `q` is odd, above 2 and below `2^61`.
     pub fn new(q: u64) -> Result<Self> {
         if q < 3 || q.is_multiple_of(2) || q >> Self::MAX_BITS != 0 {
             return Err(Error::InvalidModulus { q });

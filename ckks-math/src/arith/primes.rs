@@ -43,6 +43,10 @@ pub fn ntt_primes(bits: u32, order: u64, count: usize) -> Result<Vec<u64>> {
 }
 
 /// As [`ntt_primes`], skipping the primes of `taken`.
+///
+/// # Errors
+/// [`Error::NoPrimes`] when fewer are left between `2^(bits-1)` and `2^(bits+1)`, for `bits` that
+/// are not 2 to 60, and for an `order` that is no power of two below `2^bits`.
 pub fn ntt_primes_excluding(
     bits: u32,
     order: u64,
@@ -80,8 +84,11 @@ pub fn ntt_primes_excluding(
 
 /// The smallest primitive `order`-th root of unity that is a power of the first suitable base.
 ///
-/// Deterministic, so that every backend evaluates at the same points. `order` is a power of two
-/// dividing `q - 1`; otherwise [`Error::NoPrimes`].
+/// Deterministic, so that every backend evaluates at the same points.
+///
+/// # Errors
+/// [`Error::NoPrimes`] unless `order` is a power of two that divides `q - 1`, and for a `q` that is
+/// not prime and has no such root.
 pub fn primitive_root_of_unity(m: Modulus, order: u64) -> Result<u64> {
     let q = m.value();
     if !order.is_power_of_two() || !(q - 1).is_multiple_of(order) {

@@ -26,6 +26,10 @@ pub struct RefreshCost {
 
 /// The cost of a refresh of `slots` slots: [`Bootstrapper::refresh_complex`] if `complex`, else
 /// [`Bootstrapper::refresh`].
+///
+/// # Errors
+/// As [`Bootstrapper::new`], and as the refresh that is counted but for missing keys: the dry run
+/// has them all.
 pub fn refresh_cost(
     params: &Params,
     slots: usize,

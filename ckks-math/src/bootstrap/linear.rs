@@ -28,6 +28,10 @@ impl Coordinates {
     }
 
     /// CoeffsToSlots with `layers` butterfly layers on each level, times `constant`.
+    ///
+    /// # Errors
+    /// [`Error::Dft`](crate::Error::Dft) for a number of slots that is no power of two, layers that
+    /// are not those of its DFT, or a constant that is not positive and finite.
     pub fn coeffs_to_slots(
         self,
         slots: usize,
@@ -42,6 +46,10 @@ impl Coordinates {
     }
 
     /// SlotsToCoeffs on `levels` levels, the inverse of [`Coordinates::coeffs_to_slots`].
+    ///
+    /// # Errors
+    /// [`Error::Dft`](crate::Error::Dft) for a number of slots that is no power of two, or levels
+    /// that are not from 1 to its log2.
     pub fn slots_to_coeffs(self, slots: usize, levels: usize) -> Result<Vec<Diagonals>> {
         let plan = DftPlan::even(slots, levels)?;
         Ok(match self {

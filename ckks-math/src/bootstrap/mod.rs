@@ -181,8 +181,8 @@ impl<B: Backend> Bootstrapper<B> {
         )
     }
 
-    /// Refreshes real slots in `[-1, 1]`: from [`Bootstrapper::input_level`] or above to
-    /// [`Bootstrapper::output_level`], at the canonical scale. One EvalMod.
+    /// Refreshes real slots in `[-1, 1]`: from level [`Bootstrapper::input_level`] or above to
+    /// [`Bootstrapper::output_level`], at its canonical scale. One EvalMod.
     ///
     /// Imaginary parts are lost. Values beyond `[-1, 1]` lose precision with their cube.
     ///

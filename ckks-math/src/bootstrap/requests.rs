@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// The switching keys of a refresh of `slots` slots, each at the level it is used on.
 ///
 /// `complex` for [`Bootstrapper::refresh_complex`], else [`Bootstrapper::refresh`].
+///
+/// # Errors
+/// As [`Bootstrapper::new`], and as the refresh that is run but for missing keys: the dry run has
+/// them all.
 pub fn refresh_requests(
     params: &Params,
     slots: usize,

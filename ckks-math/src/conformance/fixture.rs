@@ -86,7 +86,7 @@ impl<'b, B: Backend> Fixture<'b, B> {
         })
     }
 
-    /// Residues on the device.
+    /// Residues on the device, in the shape of `x`.
     pub fn upload(&self, x: &HostBlock) -> Verdict<B::Block> {
         let shape = x.shape();
         Ok(self
@@ -94,14 +94,14 @@ impl<'b, B: Backend> Fixture<'b, B> {
             .upload(&self.tables, shape.rows, shape.basis, x.residues())?)
     }
 
-    /// Coefficients on the device, transformed there.
+    /// Coefficients on the device, transformed there; the shape is that of `x`.
     pub fn upload_transformed(&self, x: &HostBlock) -> Verdict<B::Block> {
         let mut block = self.upload(x)?;
         self.backend.ntt(&self.tables, &mut block)?;
         Ok(block)
     }
 
-    /// Residues of a block.
+    /// Residues of a block, in its shape.
     pub fn download(&self, x: &B::Block) -> Verdict<HostBlock> {
         let shape = self.backend.shape(x);
         let residues = self.backend.download(&self.tables, x)?;
@@ -110,7 +110,7 @@ impl<'b, B: Backend> Fixture<'b, B> {
         })
     }
 
-    /// Coefficients of a block of evaluations.
+    /// Coefficients of a block of evaluations, in its shape.
     pub fn coefficients(&self, x: &B::Block) -> Verdict<HostBlock> {
         let mut copy = self.backend.duplicate(&self.tables, x)?;
         self.backend.intt(&self.tables, &mut copy)?;

@@ -152,7 +152,7 @@ impl<B: Backend> Scheme<B> {
         Ok(self.evaluator(&[])?.join(&parts)?)
     }
 
-    /// The plaintexts of a batch.
+    /// The plaintexts of a batch, at its level and scale.
     pub fn decrypt(&self, x: &Ciphertext<B>) -> Verdict<Vec<Plaintext<B>>> {
         Ok(self.decryptor.decrypt(x)?)
     }
@@ -175,7 +175,7 @@ impl<B: Backend> Scheme<B> {
     }
 
     /// Fails unless a batch decrypts to the wanted slots, each within [`TAIL`] times a deviation
-    /// given in units of the message.
+    /// given in units of the message, whatever its level and scale.
     pub fn expect(&self, what: &str, x: &Ciphertext<B>, wanted: &Batch, deviation: f64) -> Verdict {
         let plaintexts = self.decrypt(x)?;
         if plaintexts.len() != wanted.len() {

@@ -380,7 +380,8 @@ fn check_finite(values: &[f64]) -> Result<(), EncodingError> {
     }
 }
 
-fn check_scale(scale: f64) -> Result<(), EncodingError> {
+/// Fails unless a scale is a positive finite number.
+pub(crate) fn check_scale(scale: f64) -> Result<(), EncodingError> {
     if scale.is_finite() && scale > 0.0 {
         Ok(())
     } else {

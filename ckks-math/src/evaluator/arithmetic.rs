@@ -18,7 +18,7 @@ impl<B: Backend> Evaluator<B> {
         self.linear("add", Pointwise::Add, x, y)
     }
 
-    /// `x - y`, as [`Evaluator::add`].
+    /// `x - y`; level and scale as in [`Evaluator::add`].
     ///
     /// # Errors
     /// As [`Evaluator::add`].
@@ -156,7 +156,7 @@ impl<B: Backend> Evaluator<B> {
         Ok(self.wrap(block, x))
     }
 
-    /// `x` times a whole number: exact, the scale stays.
+    /// `x` times a whole number: exact, level and scale stay.
     ///
     /// Takes a float so that scale corrections beyond 64 bits fit; it must be a whole number below
     /// `2^126`, and half the modulus, in absolute value.

@@ -3,6 +3,7 @@
 use super::{Evaluator, SCALE_TOLERANCE_BITS};
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
+use crate::encoding::encode::check_scale;
 use crate::error::{Error, Result};
 
 impl<B: Backend> Evaluator<B> {
@@ -78,13 +79,15 @@ impl<B: Backend> Evaluator<B> {
     /// that number would be too small to be rounded well (a scale far above the wanted one).
     ///
     /// # Errors
-    /// [`Error::ScaleMismatch`] where the distance does not suffice for 20 bits,
-    /// [`Error::LevelMismatch`] for a level above that of `x`, [`Error::WrongParameters`] and
-    /// [`Error::WrongOwner`].
+    /// [`Error::Encoding`] for a scale that is not positive and finite, [`Error::ScaleMismatch`]
+    /// where the distance does not suffice for 20 bits, [`Error::LevelMismatch`] for a level above
+    /// that of `x`, [`Error::WrongParameters`] and [`Error::WrongOwner`].
     pub fn align_to(&self, x: &Ciphertext<B>, level: usize, scale: f64) -> Result<Ciphertext<B>> {
-        // With levels to spare a difference that would exceed the noise is worth a rescaling.
+        check_scale(scale)?;
+        // With levels to spare a difference that would exceed the noise is worth a rescaling. A
+        // unit of the encoded integers counts as little only at scales above 1.
         let difference = (x.scale / scale - 1.0).abs();
-        let negligible = difference <= scale.recip().max(f64::EPSILON * 16.0);
+        let negligible = difference <= scale.recip().clamp(f64::EPSILON * 16.0, 1.0);
         if negligible || (x.level <= level && scales_agree(x.scale, scale)) {
             return Ok(self.drop_to(x, level)?.with_scale(scale));
         }
@@ -155,4 +158,58 @@ pub(crate) fn mismatch(op: &'static str, left: f64, right: f64) -> Error {
 /// Whether two scales differ by less than the tolerance.
 pub(crate) fn scales_agree(x: f64, y: f64) -> bool {
     (x / y - 1.0).abs() < f64::from(SCALE_TOLERANCE_BITS).exp2().recip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Device;
+    use crate::backend::dry_run::DryRun;
+    use crate::context::Context;
+    use crate::encoding::EncodingError;
+    use crate::keys::EvaluationKeys;
+    use crate::params::preset;
+    use crate::polynomial::{Chebyshev, Plan};
+    use std::sync::Arc;
+
+    fn evaluator() -> Evaluator<DryRun> {
+        let literal = preset("n14-shallow").expect("a preset");
+        let params = literal.check(DryRun::default().limits()).expect("valid");
+        let context = Context::new(params, DryRun::default()).expect("tables");
+        Evaluator::new(context, Arc::new(EvaluationKeys::recording()))
+    }
+
+    #[test]
+    fn nothing_is_brought_to_a_scale_that_is_none() {
+        let ev = evaluator();
+        let x = ev.zeros(4, 3, 1).expect("zeros");
+        let constant = Chebyshev::from_coefficients((-1.0, 1.0), vec![0.5]).expect("a constant");
+        let square = Chebyshev::from_coefficients((-1.0, 1.0), vec![0.0, 0.0, 1.0]).expect("T_2");
+        for scale in [0.0, -0.0, -1.0, -x.scale, f64::NAN, f64::INFINITY] {
+            let refused = |result: Result<Ciphertext<DryRun>>| {
+                let error = result.map(|_| ()).expect_err("no scale");
+                let of_scale = matches!(error, Error::Encoding(EncodingError::Scale { .. }));
+                assert!(of_scale, "{scale}: {error}");
+            };
+            for level in [0, 2, 3] {
+                refused(ev.align_to(&x, level, scale));
+            }
+            for series in [&constant, &square] {
+                refused(ev.polynomial_on_unit(&x, &Plan::new(series), scale));
+                refused(ev.polynomial_masked(&x, &Plan::new(series), &[1.0, 0.0], scale));
+            }
+        }
+    }
+
+    #[test]
+    fn scales_that_leave_nothing_of_a_message_are_not_alike() {
+        let ev = evaluator();
+        let x = ev.zeros(4, 3, 1).expect("zeros").with_scale(1.25);
+        for scale in [0.5, f64::MIN_POSITIVE, 1e-320, f64::MAX] {
+            let result = ev.align_to(&x, x.level, scale).map(|_| ());
+            let mismatch = matches!(result, Err(Error::ScaleMismatch { .. }));
+            assert!(mismatch, "{scale:e}: {result:?}");
+        }
+        assert!(ev.align_to(&x, 3, x.scale).is_ok());
+    }
 }

@@ -189,7 +189,7 @@ impl<B: Backend> Evaluator<B> {
         })
     }
 
-    /// The `count` ciphertexts of a batch, apart.
+    /// The `count` ciphertexts of a batch, apart, at its level and scale.
     ///
     /// # Errors
     /// What the device reports.

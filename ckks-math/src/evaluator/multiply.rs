@@ -29,7 +29,7 @@ impl<B: Backend> Evaluator<B> {
         self.canonical(self.lower(&self.product_over_qp(&product, 1.0)?)?)
     }
 
-    /// `x^2`, relinearised and rescaled, as [`Evaluator::mul`].
+    /// `x^2`, relinearised and rescaled; level and scale as in [`Evaluator::mul`].
     ///
     /// # Errors
     /// As [`Evaluator::mul`].

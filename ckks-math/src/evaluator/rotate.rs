@@ -78,7 +78,7 @@ impl<B: Backend> Evaluator<B> {
         Ok(self.wrap(block, x))
     }
 
-    /// Decomposes once for several rotations of the same ciphertext.
+    /// Decomposes once for several rotations of the same ciphertext, at its level and scale.
     ///
     /// # Errors
     /// As [`Evaluator::rotate`], no key needed.

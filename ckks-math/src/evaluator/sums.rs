@@ -37,7 +37,8 @@ impl<B: Backend> Evaluator<B> {
 
     /// Sums over `count` slots that are `stride` apart, cyclically: slot `j` of the result is
     /// `sum_{i < count} x[j + i * stride]`. `count` is a power of two, `stride` at least 1. Keys:
-    /// [`doubling_rotations`] of `stride, 2 stride, 4 stride, ..` below `count * stride`.
+    /// [`doubling_rotations`] of `stride, 2 stride, 4 stride, ..` below `count * stride`. Level and
+    /// scale stay.
     ///
     /// # Errors
     /// [`Error::SlotMismatch`] for a count that is no power of two, a stride of 0, or more slots

@@ -79,6 +79,9 @@ impl<B: Backend> Store<B> {
     }
 
     /// Holds one more key; one of the same request is replaced, one of another owner refused.
+    ///
+    /// # Errors
+    /// [`Error::WrongOwner`](crate::Error::WrongOwner) for a key of another secret.
     pub fn insert(&mut self, key: SwitchingKey) -> Result<()> {
         self.owner = OwnerTag::common("key set", Some(key.owner), self.owner)?;
         let request = key.request();
@@ -106,6 +109,9 @@ impl<B: Backend> Store<B> {
     }
 
     /// The expanded key of a request; `None` when there is no such request.
+    ///
+    /// # Errors
+    /// As [`SwitchingKey::load`], for a key that is not expanded yet.
     pub fn expanded(
         &mut self,
         context: &Context<B>,

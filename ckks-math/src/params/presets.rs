@@ -18,7 +18,7 @@ pub fn preset_names() -> &'static [&'static str] {
     ]
 }
 
-/// The preset of a name; an unknown name is an error that lists the known ones.
+/// The preset of a name.
 ///
 /// | name | N | log QP | secret | for |
 /// |---|---|---|---|---|
@@ -30,6 +30,9 @@ pub fn preset_names() -> &'static [&'static str] {
 /// | `n16-ci` | 2^16 | 1607 | ternary | conjugate-invariant ring, 65,536 real slots |
 /// | `n16-ci-boot` | 2^16 | 1742 | ternary | `n16-boot` on the conjugate-invariant ring |
 /// | `n16-ci-boot-w31` | 2^16 | 1745 | ternary | `n16-boot-w31` on the conjugate-invariant ring |
+///
+/// # Errors
+/// [`Error::UnknownPreset`] for another name, with the names there are.
 pub fn preset(name: &str) -> Result<ParamsLiteral> {
     let literal = match name {
         // The level of T_4 is wide, see `bootstrap::eval_mod`; the levels of CoeffsToSlots and of

@@ -34,8 +34,12 @@ pub struct Chebyshev {
 impl Chebyshev {
     /// Series with the given coefficients c_0, c_1, ... on the interval (lo, hi).
     ///
-    /// Trailing zeros are kept. Errors: no coefficient, more than `MAX_DEGREE` + 1 of them, one
-    /// that is not finite, or an interval that is not lo < hi with finite width.
+    /// Trailing zeros are kept.
+    ///
+    /// # Errors
+    /// [`ApproximationError::Interval`] unless lo < hi with finite width,
+    /// [`ApproximationError::NoCoefficients`], [`ApproximationError::Degree`] for more than
+    /// `MAX_DEGREE` + 1 of them, [`ApproximationError::Coefficient`] for one that is not finite.
     pub fn from_coefficients(
         interval: (f64, f64),
         coefficients: Vec<f64>,
@@ -63,8 +67,13 @@ impl Chebyshev {
     /// Its error is at most 2 + (2/pi) ln(n) times the minimax error [Trefethen 2013, theorem
     /// 15.2], and the coefficients are accurate to about 1e-15 times max |f|. On an interval
     /// symmetric about zero, a function that is odd or even in floating point gives exact zeros in
-    /// the coefficients of the other parity. Errors: bad interval, degree above `MAX_DEGREE`, `f`
-    /// not finite at a node.
+    /// the coefficients of the other parity.
+    ///
+    /// # Errors
+    /// [`ApproximationError::Interval`] unless lo < hi with finite width,
+    /// [`ApproximationError::Degree`] above `MAX_DEGREE`, [`ApproximationError::FunctionValue`]
+    /// where `f` is not finite at a node, [`ApproximationError::Coefficient`] where values of `f`
+    /// are so great that a sum of them is not finite.
     pub fn interpolate(
         f: impl Fn(f64) -> f64,
         interval: (f64, f64),
@@ -159,7 +168,10 @@ impl Chebyshev {
         self
     }
 
-    /// The polynomial times a constant; an error if a coefficient leaves the finite numbers.
+    /// The polynomial times a constant.
+    ///
+    /// # Errors
+    /// [`ApproximationError::Coefficient`] where a coefficient leaves the finite numbers.
     pub fn scaled(&self, factor: f64) -> Result<Self, ApproximationError> {
         let coefficients = self.coefficients.iter().map(|c| c * factor).collect();
         Self::from_coefficients(self.interval, coefficients)

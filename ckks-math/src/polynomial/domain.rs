@@ -11,6 +11,11 @@ pub struct Domain {
 
 impl Domain {
     /// The union of the given intervals, which must be disjoint, ascending and each lo < hi.
+    ///
+    /// # Errors
+    /// [`ApproximationError::NoInterval`], [`ApproximationError::Interval`] for one that is not
+    /// lo < hi with finite width (or for such a hull), [`ApproximationError::Overlap`] for two that
+    /// touch, overlap or are not ascending.
     pub fn new(intervals: Vec<(f64, f64)>) -> Result<Self, ApproximationError> {
         let (Some(first), Some(last)) = (intervals.first(), intervals.last()) else {
             return Err(ApproximationError::NoInterval);
@@ -32,6 +37,10 @@ impl Domain {
     ///
     /// These are the values that reach modular reduction in bootstrapping: an overflow count j plus
     /// a message small against the modulus [Han-Ki 2020, section 3].
+    ///
+    /// # Errors
+    /// [`ApproximationError::Parameter`] for another radius, and as [`Domain::new`] where
+    /// neighbouring intervals touch after rounding.
     pub fn around_integers(k: u32, radius: f64) -> Result<Self, ApproximationError> {
         if !(radius > 0.0 && radius < 0.5) {
             let range = "above 0 and below 1/2, so that the intervals are disjoint";
@@ -52,6 +61,10 @@ impl Domain {
     /// The intervals of the given radius around j + 1/4 and j - 1/4 for the integers |j| <= k,
     /// which are those around the integers moved by -1/4, together with their mirror images; 0 <
     /// radius < 1/4.
+    ///
+    /// # Errors
+    /// [`ApproximationError::Parameter`] for another radius, and as [`Domain::new`] where
+    /// neighbouring intervals touch after rounding.
     pub fn around_quarters(k: u32, radius: f64) -> Result<Self, ApproximationError> {
         if !(radius > 0.0 && radius < 0.25) {
             let range = "above 0 and below 1/4, so that the intervals are disjoint";

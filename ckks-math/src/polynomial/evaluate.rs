@@ -4,6 +4,7 @@ use super::plan::Node;
 use super::{Chebyshev, Plan};
 use crate::backend::Backend;
 use crate::ciphertext::Ciphertext;
+use crate::encoding::encode::check_scale;
 use crate::error::{Error, Result};
 use crate::evaluator::Evaluator;
 use std::collections::BTreeMap;
@@ -63,7 +64,8 @@ impl<B: Backend> Evaluator<B> {
     /// `scale`.
     ///
     /// # Errors
-    /// [`Error::PlanMismatch`] for a plan with a factor, and as [`Evaluator::polynomial`].
+    /// [`Error::PlanMismatch`] for a plan with a factor, [`Error::Encoding`] for a scale that is
+    /// not positive and finite, and as [`Evaluator::polynomial`].
     pub fn polynomial_on_unit(
         &self,
         u: &Ciphertext<B>,
@@ -101,7 +103,8 @@ impl<B: Backend> Evaluator<B> {
     ///
     /// # Errors
     /// [`Error::PlanMismatch`] for a plan without a factor, [`Error::LevelMismatch`] for a factor
-    /// lower than planned, and as [`Evaluator::polynomial`].
+    /// lower than planned, [`Error::Encoding`] for a scale that is not positive and finite, and as
+    /// [`Evaluator::polynomial`].
     pub fn polynomial_times(
         &self,
         u: &Ciphertext<B>,
@@ -127,6 +130,7 @@ impl<B: Backend> Evaluator<B> {
         weight: Weight<'_, B>,
         scale: f64,
     ) -> Result<Ciphertext<B>> {
+        check_scale(scale)?;
         let depth = plan.depth() as usize;
         if u.level < depth {
             return Err(Error::LevelExhausted {

@@ -78,6 +78,10 @@ impl ModularFit {
     ///
     /// Folds into the reduction any factor that is to follow it, such as the ratio of modulus and
     /// scale.
+    ///
+    /// # Errors
+    /// [`ApproximationError::Parameter`] unless the amplitude is above 0 and finite,
+    /// [`ApproximationError::Coefficient`] where it makes a coefficient infinite.
     pub fn with_amplitude(&self, amplitude: f64) -> Result<Self, ApproximationError> {
         check(
             "amplitude",
@@ -106,6 +110,10 @@ impl ModularFit {
 /// Ranges: 1 <= k <= `MAX_RANGE`, 0 < eps_max <= 1/8, r <= `MAX_DOUBLE_ANGLES`, degree at most
 /// `MAX_DEGREE` (whole range) or `MAX_MINIMAX_DEGREE` (near integers). The error in f64 is no less
 /// than about 4^r 1e-16.
+///
+/// # Errors
+/// [`ApproximationError::Parameter`] and [`ApproximationError::Degree`] for what is out of these
+/// ranges.
 pub fn fit_cosine(
     k: u32,
     eps_max: f64,
@@ -168,7 +176,9 @@ pub fn fit_cosine(
 
 /// The fit of least degree whose error of the sine is at most 2^-bits.
 ///
-/// Error `Unreachable` if rounding in f64 or the degree limit prevents it.
+/// # Errors
+/// [`ApproximationError::Unreachable`] if rounding in f64 or the degree limit prevents it, and as
+/// [`fit_cosine`].
 pub fn least_degree(
     k: u32,
     eps_max: f64,
@@ -214,6 +224,9 @@ pub fn least_degree(
 ///
 /// Interpolant on |y| <= sin(2 pi eps_max) / (2 pi); its error follows from
 /// [`Chebyshev::max_error`] against [`inverse_sine`].
+///
+/// # Errors
+/// [`ApproximationError::Parameter`] for an `eps_max` or a degree out of these ranges.
 pub fn arcsine_correction(eps_max: f64, degree: usize) -> Result<Chebyshev, ApproximationError> {
     check(
         "eps_max",

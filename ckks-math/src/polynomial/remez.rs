@@ -60,8 +60,11 @@ impl Minimax {
 /// error.
 ///
 /// Never worse than the interpolant at Chebyshev nodes. Functions that are odd or even in floating
-/// point on a symmetric interval give exact zeros in the other coefficients. Errors: bad interval,
-/// degree above `MAX_MINIMAX_DEGREE`, `f` not finite, or vanishing under a relative error.
+/// point on a symmetric interval give exact zeros in the other coefficients.
+///
+/// # Errors
+/// [`ApproximationError::Interval`] unless lo < hi with finite width, and as [`minimax_weighted`];
+/// the weight of a relative error is not finite where `f` vanishes.
 pub fn minimax(
     f: impl Fn(f64) -> f64,
     interval: (f64, f64),
@@ -79,8 +82,13 @@ pub fn minimax(
 /// intervals.
 ///
 /// Nothing is asked of `f` or of p between the intervals, where p may grow. Never worse than the
-/// interpolant at Leja points of the union (at Chebyshev nodes, for one interval). Errors: degree
-/// above `MAX_MINIMAX_DEGREE`, `f` not finite, `weight` not positive and finite on the domain.
+/// interpolant at Leja points of the union (at Chebyshev nodes, for one interval).
+///
+/// # Errors
+/// [`ApproximationError::Degree`] above `MAX_MINIMAX_DEGREE`, [`ApproximationError::FunctionValue`]
+/// where `f` is not finite on the domain, [`ApproximationError::Weight`] where `weight` is not
+/// positive and finite, [`ApproximationError::Coefficient`] where values are so great that a
+/// coefficient is not finite.
 pub fn minimax_weighted(
     f: impl Fn(f64) -> f64,
     weight: impl Fn(f64) -> f64,

@@ -21,7 +21,8 @@ use std::io::{Read, Write};
 
 /// Length in bytes of the wire form of a set with these keys.
 ///
-/// Fails for a request that the parameters do not admit.
+/// # Errors
+/// [`Error::Wire`](crate::Error::Wire) for a request that the parameters do not admit.
 pub fn key_set_len(params: &Params, requests: &[KeyRequest]) -> Result<u64> {
     requests
         .iter()
@@ -40,8 +41,11 @@ pub struct KeySetWriter<'a, W> {
 }
 
 impl<'a, W: Write> KeySetWriter<'a, W> {
-    /// Writes the list of the keys to come. Fails for a request that the parameters do not admit
-    /// or that is given twice.
+    /// Writes the list of the keys to come.
+    ///
+    /// # Errors
+    /// [`Error::Wire`](crate::Error::Wire) for a request that the parameters do not admit or that
+    /// is given twice, and when the output fails.
     pub fn new(params: &'a Params, requests: &[KeyRequest], out: &'a mut W) -> Result<Self> {
         let mut seen = BTreeSet::new();
         for &request in requests {
@@ -85,6 +89,9 @@ impl<'a, W: Write> KeySetWriter<'a, W> {
     }
 
     /// Checks that all keys of the list have been written, and flushes.
+    ///
+    /// # Errors
+    /// [`Error::Wire`](crate::Error::Wire) for a key that is missing, and when the output fails.
     pub fn finish(self) -> Result<()> {
         if let Some(missing) = self.next_request() {
             let fault = WireFault::field(
@@ -112,7 +119,13 @@ pub struct KeySetReader<'a, R> {
 }
 
 impl<'a, R: Read> KeySetReader<'a, R> {
-    /// Reads the list of keys. Fails when the whole set would take more than `limit` bytes.
+    /// Reads the list of keys.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`](crate::Error::WrongParameters) for a set of other parameters,
+    /// [`Error::Wire`](crate::Error::Wire) for a request that these do not admit or that is listed
+    /// twice, for a set of more than `limit` bytes in whole, and for whatever else is wrong with
+    /// the bytes.
     pub fn new(params: &'a Params, limit: u64, input: &'a mut R) -> Result<Self> {
         let hash = params.hash();
         let mut frame = FrameReader::open(Kind::KeySet, Some(hash), limit, input)?;
@@ -169,6 +182,10 @@ impl<R: Read> Iterator for KeySetReader<'_, R> {
 }
 
 /// Reads a set of at most `limit` bytes onto a device, with one key at a time on the host.
+///
+/// # Errors
+/// As [`KeySetReader::new`] and [`SwitchingKey::read`],
+/// [`Error::WrongOwner`](crate::Error::WrongOwner) for keys of two secrets.
 pub fn read_evaluation_keys<B: Backend>(
     context: &Context<B>,
     limit: u64,

@@ -77,24 +77,34 @@ pub trait Wire: Sized {
 
     /// Length of the wire form in bytes, header and checksums included.
     ///
-    /// Fails when the object belongs to other parameters than those of `scope`.
+    /// # Errors
+    /// [`Error::WrongParameters`] for an object of other parameters than those of `scope`.
     fn wire_len(&self, scope: &Self::Scope) -> Result<u64>;
 
     /// Writes the wire form.
     ///
     /// `out` receives it in pieces of up to a limb (0.5 MB): a file needs no further buffer but
-    /// for small rings. Fails when the object belongs to other parameters, and when `out` does.
+    /// for small rings.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`] for an object of other parameters, [`Error::Wire`] when `out`
+    /// fails, and what the device of the object reports.
     fn write(&self, scope: &Self::Scope, out: &mut impl Write) -> Result<()>;
 
     /// Reads one object of at most `limit` bytes and leaves `input` right behind it.
     ///
     /// Memory grows with the bytes that arrived, never with a declared count, to at most
-    /// `64 / b` times those bytes for the shortest modulus of `b` bits. Fails with
-    /// [`Error::WrongParameters`] for an object of other parameters and [`Error::Wire`] for
-    /// everything else that is wrong with the bytes.
+    /// `64 / b` times those bytes for the shortest modulus of `b` bits.
+    ///
+    /// # Errors
+    /// [`Error::WrongParameters`] for an object of other parameters, [`Error::Wire`] for everything
+    /// else that is wrong with the bytes, and what the device reports that the object is for.
     fn read(scope: &Self::Scope, limit: u64, input: &mut impl Read) -> Result<Self>;
 
     /// The wire form in memory.
+    ///
+    /// # Errors
+    /// As [`Wire::wire_len`] and [`Wire::write`].
     fn to_bytes(&self, scope: &Self::Scope) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(self.wire_len(scope)? as usize);
         self.write(scope, &mut out)?;
@@ -102,6 +112,9 @@ pub trait Wire: Sized {
     }
 
     /// Reads an object that takes all of `bytes`; bytes behind it are refused.
+    ///
+    /// # Errors
+    /// As [`Wire::read`], and [`Error::Wire`] for bytes behind the object.
     fn from_bytes(scope: &Self::Scope, bytes: &[u8]) -> Result<Self> {
         let mut input = bytes;
         let object = Self::read(scope, bytes.len() as u64, &mut input)?;

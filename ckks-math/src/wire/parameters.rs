@@ -53,6 +53,11 @@ impl Wire for Params {
 }
 
 /// Reads parameters, those named `insecure-..` without the security bound: **for tests only**.
+///
+/// # Errors
+/// [`Error::Wire`](crate::Error::Wire) for bytes that are no parameters, what
+/// [`ParamsLiteral::check`] reports of them, and
+/// [`Error::WrongParameters`](crate::Error::WrongParameters) when they lead to other primes here.
 pub fn read_params_insecure_for_tests(
     limits: &Limits,
     limit: u64,

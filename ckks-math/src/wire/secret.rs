@@ -13,8 +13,11 @@ use zeroize::Zeroizing;
 
 /// Writes a secret key's seed: 96 bytes **that nobody but the owner may see**.
 ///
-/// Fails when the key belongs to other parameters, and when `out` does. `out` should be unbuffered,
-/// or wipe its buffer.
+/// `out` should be unbuffered, or wipe its buffer.
+///
+/// # Errors
+/// [`Error::WrongParameters`](crate::Error::WrongParameters) for a key of other parameters, and
+/// [`Error::Wire`](crate::Error::Wire) when `out` fails.
 pub fn write_secret_key(key: &SecretKey, params: &Params, out: &mut impl Write) -> Result<()> {
     same_parameters(Kind::SecretKey, key.hash, params.hash())?;
     let mut frame = FrameWriter::begin(Kind::SecretKey, params.hash(), 32, out)?;
@@ -25,6 +28,11 @@ pub fn write_secret_key(key: &SecretKey, params: &Params, out: &mut impl Write) 
 /// Reads what [`write_secret_key`] wrote, for the same parameters, and expands the secret.
 ///
 /// Nothing may follow: `input` is a whole key file.
+///
+/// # Errors
+/// [`Error::WrongParameters`](crate::Error::WrongParameters) for a key of other parameters,
+/// [`Error::Wire`](crate::Error::Wire) for everything else that is wrong with the bytes, and as
+/// [`SecretKey::from_seed`].
 pub fn read_secret_key(params: &Params, input: &mut impl Read) -> Result<SecretKey> {
     let hash = Some(params.hash());
     let mut frame = FrameReader::open(Kind::SecretKey, hash, object_len(32), input)?;

@@ -43,8 +43,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         }
     }
     let source = sources::open(args.model.as_deref())?;
-    shapes(&source.llama.config)?;
     let capacity = args.length.capacity(&source)?;
+    shapes(&source.llama.config)?;
     let calibration = sources::calibration(&source, capacity, false)?;
     let preset = &args.run.preset;
     let (limits, in_use) = (engine.limits(), TimesInUse::of_device(&engine.name())?);

@@ -183,7 +183,8 @@ impl<B: Backend> ServerSession<B> {
     /// # Errors
     ///
     /// Fails for states of another session or key, for damaged ones, and for ciphertexts of another
-    /// level, scale, unit or number of components than a pass leaves; the session is then as before.
+    /// level, scale, unit or number of components than a pass leaves; the session is then as
+    /// before.
     pub fn load(&mut self, input: &mut impl Read) -> Result<()> {
         let (setup, kind) = (Arc::clone(self.host.setup()), Kind::State);
         let mut message = Reader::begin(kind, input)?;

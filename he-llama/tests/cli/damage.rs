@@ -31,6 +31,19 @@ fn harm(place: &Place, name: &str, arguments: &[&str]) {
     std::fs::write(&path, good).expect("own file");
 }
 
+/// Of a request and keys that are both cut off, the request is named: it is read first.
+fn a_request_is_checked_before_the_keys(place: &Place) {
+    let [keys, request] = ["server.keys", "request.bin"].map(|name| place.file(name));
+    let good = [&keys, &request].map(|path| std::fs::read(path).expect("was written"));
+    for (path, bytes) in [&keys, &request].into_iter().zip(&good) {
+        std::fs::write(path, &bytes[..bytes.len() - 1]).expect("own file");
+    }
+    place.fail(&["eval", "--quiet"], &["request.bin"]);
+    for (path, bytes) in [&keys, &request].into_iter().zip(&good) {
+        std::fs::write(path, bytes).expect("own file");
+    }
+}
+
 #[test]
 fn damaged_files_are_refused() {
     let place = Place::new("damage");
@@ -42,12 +55,21 @@ fn damaged_files_are_refused() {
     );
     place.succeed(&["encrypt", "--prompt", PROMPT]);
     harm(&place, "request.bin", &["eval", "--quiet"]);
+    a_request_is_checked_before_the_keys(&place);
     harm(&place, "server.keys", &["eval", "--quiet"]);
     place.succeed(&["eval"]);
     harm(&place, "response.bin", &["decrypt", "--quiet"]);
     place.succeed(&["decrypt"]);
     place.succeed(&["encrypt"]);
     harm(&place, "state.bin", &["eval", "--quiet"]);
+    // The state becomes the previous one, whose name may be in use.
+    let previous = place.file("state.bin.previous");
+    let into_previous = ["eval", "--out", "state.bin.previous"];
+    place.fail(&into_previous, &["--out", "--state with .previous"]);
+    std::fs::write(&previous, "notes").expect("own file");
+    place.fail(&["eval"], &["state.bin.previous exists", "--force"]);
+    assert_eq!(std::fs::read(&previous).expect("is there"), b"notes");
+    std::fs::remove_file(&previous).expect("own file");
     place.succeed(&["eval"]);
     place.succeed(&["decrypt"]);
 }

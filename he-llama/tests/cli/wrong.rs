@@ -88,7 +88,7 @@ fn wrong_options_say_what_would_be_right() {
     with(&["--preset", "n99"], &["n99", "n16-boot"]);
     with(
         &["--preset", "n16-deep"],
-        &["n16-deep does not bootstrap", "n16-boot"],
+        &["n16-deep cannot run a model", "n16-boot"],
     );
     with(
         &["--preset", "insecure-n99-boot"],
@@ -176,4 +176,40 @@ fn a_token_outside_the_vocabulary_is_found_at_once() {
         ],
         &["outside the vocabulary"],
     );
+}
+
+/// Times of kernels replace times that were measured before, and nothing else unasked.
+#[test]
+fn measured_times_replace_no_other_file() {
+    let place = Place::new("times");
+    std::fs::write(place.file("secret.key"), "a key").expect("own file");
+    let measure = ["devices", "--measure", "--out", "secret.key"];
+    place.fail(&measure, &["secret.key exists", "--force"]);
+    let kept = std::fs::read(place.file("secret.key")).expect("is there");
+    assert_eq!(kept, b"a key");
+}
+
+/// A preset is refused with those that can run a model, and a length with the option it came from.
+#[test]
+fn what_was_wrong_is_named() {
+    let place = Place::new("named");
+    let other = ["inspect", "--preset", "n16-ci-boot", "--prompt-tokens", "4"];
+    place.fail(
+        &other,
+        &["the standard ring", "n16-boot (1", "n15-boot (5 levels)"],
+    );
+    let longer = ["inspect", "--capacity", "100000"];
+    place.fail(&longer, &["--capacity"]);
+    let longer = ["calibrate", "--positions", "100000000"];
+    place.fail(&longer, &["--positions"]);
+    let wrapping = ["inspect", "--prompt-tokens", "18446744073709551610"];
+    place.fail(&wrapping, &["prompt-tokens"]);
+    for option in ["--capacity", "--prompt-tokens"] {
+        let none = place.run(&["inspect", option, "0"]);
+        let errors = String::from_utf8_lossy(&none.stderr);
+        assert!(
+            !none.status.success() && errors.contains(option),
+            "{errors}"
+        );
+    }
 }

@@ -46,7 +46,8 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// Several transforms of one operand, which share their baby steps; as
-    /// [`Evaluator::linear_transform`], at the level of the operand.
+    /// [`Evaluator::linear_transform`]: at the level of the operand, each at the product of its
+    /// scale and the operand's.
     ///
     /// # Errors
     /// As [`Evaluator::linear_transform`].
@@ -63,8 +64,8 @@ impl<B: Backend> Evaluator<B> {
             .collect()
     }
 
-    /// As [`Evaluator::linear_transform`], rescaled: the division by `P` is that by the level's
-    /// modulus.
+    /// As [`Evaluator::linear_transform`], rescaled, a level below: the division by `P` is that by
+    /// the level's modulus, by which the scale falls too.
     ///
     /// # Errors
     /// As [`Evaluator::linear_transform`], and [`Error::LevelExhausted`] at level 0.
@@ -77,7 +78,8 @@ impl<B: Backend> Evaluator<B> {
         results.pop().ok_or(no_operand("transform"))
     }
 
-    /// As [`Evaluator::linear_transforms`], rescaled.
+    /// As [`Evaluator::linear_transforms`], rescaled: level and scale as in
+    /// [`Evaluator::linear_transform_rescaled`].
     ///
     /// # Errors
     /// As [`Evaluator::linear_transform_rescaled`].

@@ -18,7 +18,10 @@ pub(super) struct BabySteps<B: Backend> {
 }
 
 impl<B: Backend> BabySteps<B> {
-    /// All rotations by some amounts, of one decomposition.
+    /// All rotations by some amounts, of one decomposition; level and scale are those of `x`.
+    ///
+    /// # Errors
+    /// As [`Evaluator::rotate`].
     pub fn new(
         ev: &Evaluator<B>,
         x: &Ciphertext<B>,
@@ -88,7 +91,12 @@ impl<'a, B: Backend> InnerSums<'a, B> {
         !self.ready.is_empty() || !self.order.is_empty()
     }
 
-    /// The next sum, over `QP`; `None` for one without terms, and after the last.
+    /// The next sum, as many rows as the operand has, in the basis `QP`; `None` for one without
+    /// terms, and after the last.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`](crate::Error::Encoding) for diagonals that do not become residues, and
+    /// what the device reports.
     pub fn next(&mut self) -> Result<Option<B::Block>> {
         if self.ready.is_empty() {
             match &self.transform.diagonals {
